@@ -1,0 +1,61 @@
+//! Every signature and MAC algorithm, for one and for many.
+//!
+//! A credential's key is prepared once, at load ([`Key`]); items of work ([`Item`]) come in slices of any length and any mix, and
+//! [`Verifier::verify`] writes one word a piece. How the items are grouped and which kernel runs is nobody's business outside this room.
+
+macro_rules! algorithms {
+    ($($variant:ident, $name:literal, $mac:literal, $weak:literal, $gm:literal;)*) => {
+        /// An algorithm, by the name that configuration documents use.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+        #[repr(u8)]
+        #[non_exhaustive]
+        pub enum Algorithm { $(#[doc = concat!("`", $name, "`")] $variant,)* }
+
+        impl Algorithm {
+            /// All of them.
+            pub const ALL: &'static [Algorithm] = &[$(Algorithm::$variant,)*];
+
+            /// The name in configuration documents.
+            #[must_use]
+            pub const fn name(self) -> &'static str { match self { $(Algorithm::$variant => $name,)* } }
+
+            /// Whether the key is a shared secret (a MAC or keyed digest), as against a key pair.
+            #[must_use]
+            pub const fn is_mac(self) -> bool { match self { $(Algorithm::$variant => $mac,)* } }
+
+            /// Whether it is admitted only under `allow_weak` (MD5 and every SHA-1 one).
+            #[must_use]
+            pub const fn is_weak(self) -> bool { match self { $(Algorithm::$variant => $weak,)* } }
+
+            /// Whether it is national cryptography (JR/T 0185-2020, 7.1): SM2, SM3.
+            #[must_use]
+            pub const fn is_gm(self) -> bool { match self { $(Algorithm::$variant => $gm,)* } }
+        }
+    };
+}
+
+algorithms! {
+    Md5, "md5", true, true, false;
+    HmacSha1, "hmac-sha1", true, true, false;
+    HmacSha256, "hmac-sha256", true, false, false;
+    HmacSha384, "hmac-sha384", true, false, false;
+    HmacSha512, "hmac-sha512", true, false, false;
+    HmacSm3, "hmac-sm3", true, false, true;
+    RsaPkcs1Sha1, "rsa-pkcs1-sha1", false, true, false;
+    RsaPkcs1Sha256, "rsa-pkcs1-sha256", false, false, false;
+    RsaPkcs1Sha512, "rsa-pkcs1-sha512", false, false, false;
+    RsaPssSha256, "rsa-pss-sha256", false, false, false;
+    RsaPssSha512, "rsa-pss-sha512", false, false, false;
+    EcdsaP256Sha256, "ecdsa-p256-sha256", false, false, false;
+    EcdsaP384Sha384, "ecdsa-p384-sha384", false, false, false;
+    Ed25519, "ed25519", false, false, false;
+    Sm2Sm3, "sm2-sm3", false, false, true;
+}
+
+impl Algorithm {
+    /// The algorithm of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|a| a.name() == name)
+    }
+}

@@ -1,0 +1,45 @@
+//! Request verification for API gateways: signed requests in, verdicts out.
+//!
+//! A request comes in as borrowed bytes, a verdict goes out; nothing here opens a socket. The way a request takes:
+//!
+//! ```text
+//! gateway ──▶ ffi/bin ──▶ engine ──▶ request ──▶ canon ──▶ alg (lanes) ──▶ bucket ──▶ nonce ──▶ verdict
+//!                           │
+//!                           └── keys, policy (immutable snapshot)
+//! ```
+//!
+//! # Rooms and what they may import
+//!
+//! A room imports rooms of a lower floor only; rooms on one floor do not know each other unless named in the last column.
+//! `tests/layers.rs` reads this table and fails on any edge that is not in it.
+//!
+//! | floor | room | holds | may import |
+//! |---|---|---|---|
+//! | 0 | verdict | every outcome of a request: number, name, return code, HTTP status, meaning | |
+//! | 0 | error | set-up errors only; never a request outcome | |
+//! | 0 | time | millisecond newtypes; time is passed in, never read, below `engine` | |
+//! | 0 | sync | atomics, swapped for loom in one place | |
+//! | 0 | codec | hex, base64, percent, dates, strict documents, PEM/DER glue over well-kept crates | error |
+//! | 1 | lanes | vector types, CPU features as typed proofs, one entry per backend (unsafe) | |
+//! | 1 | request | borrowed view of a request; query, form and JSON parameters | verdict codec lanes time |
+//! | 1 | shm | the shared region: map, header, offsets, creation race (unsafe) | error sync time |
+//! | 2 | hash | md5, sha256, sm3, sha512 one and many; the keyed hash of the tables | lanes |
+//! | 2 | canon | profiles compiled from data; the string to sign | request codec verdict time error |
+//! | 2 | nonce | exactly-once admission | hash shm sync time error |
+//! | 2 | bucket | rates and other limits | hash shm sync time error |
+//! | 2 | field | fixed-size big-number arithmetic over lanes | lanes |
+//! | 2 | curve | curve arithmetic over lanes | field lanes |
+//! | 2 | alg | every signature and MAC algorithm, one and many | hash field curve lanes codec verdict error |
+//! | 3 | keys | the configuration document and the immutable snapshot | alg canon shm codec verdict error sync time |
+//! | 5 | engine | the order of checks, batches; the only room that sees all | verdict error time sync codec lanes request shm hash canon nonce bucket alg keys |
+//! | 6 | ffi | the C ABI (unsafe) | engine verdict error time request lanes |
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod alg;
+pub mod codec;
+pub mod error;
+pub mod lanes;
+pub mod request;
+mod sync;
+pub mod time;
+pub mod verdict;
