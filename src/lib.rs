@@ -24,6 +24,7 @@
 //! | 1 | request | borrowed view of a request; query, form and JSON parameters | verdict codec lanes time |
 //! | 1 | shm | the shared region: map, header, offsets, creation race (unsafe) | error sync time |
 //! | 2 | hash | md5, sha256, sm3, sha512 one and many; the keyed hash of the tables | lanes |
+//! | 2 | ndjson | requests and verdicts as lines of JSON | request verdict time |
 //! | 2 | canon | profiles compiled from data; the string to sign | request codec verdict time error |
 //! | 2 | nonce | exactly-once admission | hash shm sync time error |
 //! | 2 | bucket | rates and other limits | hash shm sync time error |
@@ -39,6 +40,7 @@ pub mod alg;
 pub mod codec;
 pub mod error;
 pub mod lanes;
+pub mod ndjson;
 pub mod request;
 mod sync;
 pub mod time;
