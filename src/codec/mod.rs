@@ -1,3 +1,11 @@
 //! Encodings: thin glue over well-kept crates. Borrow in, bounded buffer out.
 
+pub mod base64;
 pub mod doc;
+pub mod hex;
+pub mod pem;
+
+/// The text is not what its encoding allows, or does not fit the buffer. Which of the two, and where, is of no use to a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("malformed")]
+pub struct Malformed;
