@@ -1,7 +1,22 @@
 //! A request as borrowed bytes, and its parameters: query, form and JSON body, each decoded exactly once.
 
+mod escape;
+mod json;
+mod order;
+mod pairs;
+mod params;
+mod sizes;
+mod stops;
+
+#[cfg(test)]
+mod tests;
+
 use crate::time::Millis;
 use std::net::IpAddr;
+
+pub use crate::codec::percent::Plus;
+pub use params::{Kind, ParamError, Params, Source, View};
+pub use sizes::Sizes;
 
 /// One header line. Names compare without case; values are as received, without the line end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

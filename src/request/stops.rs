@@ -1,0 +1,102 @@
+//! One bit for each byte of a text: whether a scanner has to stop there.
+//!
+//! Blocks of 64 bytes are classified by [`ByteLanes`], with nothing carried from block to block; what a stop means is decided by the one
+//! who stops. Searching the next stop is then a shift and a count of zeros, for 64 bytes at once.
+
+use crate::lanes::{Avx2, Avx512, Baseline, ByteLanes, Cpu, Kernel};
+
+/// Which bytes are stops.
+pub(super) trait Stops: Copy {
+    /// A stop, which stands behind the end of the text.
+    const END: u8;
+    /// Where the block has stops.
+    fn find<L: ByteLanes>(self, lanes: L, block: L::Block) -> L::Mask;
+}
+
+struct Index<'a, S> {
+    kind: S,
+    text: &'a [u8],
+    bits: &'a mut Vec<u64>,
+}
+
+impl<S: Stops> Index<'_, S> {
+    #[inline(always)]
+    fn go<L: ByteLanes>(self, lanes: L) -> bool {
+        let (blocks, rest) = self.text.as_chunks::<64>();
+        let mut high = 0;
+        self.bits.clear();
+        self.bits.reserve(blocks.len() + 1);
+        for bytes in blocks {
+            let block = lanes.load(bytes);
+            high |= lanes.high(block);
+            self.bits.push(lanes.bits(self.kind.find(lanes, block)));
+        }
+        let mut last = [S::END; 64];
+        last[..rest.len()].copy_from_slice(rest);
+        let block = lanes.load(&last);
+        high |= lanes.high(block);
+        self.bits.push(lanes.bits(self.kind.find(lanes, block)));
+        high != 0
+    }
+}
+
+impl<S: Stops> Kernel<Avx2> for Index<'_, S> {
+    type Output = bool;
+    #[inline(always)]
+    fn run(self, proof: Avx2) -> bool {
+        self.go(proof)
+    }
+}
+
+impl<S: Stops> Kernel<Avx512> for Index<'_, S> {
+    type Output = bool;
+    #[inline(always)]
+    fn run(self, proof: Avx512) -> bool {
+        self.go(proof)
+    }
+}
+
+/// Writes the stops of `text` to `bits`, and a stop at its end (and behind it). Says whether a byte of 0x80 or above is there.
+pub(super) fn index<S: Stops>(cpu: Cpu, kind: S, text: &[u8], bits: &mut Vec<u64>) -> bool {
+    let index = Index { kind, text, bits };
+    if let Some(proof) = cpu.avx512() {
+        proof.enter(index)
+    } else if let Some(proof) = cpu.avx2() {
+        proof.enter(index)
+    } else {
+        index.go(Baseline)
+    }
+}
+
+/// A text and its stops.
+#[derive(Clone, Copy)]
+pub(super) struct Text<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) stops: &'a [u64],
+}
+
+impl Text<'_> {
+    /// The byte at `at`; behind the end a NUL, which no grammar here allows.
+    #[inline(always)]
+    pub(super) fn at(&self, at: usize) -> u8 {
+        self.bytes.get(at).copied().unwrap_or(0)
+    }
+
+    /// The first stop at or after `at`: the end of the text at the latest.
+    #[inline(always)]
+    pub(super) fn stop(&self, at: usize) -> usize {
+        let mut word = at >> 6;
+        let first = self.stops.get(word).map_or(0, |bits| bits >> (at & 63));
+        if first != 0 {
+            return at + first.trailing_zeros() as usize;
+        }
+        loop {
+            word += 1;
+            match self.stops.get(word) {
+                None => return self.bytes.len(),
+                Some(0) => {}
+                Some(bits) => return (word << 6) + bits.trailing_zeros() as usize,
+            }
+        }
+    }
+}
