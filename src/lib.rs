@@ -39,6 +39,7 @@
 pub mod alg;
 pub mod codec;
 pub mod error;
+pub mod hash;
 pub mod lanes;
 pub mod ndjson;
 pub mod request;

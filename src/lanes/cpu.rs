@@ -32,11 +32,12 @@ pub struct Cpu {
     avx512: bool,
     ifma: bool,
     sha: bool,
+    aes: bool,
 }
 
 impl Cpu {
     /// No features at all.
-    pub const SCALAR: Self = Self { avx2: false, avx512: false, ifma: false, sha: false };
+    pub const SCALAR: Self = Self { avx2: false, avx512: false, ifma: false, sha: false, aes: false };
 
     /// What this CPU has, within the cap that the environment variable `PORTCULLIS_LANES` (`scalar`, `avx2` or `avx512`) sets.
     /// Read once in the life of the process; an unknown value sets no cap.
@@ -67,6 +68,7 @@ impl Cpu {
                 avx512,
                 ifma: avx512 && has!("avx512ifma"),
                 sha: has!("sha") && has!("ssse3") && has!("sse4.1"),
+                aes: has!("aes") && has!("sse4.1"),
             }
         }
         #[cfg(not(target_arch = "x86_64"))]
@@ -81,6 +83,7 @@ impl Cpu {
             avx512: self.avx512 && cap >= Backend::Avx512,
             ifma: self.ifma && cap >= Backend::Avx512,
             sha: self.sha && cap >= Backend::Avx2,
+            aes: self.aes && cap >= Backend::Avx2,
         }
     }
 
@@ -128,6 +131,12 @@ impl Cpu {
     #[must_use]
     pub fn sha_ni(self) -> Option<ShaNi> {
         self.sha.then_some(ShaNi(()))
+    }
+
+    /// The proof of the AES instructions.
+    #[must_use]
+    pub fn aes_ni(self) -> Option<AesNi> {
+        self.aes.then_some(AesNi(()))
     }
 
     /// The different sets of features that this CPU can be held to, greatest first; for tests that run every backend there is.
@@ -194,6 +203,8 @@ proofs! {
     /// The SHA instructions are there. Entered apart from the AVX proofs on purpose: they have only the legacy encoding, and beside dirty
     /// upper halves they run two orders of magnitude slower.
     ShaNi, "sha,ssse3,sse4.1";
+    /// The AES instructions are there.
+    AesNi, "aes,sse2,sse4.1";
 }
 
 impl From<Avx512Ifma> for Avx512 {
@@ -214,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_cap_takes_away_what_is_above_it() {
-        let all = Cpu { avx2: true, avx512: true, ifma: true, sha: true };
+        let all = Cpu { avx2: true, avx512: true, ifma: true, sha: true, aes: true };
         assert_eq!(all.capped(Backend::Scalar), Cpu::SCALAR);
         let avx2 = all.capped(Backend::Avx2);
         assert!(avx2.avx2 && avx2.sha && !avx2.avx512 && !avx2.ifma);

@@ -8,8 +8,10 @@
 //! The product is built for the plain target: nothing here relies on `target-cpu`.
 #![allow(unsafe_code)]
 
+mod aes;
 mod bytes;
 mod cpu;
 
+pub use aes::CbcMac;
 pub use bytes::{Baseline, ByteLanes, Portable};
-pub use cpu::{Avx2, Avx512, Avx512Ifma, Backend, Cpu, Kernel, ShaNi};
+pub use cpu::{AesNi, Avx2, Avx512, Avx512Ifma, Backend, Cpu, Kernel, ShaNi};
