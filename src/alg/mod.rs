@@ -2,6 +2,40 @@
 //!
 //! A credential's key is prepared once, at load ([`Key`]); items of work ([`Item`]) come in slices of any length and any mix, and
 //! [`Verifier::verify`] writes one word a piece. How the items are grouped and which kernel runs is nobody's business outside this room.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `import`, `certificate` | public keys and certificates as they come: PEM, DER, points, JWK |
+//! | `key` | a key bound to its algorithm, checked and prepared |
+//! | `verifier`, `scheme` | items, their grouping, and the trait behind which one-message and many-message code stand |
+//! | `sign` | the other side |
+//! | `ec_signature` | DER and r‖s |
+//! | one folder each | `mod` the key and the scheme, `scalar` one message at a time |
+//!
+//! What each algorithm accepts and refuses at its edges is written down as data in `tests/alg_acceptance.rs`.
+
+mod certificate;
+mod ec_signature;
+mod ecdsa_p256;
+mod ecdsa_p384;
+mod ed25519;
+mod hmac;
+mod import;
+mod key;
+mod key_error;
+mod keyed;
+mod rsa;
+mod scheme;
+mod sign;
+mod sm2;
+mod verifier;
+
+pub use certificate::Certificate;
+pub use import::PublicKey;
+pub use key::Key;
+pub use key_error::KeyError;
+pub use sign::SigningKey;
+pub use verifier::{Item, MacInput, SignatureForm, Verifier};
 
 macro_rules! algorithms {
     ($($variant:ident, $name:literal, $mac:literal, $weak:literal, $gm:literal;)*) => {
@@ -57,5 +91,11 @@ impl Algorithm {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|a| a.name() == name)
+    }
+}
+
+impl std::fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
     }
 }
