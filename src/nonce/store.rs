@@ -1,0 +1,381 @@
+//! The table in a region: where a message belongs, and the order of steps.
+
+use super::table::{self, Claim};
+use super::word;
+use crate::error::Error;
+use crate::hash::prf::{Kind, Prf};
+use crate::shm::{PAGE_WORDS, Region, Section, SectionSpec, Shape};
+use crate::sync::{AtomicU64, Ordering, publish_fence};
+use crate::time::Millis;
+use std::ops::RangeInclusive;
+
+const SECTION: &str = "nonce";
+/// Generations in a window.
+const GENERATIONS: u64 = 4;
+/// Generations that have a buffer at one time.
+const BUFFERS: u64 = GENERATIONS + 1;
+/// Slots in a page.
+const SLOTS: usize = PAGE_WORDS;
+/// Entries for which a page is provided: 0.75 of its slots. Pages of 512 slots refuse first at 0.84 and above.
+const PAGE_ENTRIES: u64 = 384;
+/// Words before the first page: the sweep's and the counters, each on its own cache line.
+const CONTROL: usize = PAGE_WORDS;
+/// Control word: generations since birth up to which the table is swept.
+const SWEPT: usize = 0;
+/// Control word: next page to sweep.
+const CURSOR: usize = 8;
+/// Control word: messages refused for lack of room.
+const FULL: usize = 16;
+/// Sweep page by page when this many generations have passed since the last one, …
+const SWEEP_AFTER: u64 = 1 << 17;
+/// … all at once when this many have, …
+const SWEEP_NOW: u64 = 1 << 18;
+/// … whatever is further away than this, on either side.
+const SWEEP_AWAY: i64 = 1 << 18;
+/// After this many generations without a message, entries in the past may look like any generation at all; …
+const SWEEP_ALIASES: u64 = 1 << 19;
+/// … then what looks more than this far in the future is swept too. (What looks nearer refuses messages until that time has come.)
+const SWEEP_AHEAD: i64 = 16;
+/// Older than anything acceptable, by how many generations.
+const BLANK_AGE: i64 = 16;
+
+/// What the table is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NonceConfig {
+    /// Nonces that are live at one time (arriving evenly over the windows) without any refusal.
+    pub capacity: u64,
+    /// How far a timestamp may lie in the past, in milliseconds.
+    pub past_window_ms: u64,
+    /// How far a timestamp may lie in the future, in milliseconds.
+    pub future_window_ms: u64,
+    /// Allowance for clocks of processes that disagree, in milliseconds.
+    pub skew_ms: u64,
+    /// Whether a new region refuses what an older one may have admitted.
+    pub birth_rule: bool,
+}
+
+impl Default for NonceConfig {
+    fn default() -> Self {
+        Self { capacity: 1_000_000, past_window_ms: 300_000, future_window_ms: 5_000, skew_ms: 0, birth_rule: true }
+    }
+}
+
+/// What identifies a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// App and nonce: the nonce must not come again under any timestamp.
+    #[default]
+    Strict,
+    /// App, timestamp and nonce: the nonce may come again under another timestamp.
+    Message,
+}
+
+/// A message's place in the table, hashed once.
+#[derive(Clone, Copy, Debug)]
+pub struct NonceKey {
+    page: u64,
+    start: usize,
+    hash: u64,
+    generation: i64,
+    timestamp: Millis,
+    mode: Mode,
+}
+
+/// Permission to give one nonce back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ticket {
+    slot: u64,
+    word: u64,
+}
+
+/// The table's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Admit {
+    /// Admitted; the ticket can give the nonce back.
+    Ok(Ticket),
+    /// Admitted before.
+    Replayed,
+    /// The timestamp lies before the past window, or the table has gone on beyond its generation.
+    Stale,
+    /// The timestamp lies after the future window.
+    TooNew,
+    /// No room: the message may or may not be new.
+    Full,
+    /// The timestamp is one that an earlier, lost region may have admitted.
+    BeforeBirth,
+}
+
+/// Sizes that follow from a configuration.
+#[derive(Clone, Copy, Debug)]
+struct Geometry {
+    period: i64,
+    pages: u64,
+    words: u64,
+}
+
+impl NonceConfig {
+    fn geometry(&self) -> Geometry {
+        let window = self.past_window_ms.saturating_add(self.future_window_ms).clamp(1000, 1 << 40);
+        let span = window + self.skew_ms.min(1 << 40);
+        let period = span.div_ceil(GENERATIONS);
+        // Evenly arriving, capacity × P / window messages share a generation.
+        let entries = u128::from(self.capacity) * u128::from(period) / u128::from(window) + 1;
+        let pages = u64::try_from(entries.div_ceil(u128::from(PAGE_ENTRIES))).unwrap_or(u64::MAX);
+        let words = pages.saturating_mul(BUFFERS).saturating_mul(PAGE_WORDS as u64).saturating_add(CONTROL as u64);
+        Geometry { period: i64::try_from(period).unwrap_or(i64::MAX), pages, words }
+    }
+
+    /// The section to ask the region for. `kind` is used where this process creates the region.
+    #[must_use]
+    pub fn section(&self, kind: Kind) -> SectionSpec {
+        let fact = |name, value| Shape { name, value, chosen: false };
+        SectionSpec {
+            name: SECTION,
+            words: self.geometry().words,
+            shape: vec![
+                fact("nonces", self.capacity),
+                fact("past_window_ms", self.past_window_ms),
+                fact("future_window_ms", self.future_window_ms),
+                fact("skew_ms", self.skew_ms),
+                Shape { name: "prf", value: kind.number(), chosen: true },
+            ],
+        }
+    }
+}
+
+/// The nonces of one region. Cheap to clone, usable from any thread.
+#[derive(Clone, Debug)]
+pub struct Store {
+    section: Section,
+    prf: Prf,
+    config: NonceConfig,
+    geometry: Geometry,
+    /// Generation of the region's birth.
+    birth_generation: i64,
+    /// Timestamps up to here are refused.
+    born: Millis,
+}
+
+impl Store {
+    /// The store in `region`, which was opened with [`NonceConfig::section`] of the same `config`.
+    ///
+    /// # Errors
+    /// The region has no such section, or was made with a hash that this CPU cannot compute.
+    pub fn open(region: &Region, config: &NonceConfig) -> Result<Self, Error> {
+        let fail = |message: &str| Error::Region { path: region.name(), message: message.into() };
+        let geometry = config.geometry();
+        let section = region.section(SECTION).ok_or_else(|| fail("has no section for nonces"))?;
+        if section.len() as u64 != geometry.words {
+            return Err(fail("was opened for other nonce capacities than it is used with"));
+        }
+        let kind = region.chosen(SECTION, "prf").and_then(Kind::from_number);
+        let prf = kind
+            .and_then(|kind| Prf::of(kind, region.key(0)))
+            .ok_or_else(|| fail("was made with a hash that this CPU cannot compute; remove the file"))?;
+        let allowance = config.future_window_ms.saturating_add(config.skew_ms);
+        let born = if config.birth_rule {
+            region.birth().plus(i64::try_from(allowance).unwrap_or(i64::MAX))
+        } else {
+            Millis(i64::MIN)
+        };
+        let birth_generation = region.birth().0.div_euclid(geometry.period);
+        Ok(Self { section, prf, config: *config, geometry, birth_generation, born })
+    }
+
+    /// What the store was opened with.
+    #[must_use]
+    pub fn config(&self) -> &NonceConfig {
+        &self.config
+    }
+
+    /// Bytes that the table takes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.geometry.words * 8
+    }
+
+    /// Hashes a message to its place. Where there is no signed timestamp, give the time of arrival, and [`Mode::Strict`].
+    #[inline]
+    #[must_use]
+    pub fn key(&self, app: &[u8], nonce: &[u8], timestamp: Millis, mode: Mode) -> NonceKey {
+        let (low, high) = match mode {
+            Mode::Strict => self.prf.hash_in(1, &[app, nonce]),
+            Mode::Message => self.prf.hash_in(2, &[app, &timestamp.0.to_le_bytes(), nonce]),
+        };
+        // The low half chooses the page, the lowest bits of the high half the line, its upper 43 bits are the tag.
+        let page = ((u128::from(low) * u128::from(self.geometry.pages)) >> 64) as u64;
+        let start = (high as usize & (SLOTS / 8 - 1)) * 8;
+        let generation = timestamp.0.div_euclid(self.geometry.period);
+        NonceKey { page, start, hash: high, generation, timestamp, mode }
+    }
+
+    /// Page number of `key` in the buffer of the generation `back` before its own (modulo the buffers).
+    #[inline]
+    fn page_number(&self, key: &NonceKey, back: u64) -> u64 {
+        let buffer = key.generation.wrapping_sub(back.cast_signed()).rem_euclid(BUFFERS.cast_signed()).cast_unsigned();
+        buffer * self.geometry.pages + key.page
+    }
+
+    #[inline]
+    fn page(&self, number: u64) -> Option<&[AtomicU64; SLOTS]> {
+        let first = CONTROL + usize::try_from(number).ok()? * SLOTS;
+        self.section.words().get(first..)?.first_chunk()
+    }
+
+    #[inline]
+    fn control(&self, word: usize) -> Option<&AtomicU64> {
+        self.section.words().get(word)
+    }
+
+    /// Asks for the memory that [`Self::peek`] and [`Self::admit`] will look at.
+    #[inline]
+    pub fn prefetch(&self, key: &NonceKey) {
+        let buffers = if key.mode == Mode::Strict { BUFFERS } else { 1 };
+        for back in 0..buffers {
+            let first = CONTROL as u64 + self.page_number(key, back) * SLOTS as u64;
+            self.section.prefetch(first as usize + key.start);
+        }
+    }
+
+    fn out_of_time(&self, key: &NonceKey, now: Millis) -> Option<Admit> {
+        let age = now.since(key.timestamp);
+        if age > i64::try_from(self.config.past_window_ms).unwrap_or(i64::MAX) {
+            Some(Admit::Stale)
+        } else if age.saturating_neg() > i64::try_from(self.config.future_window_ms).unwrap_or(i64::MAX) {
+            Some(Admit::TooNew)
+        } else if key.timestamp <= self.born {
+            Some(Admit::BeforeBirth)
+        } else {
+            None
+        }
+    }
+
+    /// Whether the tag of `word` is in one of the buffers of other generations.
+    #[inline]
+    fn elsewhere(&self, key: &NonceKey, word: u64) -> bool {
+        (1..BUFFERS).any(|back| {
+            // The buffer holds generation g - back, or, where that has passed, g - back + 5.
+            let oldest = key.generation.wrapping_sub(back.cast_signed());
+            self.page(self.page_number(key, back))
+                .is_some_and(|page| table::contains_tag(page, key.start, word, oldest))
+        })
+    }
+
+    /// Whether the message was admitted before (and not given back), changing nothing: the cheap look before the signature is verified.
+    /// `false` promises nothing; only [`Self::admit`] does.
+    #[must_use]
+    pub fn peek(&self, key: &NonceKey) -> bool {
+        let word = word::entry(key.hash, key.generation);
+        let Some(page) = self.page(self.page_number(key, 0)) else { return false };
+        match table::find(page, key.start, word, key.generation) {
+            table::Found::Present => true,
+            table::Found::Released(_) => false,
+            table::Found::Absent => key.mode == Mode::Strict && self.elsewhere(key, word),
+        }
+    }
+
+    /// Admits the message if it is new. Call it last, after the signature and every other check.
+    #[inline]
+    pub fn admit(&self, key: &NonceKey, now: Millis) -> Admit {
+        if let Some(refusal) = self.out_of_time(key, now) {
+            return refusal;
+        }
+        self.tend(key.generation);
+        let number = self.page_number(key, 0);
+        let Some(page) = self.page(number) else { return Admit::Full };
+        let word = word::entry(key.hash, key.generation);
+        let ticket = |at: usize| Ticket { slot: number * SLOTS as u64 + at as u64, word };
+        if key.mode == Mode::Strict && self.elsewhere(key, word) {
+            return match table::retake(page, key.start, word, key.generation) {
+                Some(at) => Admit::Ok(ticket(at)),
+                None => Admit::Replayed,
+            };
+        }
+        match table::claim(page, key.start, word, key.generation) {
+            Claim::Retaken(at) => Admit::Ok(ticket(at)),
+            Claim::Won(at) => {
+                if key.mode == Mode::Strict {
+                    publish_fence();
+                    if self.elsewhere(key, word) {
+                        return Admit::Replayed;
+                    }
+                }
+                Admit::Ok(ticket(at))
+            }
+            Claim::Present => Admit::Replayed,
+            Claim::Stale => Admit::Stale,
+            Claim::Full => {
+                if let Some(counter) = self.control(FULL) {
+                    // Relaxed: a counter to look at.
+                    counter.fetch_add(1, Ordering::Relaxed);
+                }
+                Admit::Full
+            }
+        }
+    }
+
+    /// [`Self::admit`] for each key in order, with the memory of the next ones under way. Writes as many answers as both slices have room for.
+    pub fn admit_batch(&self, keys: &[NonceKey], now: Millis, out: &mut [Admit]) {
+        for (keys, out) in keys.chunks(16).zip(out.chunks_mut(16)) {
+            for key in keys {
+                self.prefetch(key);
+            }
+            for (key, out) in keys.iter().zip(out) {
+                *out = self.admit(key, now);
+            }
+        }
+    }
+
+    /// Gives a nonce back: the next identical message is admitted, once. `false` where the ticket's entry is gone (its time is over) or was
+    /// given back before.
+    pub fn release(&self, ticket: Ticket) -> bool {
+        let at = (ticket.slot % SLOTS as u64) as usize;
+        self.page(ticket.slot / SLOTS as u64).is_some_and(|page| table::release(page, at, ticket.word))
+    }
+
+    /// Messages refused for lack of room since the region was made.
+    #[must_use]
+    pub fn refused_full(&self) -> u64 {
+        // Relaxed: a counter to look at.
+        self.control(FULL).map_or(0, |word| word.load(Ordering::Relaxed))
+    }
+
+    /// Sweeps what would soon be read as the future, where a sweep is due.
+    #[inline]
+    fn tend(&self, generation: i64) {
+        let Some(swept) = self.control(SWEPT) else { return };
+        let age = u64::try_from(generation.wrapping_sub(self.birth_generation)).unwrap_or(0);
+        // Relaxed: a hint when to sweep; sweeping twice, or later, is harmless.
+        if age.saturating_sub(swept.load(Ordering::Relaxed)) > SWEEP_AFTER {
+            self.sweep(generation, age, swept);
+        }
+    }
+
+    #[cold]
+    fn sweep(&self, generation: i64, age: u64, swept: &AtomicU64) {
+        let pages = self.geometry.pages * BUFFERS;
+        let Some(cursor) = self.control(CURSOR) else { return };
+        let since = age.saturating_sub(swept.load(Ordering::Relaxed));
+        let keep = -SWEEP_AWAY..=if since > SWEEP_ALIASES { SWEEP_AHEAD } else { SWEEP_AWAY };
+        if since > SWEEP_NOW {
+            for number in 0..pages {
+                self.sweep_page(number, generation, &keep);
+            }
+        } else {
+            // Relaxed: each page goes to one process; one that dies with its page leaves it for the next round, in time still.
+            let number = cursor.fetch_add(1, Ordering::Relaxed);
+            if number < pages {
+                self.sweep_page(number, generation, &keep);
+                return;
+            }
+            cursor.store(0, Ordering::Relaxed);
+        }
+        swept.fetch_max(age, Ordering::Relaxed);
+    }
+
+    fn sweep_page(&self, number: u64, generation: i64, keep: &RangeInclusive<i64>) {
+        let Some(page) = self.page(number) else { return };
+        table::sweep(page, generation, keep, word::blank(generation.wrapping_sub(BLANK_AGE)));
+    }
+}

@@ -1,0 +1,75 @@
+//! A mapping, its words, and nothing else.
+
+use rustix::mm::{MapFlags, ProtFlags};
+use std::fs::File;
+use std::ptr::NonNull;
+use std::sync::atomic::AtomicU64;
+
+/// Shared memory of this process's address space, unmapped on drop.
+#[derive(Debug)]
+pub(super) struct Map {
+    start: NonNull<AtomicU64>,
+    words: usize,
+}
+
+// SAFETY: the memory is only lent as atomics, which any thread may use (kept by `words`, the only way to it).
+unsafe impl Send for Map {}
+// SAFETY: as above.
+unsafe impl Sync for Map {}
+
+impl Map {
+    /// Maps `words` words of `file` from its start, all pages present. The caller has made sure that the file is that long.
+    pub fn file(file: &File, words: usize) -> rustix::io::Result<Self> {
+        let flags = MapFlags::SHARED | MapFlags::POPULATE;
+        // SAFETY: a new mapping at a place of the kernel's choice disturbs no memory of ours.
+        let start = unsafe {
+            rustix::mm::mmap(std::ptr::null_mut(), words * 8, ProtFlags::READ | ProtFlags::WRITE, flags, file, 0)?
+        };
+        Self::of(start, words)
+    }
+
+    /// Maps `words` words of zeros that only this process and its later children share, all pages present.
+    pub fn anonymous(words: usize) -> rustix::io::Result<Self> {
+        let flags = MapFlags::SHARED | MapFlags::POPULATE;
+        // SAFETY: a new mapping at a place of the kernel's choice disturbs no memory of ours.
+        let start = unsafe {
+            rustix::mm::mmap_anonymous(std::ptr::null_mut(), words * 8, ProtFlags::READ | ProtFlags::WRITE, flags)?
+        };
+        Self::of(start, words)
+    }
+
+    fn of(start: *mut std::ffi::c_void, words: usize) -> rustix::io::Result<Self> {
+        let start: NonNull<AtomicU64> = NonNull::new(start.cast()).ok_or(rustix::io::Errno::NOMEM)?;
+        debug_assert!(start.as_ptr().addr().is_multiple_of(4096), "mappings begin on a page");
+        Ok(Self { start, words })
+    }
+
+    /// All words.
+    #[inline]
+    pub fn words(&self) -> &[AtomicU64] {
+        // SAFETY: `start` begins a live mapping of `words` readable and writable words (kept by the constructors, which map them, and by
+        // `drop`, which alone unmaps them), aligned to a page. `AtomicU64` has the layout of u64, any bits are a valid value, and no one
+        // is ever given non-atomic access. Other processes write through atomics too; one that does not can change values, not types.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.words) }
+    }
+}
+
+impl Drop for Map {
+    fn drop(&mut self) {
+        // SAFETY: the range is exactly what a constructor mapped, and every borrow of the words has ended, since they borrow `self`.
+        let _ = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), self.words * 8) };
+    }
+}
+
+/// Asks for the cache line that holds `word`, for writing. A hint without an effect on any value.
+#[inline(always)]
+pub(super) fn prefetch(word: &AtomicU64) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch of a valid reference's address; it cannot fault and changes nothing.
+    unsafe {
+        use core::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_ET0>(std::ptr::from_ref(word).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = word;
+}

@@ -1,0 +1,29 @@
+//! The shared region: one piece of memory that all worker processes map, in which the nonces and the limits live.
+//!
+//! - A region is a header page and sections. A section is an array of 64-bit words, all zero at first, whose meaning belongs to the room
+//!   that asked for it; it is only ever reached through atomics ([`Section::words`]).
+//! - It lives in a file that every process maps (on tmpfs for speed), or, without a path, in anonymous memory that is shared with the
+//!   children of this process and nobody else.
+//! - Of any number of processes that open a path at once, exactly one creates the region: each prepares a file under a name of its own,
+//!   magic last, and publishes it by `link`, which fails where the name exists; the losers attach to the winner's file. Nobody ever sees a
+//!   half-made region under the path.
+//! - The header is read once, through `pread`, checked, and copied; nothing in it is trusted afterwards, and no offset from it is used: the
+//!   layout follows from what was asked for, and the header must agree with it word for word.
+//! - All memory is reserved when the file is made and again at attach (`fallocate`), then mapped in, so that a full file system is an error
+//!   here and not a signal later. What remains possible is another process with write access truncating the file while it is mapped;
+//!   nothing but file permissions (0600 by default) guards against that.
+//!
+//! `unsafe` is here for mapping, unmapping, and for lending mapped words as atomics.
+#![allow(unsafe_code)]
+
+mod header;
+mod map;
+mod region;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+pub use header::Shape;
+pub use region::{Region, RegionSpec, Section, SectionSpec};
+
+/// Words of 64 bits in a page of 4 KiB.
+pub const PAGE_WORDS: usize = 512;

@@ -1,0 +1,360 @@
+//! Opening a region: create or attach.
+
+use super::PAGE_WORDS;
+use super::header::{self, Facts, Page, Shape};
+use super::map::{self, Map};
+use crate::error::Error;
+use crate::sync::AtomicU64;
+use crate::time::Millis;
+use rustix::fs::{FallocateFlags, Gid, Mode};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A section that a room asks for.
+#[derive(Clone, Debug)]
+pub struct SectionSpec {
+    /// At most 16 ASCII characters.
+    pub name: &'static str,
+    /// How many words of 64 bits.
+    pub words: u64,
+    /// What the section was made for: at most 8 named numbers.
+    pub shape: Vec<Shape>,
+}
+
+/// What region to open.
+#[derive(Clone, Debug)]
+pub struct RegionSpec {
+    /// The file, or `None` for memory of this process and its children.
+    pub path: Option<PathBuf>,
+    /// The sections, in order; at most 16.
+    pub sections: Vec<SectionSpec>,
+    /// The moment of opening; becomes the birth of a region that is made.
+    pub now: Millis,
+    /// Permission bits of the file.
+    pub mode: u32,
+    /// Numeric group of the file, where it is not that of the process.
+    pub group: Option<u32>,
+}
+
+impl RegionSpec {
+    /// A region without sections, readable and writable by its owner only.
+    #[must_use]
+    pub fn new(path: Option<PathBuf>, now: Millis) -> Self {
+        Self { path, sections: Vec::new(), now, mode: 0o600, group: None }
+    }
+
+    /// The same with one more section.
+    #[must_use]
+    pub fn with(mut self, section: SectionSpec) -> Self {
+        self.sections.push(section);
+        self
+    }
+}
+
+/// An open region. Clones share the mapping.
+#[derive(Clone, Debug)]
+pub struct Region {
+    map: Arc<Map>,
+    facts: Arc<Facts>,
+    /// (name, first word, words)
+    sections: Arc<[(&'static str, usize, usize)]>,
+    path: Option<PathBuf>,
+    created: bool,
+}
+
+/// One section of a region: words that are reached through atomics only.
+#[derive(Clone, Debug)]
+pub struct Section {
+    map: Arc<Map>,
+    first: usize,
+    words: usize,
+}
+
+impl Section {
+    /// All words of the section.
+    #[inline]
+    #[must_use]
+    #[cfg(not(loom))]
+    pub fn words(&self) -> &[AtomicU64] {
+        &self.map.words()[self.first..self.first + self.words]
+    }
+
+    /// Under loom no code runs on a mapping: models bring their own words.
+    #[cfg(loom)]
+    #[must_use]
+    pub fn words(&self) -> &[AtomicU64] {
+        unreachable!("{} {}: models do not map memory", self.first, self.words)
+    }
+
+    /// How many words.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.words
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.words == 0
+    }
+
+    /// Asks for the cache line of word `index`, if there is one. A hint.
+    #[inline]
+    pub fn prefetch(&self, index: usize) {
+        if index < self.words
+            && let Some(word) = self.map.words().get(self.first + index)
+        {
+            map::prefetch(word);
+        }
+    }
+}
+
+/// How often a file that vanishes between two steps is tried again.
+const ATTEMPTS: usize = 16;
+
+impl Region {
+    /// Opens the region that `spec` describes: attaches where the file exists, creates it where not.
+    ///
+    /// # Errors
+    /// [`Error::Region`] naming the file, what is wrong and what to do: no permission, no space, another owner, not a region, damaged,
+    /// truncated, of another version, made for other capacities.
+    pub fn open(spec: &RegionSpec) -> Result<Self, Error> {
+        let fail = |message: String| Error::Region {
+            path: spec.path.as_ref().map_or_else(|| "(memory)".into(), |path| path.display().to_string()),
+            message,
+        };
+        let total = header::total_words(spec).ok_or_else(|| fail("the capacities asked for are too large".into()))?;
+        let words = usize::try_from(total).map_err(|_| fail("the capacities asked for are too large".into()))?;
+        let Some(path) = &spec.path else {
+            let map = Map::anonymous(words).map_err(|e| fail(format!("no memory for {} bytes: {e}", total * 8)))?;
+            let page = header::make(spec, total, random_keys().map_err(|e| fail(system("random keys", &e)))?);
+            write_header(&map, &page);
+            let facts = header::agree(&page, spec, total).map_err(fail)?;
+            return Ok(Self::over(map, facts, spec, true));
+        };
+        for _ in 0..ATTEMPTS {
+            match OpenOptions::new().read(true).write(true).custom_flags(nofollow()).open(path) {
+                Ok(file) => {
+                    let (map, facts) = attach(&file, spec, total, words).map_err(fail)?;
+                    return Ok(Self::over(map, facts, spec, false));
+                }
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(e) => return Err(fail(cannot_open(path, &e))),
+            }
+            if let Some((map, facts)) = create(path, spec, total, words).map_err(fail)? {
+                return Ok(Self::over(map, facts, spec, true));
+            }
+            // Another process was first: attach to what it made.
+        }
+        Err(fail("the file keeps vanishing while it is opened".into()))
+    }
+
+    fn over(map: Map, facts: Facts, spec: &RegionSpec, created: bool) -> Self {
+        let mut first = PAGE_WORDS;
+        let mut sections = Vec::with_capacity(spec.sections.len());
+        for section in &spec.sections {
+            // `total_words` has bounded the sum, and the map is that long.
+            let words = usize::try_from(section.words).unwrap_or(0);
+            sections.push((section.name, first, words));
+            first += words.next_multiple_of(PAGE_WORDS);
+        }
+        Self { map: Arc::new(map), facts: Arc::new(facts), sections: sections.into(), path: spec.path.clone(), created }
+    }
+
+    /// The section of that name, if `spec` asked for one.
+    #[must_use]
+    pub fn section(&self, name: &str) -> Option<Section> {
+        let (_, first, words) = self.sections.iter().copied().find(|(known, _, _)| *known == name)?;
+        let end = first.checked_add(words)?;
+        (end <= self.map.words().len()).then(|| Section { map: self.map.clone(), first, words })
+    }
+
+    /// A fact of a section that its creator chose.
+    #[must_use]
+    pub fn chosen(&self, section: &str, fact: &str) -> Option<u64> {
+        self.facts.chosen.iter().find(|(s, f, _)| s == section && f == fact).map(|(_, _, value)| *value)
+    }
+
+    /// When the region was made.
+    #[must_use]
+    pub fn birth(&self) -> Millis {
+        Millis(self.facts.birth)
+    }
+
+    /// Random key `which` (0 or 1), drawn when the region was made.
+    #[must_use]
+    pub fn key(&self, which: usize) -> [u8; 16] {
+        self.facts.keys[which & 1]
+    }
+
+    /// Whether this call made the region (rather than attached to it).
+    #[must_use]
+    pub fn created(&self) -> bool {
+        self.created
+    }
+
+    /// The file, or `None` for anonymous memory.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// The region's name in messages.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.path.as_ref().map_or_else(|| "(memory)".into(), |path| path.display().to_string())
+    }
+}
+
+fn nofollow() -> i32 {
+    // The flag's bits are those of the C headers, which std takes as they are.
+    rustix::fs::OFlags::NOFOLLOW.bits().cast_signed()
+}
+
+fn system(doing: &str, error: &dyn std::fmt::Display) -> String {
+    format!("{doing}: {error}")
+}
+
+fn cannot_open(path: &Path, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            format!("cannot be opened for reading and writing ({error}); the gateway's user needs both")
+        }
+        io::ErrorKind::ReadOnlyFilesystem => format!("lies on a read-only file system ({error})"),
+        io::ErrorKind::IsADirectory => format!("is a directory; give a file in it, such as {}/region", path.display()),
+        _ if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
+            "is a symbolic link, which is not followed; give the path of the file itself".into()
+        }
+        _ => system("cannot be opened", error),
+    }
+}
+
+fn random_keys() -> rustix::io::Result<[[u8; 16]; 2]> {
+    let mut keys = [[0; 16]; 2];
+    let mut filled = 0;
+    while filled < 32 {
+        filled +=
+            rustix::rand::getrandom(&mut keys.as_flattened_mut()[filled..], rustix::rand::GetRandomFlags::empty())?;
+    }
+    Ok(keys)
+}
+
+/// Writes the header into memory that nobody else sees yet: everything, then the magic.
+fn write_header(map: &Map, page: &Page) {
+    use std::sync::atomic::Ordering::{Relaxed, Release};
+    let words = map.words();
+    for (word, value) in words.iter().zip(page).skip(1) {
+        // Relaxed: nobody attaches before the magic (below) and the link (a system call, which orders everything before it).
+        word.store(*value, Relaxed);
+    }
+    if let Some(word) = words.first() {
+        // Release: who sees the magic sees the header.
+        word.store(page[0], Release);
+    }
+}
+
+/// Reserves every block, so that the mapping cannot meet a full file system later.
+fn reserve(file: &File, bytes: u64) -> Result<(), String> {
+    match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, bytes) {
+        Ok(()) => Ok(()),
+        Err(rustix::io::Errno::NOSPC) => Err(format!(
+            "no space: the file system has no room for {bytes} bytes; ask for smaller capacities or enlarge the file system"
+        )),
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {
+            Err("the file system cannot reserve space (fallocate); put the region on tmpfs, such as /dev/shm".into())
+        }
+        Err(e) => Err(system(&format!("reserving {bytes} bytes"), &e)),
+    }
+}
+
+/// Removes the file under its temporary name, published or not.
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Makes a region under a name of its own and publishes it; `None` where another process was first.
+fn create(path: &Path, spec: &RegionSpec, total: u64, words: usize) -> Result<Option<(Map, Facts)>, String> {
+    let keys = random_keys().map_err(|e| system("random keys", &e))?;
+    // Not one of the keys: file names can be seen by others.
+    let name = random_keys().map_err(|e| system("random name", &e))?[0];
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(
+        ".new-{}-{:016x}",
+        std::process::id(),
+        u64::from_le_bytes(std::array::from_fn(|i| name[i]))
+    ));
+    let temporary = Temporary(temporary.into());
+    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&temporary.0).map_err(
+        |e| match e.kind() {
+            io::ErrorKind::NotFound => "its directory does not exist".into(),
+            _ => system("cannot be created", &e),
+        },
+    )?;
+    reserve(&file, total * 8)?;
+    let map = Map::file(&file, words).map_err(|e| system("cannot be mapped", &e))?;
+    let page = header::make(spec, total, keys);
+    write_header(&map, &page);
+    if let Some(group) = spec.group {
+        rustix::fs::fchown(&file, None, Some(Gid::from_raw(group)))
+            .map_err(|e| system(&format!("cannot be given to group {group}"), &e))?;
+    }
+    rustix::fs::fchmod(&file, Mode::from_raw_mode(spec.mode & 0o777)).map_err(|e| system("permissions", &e))?;
+    match std::fs::hard_link(&temporary.0, path) {
+        Ok(()) => Ok(Some((map, header::agree(&page, spec, total)?))),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+        Err(e) => Err(system("cannot be published (link)", &e)),
+    }
+}
+
+fn attach(file: &File, spec: &RegionSpec, total: u64, words: usize) -> Result<(Map, Facts), String> {
+    let meta = file.metadata().map_err(|e| system("stat", &e))?;
+    if !meta.is_file() {
+        return Err("is not a regular file".into());
+    }
+    let own = rustix::process::geteuid().as_raw();
+    let trusted_group = spec.group.is_some_and(|group| group == meta.gid());
+    if meta.uid() != own && meta.uid() != 0 && !trusted_group {
+        return Err(format!(
+            "belongs to user {}, this process runs as {own}; remove the file, run as its owner, or name its group in the document",
+            meta.uid()
+        ));
+    }
+    if meta.mode() & 0o002 != 0 {
+        return Err(format!(
+            "anybody may write it (mode {:o}); remove it, or take that permission away",
+            meta.mode() & 0o777
+        ));
+    }
+    let mut page = [0; PAGE_WORDS];
+    let mut bytes = [0; PAGE_WORDS * 8];
+    let read = file.read_exact_at(&mut bytes, 0);
+    match read {
+        Ok(()) => {}
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
+            return Err(format!("is no region: {} bytes, shorter than a header; remove the file", meta.len()));
+        }
+        Err(e) => return Err(system("reading the header", &e)),
+    }
+    for (word, chunk) in page.iter_mut().zip(bytes.chunks_exact(8)) {
+        *word = u64::from_le_bytes(std::array::from_fn(|i| chunk[i]));
+    }
+    header::check(&page)?;
+    let facts = header::agree(&page, spec, total)?;
+    if meta.len() != total * 8 {
+        return Err(format!(
+            "is truncated or padded: {} bytes instead of {}; stop the gateways that use it and remove the file",
+            meta.len(),
+            total * 8
+        ));
+    }
+    reserve(file, total * 8)?;
+    let map = Map::file(file, words).map_err(|e| system("cannot be mapped", &e))?;
+    Ok((map, facts))
+}
