@@ -69,16 +69,64 @@ pub const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~')
 }
 
-/// Appends `E(text)` to `out`: unreserved bytes as they are, every other byte as `%` and two upper-case hexadecimal digits.
-pub fn encode(text: &[u8], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    for &byte in text {
-        if is_unreserved(byte) {
-            out.push(byte);
-        } else {
-            out.extend_from_slice(&[b'%', DIGITS[(byte >> 4) as usize], DIGITS[(byte & 15) as usize]]);
+/// Which characters stand for themselves on the way out, and what becomes of a space. A signature depends on it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Encoder {
+    /// RFC 3986, 2.3, the `E()` of most schemes: `A-Z a-z 0-9 - _ . ~` stand for themselves; a space is `%20`.
+    Rfc3986,
+    /// HTML forms (`application/x-www-form-urlencoded`; `URLEncoder.encode` of Java): `A-Z a-z 0-9 - _ . *` stand for themselves; a
+    /// space is `+`.
+    Form,
+}
+
+static KEPT: [[bool; 256]; 2] = {
+    let mut kept = [[false; 256]; 2];
+    let mut byte = 0;
+    while byte < 256 {
+        kept[0][byte] = is_unreserved(byte as u8);
+        kept[1][byte] = (is_unreserved(byte as u8) && byte as u8 != b'~') || byte as u8 == b'*';
+        byte += 1;
+    }
+    kept
+};
+
+impl Encoder {
+    fn kept(self) -> &'static [bool; 256] {
+        &KEPT[self as usize]
+    }
+
+    /// Whether every byte of `text` stands for itself.
+    #[must_use]
+    pub fn keeps(self, text: &[u8]) -> bool {
+        let kept = self.kept();
+        text.iter().all(|b| kept[usize::from(*b)])
+    }
+
+    /// Appends the encoding of `text` to `out`, every byte that does not stand for itself as `%` and two upper-case hexadecimal digits:
+    /// at most three times its length.
+    pub fn append(self, text: &[u8], out: &mut Vec<u8>) {
+        const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+        let kept = self.kept();
+        let mut rest = text;
+        loop {
+            // A run that stands for itself is copied whole.
+            let run = rest.iter().position(|b| !kept[usize::from(*b)]).unwrap_or(rest.len());
+            let (plain, marked) = rest.split_at(run);
+            out.extend_from_slice(plain);
+            let Some((&byte, after)) = marked.split_first() else { break };
+            if byte == b' ' && self == Self::Form {
+                out.push(b'+');
+            } else {
+                out.extend_from_slice(&[b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+            }
+            rest = after;
         }
     }
+}
+
+/// Appends `E(text)` to `out`: unreserved bytes as they are, every other byte as `%` and two upper-case hexadecimal digits.
+pub fn encode(text: &[u8], out: &mut Vec<u8>) {
+    Encoder::Rfc3986.append(text, out);
 }
 
 #[cfg(test)]
@@ -98,6 +146,26 @@ mod tests {
         assert_eq!(decoded(b"", Plus::Space).unwrap(), b"");
         for (text, at) in [("%", 0), ("%4", 0), ("ab%g0", 2), ("%41%0", 3), ("%%41", 0), ("+%+1", 1), ("%4\u{e9}", 0)] {
             assert_eq!(decoded(text.as_bytes(), Plus::Space), Err(at), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_two_encoders_differ_in_space_tilde_and_star() {
+        let encoded = |encoder: Encoder, text: &str| {
+            let mut out = Vec::new();
+            encoder.append(text.as_bytes(), &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(encoded(Encoder::Rfc3986, "a b~c*d+e"), "a%20b~c%2Ad%2Be");
+        assert_eq!(encoded(Encoder::Form, "a b~c*d+e"), "a+b%7Ec*d%2Be");
+        assert_eq!(encoded(Encoder::Rfc3986, "中=&%/"), "%E4%B8%AD%3D%26%25%2F");
+        for encoder in [Encoder::Rfc3986, Encoder::Form] {
+            for byte in 0..=255u8 {
+                let mut out = Vec::new();
+                encoder.append(&[byte], &mut out);
+                assert_eq!(encoder.keeps(&[byte]), out == [byte], "{byte:#x}");
+            }
+            assert_eq!((0..=255u8).filter(|b| encoder.keeps(&[*b])).count(), 66);
         }
     }
 
