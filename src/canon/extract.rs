@@ -1,0 +1,101 @@
+//! What is read out of a request, and why one is refused before its signature is looked at.
+
+use crate::request::{ParamError, Params, View};
+use crate::time::Millis;
+use crate::verdict::Reason;
+
+use super::alg::AlgSet;
+
+/// Why a request was refused while it was read: the outcome, and what it is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// The outcome.
+    pub reason: Reason,
+    /// What it is about, by the name that documents use: `app_id`, `timestamp`, `nonce`, `signature`, `body`, `content-type`, … Never
+    /// a text out of the request.
+    pub field: &'static str,
+}
+
+impl Refusal {
+    pub(super) const fn new(reason: Reason, field: &'static str) -> Self {
+        Self { reason, field }
+    }
+
+    pub(super) const fn invalid(field: &'static str) -> Self {
+        Self::new(Reason::InvalidField, field)
+    }
+
+    pub(super) const fn missing(field: &'static str) -> Self {
+        Self::new(Reason::MissingField, field)
+    }
+
+    pub(super) const fn duplicate(field: &'static str) -> Self {
+        Self::new(Reason::DuplicateField, field)
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.reason, self.field)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl From<ParamError> for Refusal {
+    fn from(e: ParamError) -> Self {
+        let field = match e.source() {
+            crate::request::Source::Query => "query",
+            crate::request::Source::Form | crate::request::Source::Json => "body",
+        };
+        match e {
+            ParamError::Duplicate { .. } => Self::duplicate(field),
+            _ => Self::new(Reason::MalformedRequest, field),
+        }
+    }
+}
+
+/// Memory for reading one request at a time; kept from request to request, so that nothing is allocated in steady state.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    pub(super) params: Params,
+}
+
+impl Scratch {
+    /// With nothing in it yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+/// What a profile read out of a request. Borrows the request and the scratch memory: nothing is copied.
+#[derive(Clone, Copy, Debug)]
+pub struct Extract<'r> {
+    /// The app that the request claims to come from, where the profile reads one: 1 to 64 bytes.
+    pub app_id: Option<&'r [u8]>,
+    /// The key id, where the profile reads one and the request has one: 1 to 64 bytes.
+    pub kid: Option<&'r [u8]>,
+    /// The timestamp, where the profile reads one. Not compared with any clock yet.
+    pub timestamp: Option<Millis>,
+    /// The nonce, where the profile reads one.
+    pub nonce: Option<&'r [u8]>,
+    /// The signature as text, decoded once; see [`super::Profile::decode_signature`].
+    pub signature: &'r [u8],
+    /// The algorithms that may have made it: those of the profile, narrowed by what the request says where the profile reads that.
+    pub algorithms: AlgSet,
+    pub(super) rest: Rest<'r>,
+}
+
+/// What the shape needs to write the string to sign.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Rest<'r> {
+    /// Shape `params`: the parameters and the indices of those that are left out for what they are.
+    Params {
+        view: View<'r>,
+        /// The parameter that holds the signature, or `u32::MAX`.
+        signature: u32,
+        /// The parameter that names the algorithm, if it is not signed, or `u32::MAX`.
+        sign_type: u32,
+    },
+}

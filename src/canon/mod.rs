@@ -1,0 +1,380 @@
+//! Signing profiles: documents that say how a scheme's string to sign is made, compiled once into a flat program.
+//!
+//! A profile is **data**. Built-in profiles ([`builtin`]) and users' own are the same kind of document and go through the same compiler
+//! and the same linter; nothing in a built-in one is out of a user's reach. Per request a profile does three things, none of which
+//! allocates in steady state or can panic:
+//!
+//! 1. [`Profile::extract`] reads the request: who it says it is, when, its nonce, its signature. Every refusal has its [`Reason`].
+//! 2. [`Profile::write_message`] appends the string to sign to a buffer, in one pass.
+//! 3. [`Profile::decode_signature`] turns the signature's text into bytes, strictly.
+//!
+//! The client's side of the same profile is in [`client`].
+//!
+//! # Profile documents
+//!
+//! Members that every shape has:
+//!
+//! | member | values (**default**) | meaning |
+//! |---|---|---|
+//! | `name` | text, required | 1 to 64 of `a-z 0-9 - _ .` |
+//! | `shape` | `params`, required | which engine reads the rest of the document |
+//! | `about` | text | for people |
+//! | `legacy_unsafe` | array of names (**none**) | the holes ([`HOLES`]) that this profile has and its user accepts; one that it does not have is an error |
+//! | `level` | `A1` \| `A2` (**`A1`**) | `A2`: for interfaces that want digital signatures (JR/T 0185-2020, 7.2.2); the linter then refuses MACs |
+//! | `require_scheme` | `any` \| `https` (**`any`**) | `https`: refuse a request whose scheme the gateway gives as anything else, or does not give |
+//! | `clock` | `{"past_window_ms", "future_window_ms"}` | this profile's windows in place of the configuration's |
+//! | `algorithms` | object, required | see below |
+//!
+//! `algorithms` has a member for each algorithm that the profile admits (the names of configuration documents), with
+//! `signature`: `hex` (either case) | `hex-lower` | `hex-upper` | `base64` | `base64url`;
+//! `form` for ECDSA and SM2: `der` | `fixed` (r ‖ s) | **`either`**;
+//! `secret_suffix` for MACs: the text that goes between the string and the secret, where the scheme appends the secret to the string
+//! (`""` for the secret alone; left out, the secret is not appended; `md5` cannot do without).
+//!
+//! ## Shape `params`: sorted `name=value` pairs
+//!
+//! | member | values (**default**) | meaning |
+//! |---|---|---|
+//! | `methods` | object (**`{"GET": ["query"], "POST": ["query", "json"]}`**) | for each method the sources of its parameters: `query`, `json`, `form`; other methods are `method_not_allowed`; a body that no source of its method reads is refused |
+//! | `content_type` | **`check`** \| `require_charset` \| `ignore` | `check`: a body's type must be the one of its source, and its `charset`, if given, UTF-8; `require_charset`: it must be given; `ignore`: not looked at |
+//! | `plus` | **`space`** \| `literal` | what a `+` in a query or form means |
+//! | `fields` | object | `app_id`, `kid`, `timestamp`, `nonce`, `signature`, `sign_type`; see below |
+//! | `secret_names` | names (**`["partnerKey", "appKey"]`**) | parameters that must never be sent, whatever their case: `invalid_field` |
+//! | `exclude` | names (**none**) | parameters left out of the string: files, byte strings (hole `unsigned_parameter`) |
+//! | `values.empty` | **`drop`** \| `keep` | parameters with an empty value; dropped, they can be added by anybody (hole `unsigned_empty`) |
+//! | `values.null` | **`empty`** \| `text` \| `refuse` | JSON `null`: an empty value, the text `null`, or `invalid_field` |
+//! | `values.bool` | **`text`** \| `refuse` | JSON `true` and `false` |
+//! | `values.nested` | **`raw`** \| `drop` \| `refuse` | JSON objects and arrays: their bytes as sent, or left out (hole `unsigned_body`) |
+//! | `values.spaces` | **`refuse`** \| `keep` | a name or value with a space (or control character) at either end; never trimmed |
+//! | `values.delimiters` | **`keep`** \| `refuse` | `refuse`: names with `&` or `=`, and values in which an `&` is followed by a `=`, which could be read as other parameters (hole `ambiguous_join` otherwise) |
+//! | `encode` | **`off`** \| `string` \| `whole` \| `values` | percent-encode the joined string before the secret is appended, or with it (secrets must then need no encoding), or each value before joining |
+//! | `encoder` | **`rfc3986`** \| `form` | see [`Encoder`](crate::codec::percent::Encoder) |
+//!
+//! A field of `fields` is `null` (not read: for `app_id`, `kid`, `timestamp`, `nonce`, `sign_type`) or an object with
+//! `names` (alternatives; two of them in one request are `duplicate_field`), `in` (`params` | `query` | `body` | `header`), `min` and
+//! `max` (bytes, decoded). Defaults:
+//!
+//! | field | names | in | max | more |
+//! |---|---|---|---|---|
+//! | `app_id` | `partnerId`, `appId` | `params` | 32 (64 at most) | required |
+//! | `kid` | not read | `params` | 64 | optional |
+//! | `timestamp` | `timestamp` | `params` | – | required; `format`: **`unix-seconds`** \| `unix-milliseconds`, digits only |
+//! | `nonce` | `nonce`, `requestId` | `params` | 32 | required; `mode`: **`strict`** \| `message`; `scope`: **`app`** \| `endpoint` |
+//! | `signature` | `sign` | `query` | 684 (RSA-4096 in base64) | required, never part of the string |
+//! | `sign_type` | not read | `params` | 64 | optional; `signed`: **true** \| false; `values`: object from text to algorithms, which narrows the keys tried |
+//!
+//! # Decisions
+//!
+//! - A signature whose text is not of the profile's form is `bad_signature`, not `invalid_field`: an app may hold keys of several
+//!   algorithms, and a text that fits none of them is a signature that none of them verifies. One that is too long is `invalid_field`.
+//! - Lengths count bytes.
+//! - A name in both query and body is `duplicate_field`, whatever its value: upstreams differ in which of the two they take.
+//! - Two alternatives of a field in one request (`partnerId` and `appId`) are `duplicate_field`: we would judge by one, and the
+//!   application might act on the other.
+
+mod alg;
+mod builtin;
+pub mod client;
+mod document;
+mod extract;
+mod lint;
+mod names;
+mod params;
+mod signature;
+
+pub use alg::{Alg, AlgSet, Class};
+pub use builtin::{builtin, builtin_document, builtin_names};
+pub use extract::{Extract, Refusal, Scratch};
+pub use lint::{Finding, HOLES};
+
+use crate::codec::doc::{Node, Object};
+use crate::error::DocumentError;
+use crate::request::{Request, Sizes};
+use crate::verdict::Reason;
+use document::AlgTable;
+
+/// How the nonces of a profile are kept (state.md's modes).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NonceMode {
+    /// A nonce does not repeat, whatever the timestamp beside it.
+    Strict,
+    /// The same nonce under another signed timestamp is another message.
+    Message,
+    /// No timestamp is read: kept by time of arrival.
+    Arrival,
+}
+
+/// Within what a nonce must not repeat.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NonceScope {
+    /// The app.
+    App,
+    /// The app, the method and the path. Of no use where those are not signed: one request is then good once at every path.
+    Endpoint,
+}
+
+/// Which forms of an ECDSA or SM2 signature are taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SignatureForm {
+    /// DER, strict.
+    Der,
+    /// r ‖ s, each of the length of the group's order.
+    Fixed,
+    /// Either.
+    Either,
+}
+
+/// What follows from the profile for one algorithm, told with the string to sign.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Message {
+    /// Whether the secret's bytes follow the string (`MacInput::AppendKey` of room `alg`).
+    pub append_secret: bool,
+    /// Which signature forms are taken; only ECDSA and SM2 look at it.
+    pub form: SignatureForm,
+}
+
+/// A compiled profile: immutable, shared by all threads.
+#[derive(Debug)]
+pub struct Profile {
+    name: String,
+    about: String,
+    legacy_unsafe: Vec<String>,
+    level_a2: bool,
+    https_only: bool,
+    windows: document::Windows,
+    algorithms: AlgTable,
+    admitted: AlgSet,
+    shape: Shape,
+}
+
+/// Reads a shape's members of a document.
+type Compiler = fn(&Object<'_>, &mut AlgTable, AlgSet) -> Result<Shape, DocumentError>;
+
+/// The shapes by the name that documents use.
+const SHAPES: &[(&str, Compiler)] = &[("params", |object, algorithms, admitted| {
+    params::Program::compile(object, algorithms, admitted).map(Shape::Params)
+})];
+
+/// The engines; each reads its own members of the document and is driven by what it compiled from them.
+#[derive(Debug)]
+enum Shape {
+    Params(params::Program),
+}
+
+impl Profile {
+    /// Compiles the profile in `node` and lints it.
+    ///
+    /// # Errors
+    /// A member that is missing, unknown, or not of its type, by its JSON pointer; a hole that `legacy_unsafe` does not name, or a
+    /// name there that is no hole of this profile.
+    pub fn from_document(node: &Node<'_>) -> Result<Self, DocumentError> {
+        let profile = Self::compile(node)?;
+        let findings = profile.lint();
+        let open: Vec<String> =
+            findings.iter().filter(|f| !f.accepted).map(|f| format!("{} ({})", f.hole, f.sentence)).collect();
+        if !open.is_empty() {
+            return Err(node.error(format!(
+                "unsafe profile: {}. Close the hole, or accept it by name in \"legacy_unsafe\"",
+                open.join("; ")
+            )));
+        }
+        if let Some(name) = profile.legacy_unsafe.iter().find(|n| !findings.iter().any(|f| f.hole == **n)) {
+            let pointer = format!("{}/legacy_unsafe", node.pointer());
+            return Err(DocumentError { pointer, message: format!("this profile has no hole {name:?}: leave it out") });
+        }
+        Ok(profile)
+    }
+
+    /// Compiles the profile in `node` whatever its holes: for the linter, which wants to name them all.
+    ///
+    /// # Errors
+    /// A member that is missing, unknown, or not of its type, by its JSON pointer.
+    pub fn compile(node: &Node<'_>) -> Result<Self, DocumentError> {
+        let object = node.object()?;
+        let name_node = object.required("name")?;
+        let name = name_node.str()?.to_owned();
+        let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b);
+        if name.is_empty() || name.len() > 64 || !name.bytes().all(good) {
+            return Err(name_node.error("expected 1 to 64 of a-z 0-9 - _ ."));
+        }
+        let about = object.optional("about").map(|n| n.str()).transpose()?.unwrap_or_default().to_owned();
+        let mut legacy_unsafe: Vec<String> = Vec::new();
+        if let Some(list) = object.optional("legacy_unsafe") {
+            for item in list.array()? {
+                let hole = item.str()?;
+                if !HOLES.iter().any(|(known, _)| *known == hole) {
+                    let known: Vec<&str> = HOLES.iter().map(|(name, _)| *name).collect();
+                    return Err(item.error(format!("no such hole; known: {}", known.join(", "))));
+                }
+                if legacy_unsafe.iter().any(|h| h == hole) {
+                    return Err(item.error("hole is there twice"));
+                }
+                legacy_unsafe.push(hole.to_owned());
+            }
+        }
+        let flag = |name, choices: [(&str, bool); 2]| match object.optional(name) {
+            Some(node) => node.one_of(&choices),
+            None => Ok(false),
+        };
+        let level_a2 = flag("level", [("A1", false), ("A2", true)])?;
+        let https_only = flag("require_scheme", [("any", false), ("https", true)])?;
+        let windows = document::clock(&object)?;
+        let mut algorithms = document::algorithms(&object.required("algorithms")?)?;
+        let admitted = document::admitted(&algorithms);
+        let compile = object.required("shape")?.one_of(SHAPES)?;
+        let shape = compile(&object, &mut algorithms, admitted)?;
+        object.finish()?;
+        Ok(Self { name, about, legacy_unsafe, level_a2, https_only, windows, algorithms, admitted, shape })
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the document says of itself; may be empty.
+    #[must_use]
+    pub fn about(&self) -> &str {
+        &self.about
+    }
+
+    /// The holes of this profile, those that its document accepts by name included.
+    #[must_use]
+    pub fn lint(&self) -> Vec<Finding> {
+        let coverage = match &self.shape {
+            Shape::Params(program) => program.coverage(),
+        };
+        lint::findings(&coverage, self.admitted, self.level_a2, &self.legacy_unsafe)
+    }
+
+    /// How far back a timestamp may lie, in milliseconds, where this profile says so itself.
+    #[must_use]
+    pub fn past_window(&self) -> Option<i64> {
+        self.windows.0
+    }
+
+    /// How far ahead a timestamp may lie, in milliseconds, where this profile says so itself.
+    #[must_use]
+    pub fn future_window(&self) -> Option<i64> {
+        self.windows.1
+    }
+
+    /// How its nonces are kept.
+    #[must_use]
+    pub fn nonce_mode(&self) -> NonceMode {
+        match &self.shape {
+            Shape::Params(program) => program.nonce_mode(),
+        }
+    }
+
+    /// Within what its nonces must not repeat.
+    #[must_use]
+    pub fn nonce_scope(&self) -> NonceScope {
+        match &self.shape {
+            Shape::Params(program) => program.nonce_scope(),
+        }
+    }
+
+    /// Whether it is for interfaces of level A2 only.
+    #[must_use]
+    pub fn level_a2(&self) -> bool {
+        self.level_a2
+    }
+
+    /// The algorithms that it admits.
+    #[must_use]
+    pub fn algorithms(&self) -> AlgSet {
+        self.admitted
+    }
+
+    /// Whether it admits `alg`.
+    #[must_use]
+    pub fn admits(&self, alg: Alg) -> bool {
+        self.admitted.has(alg)
+    }
+
+    /// Whether `secret` can be used with `alg` under this profile: to be asked when keys are loaded.
+    ///
+    /// # Errors
+    /// What is wrong with the secret, without any of it: where `encode` is `whole`, a secret that percent-encoding would change.
+    pub fn check_secret(&self, alg: Alg, secret: &[u8]) -> Result<(), &'static str> {
+        match &self.shape {
+            Shape::Params(program) => match self.spec(alg) {
+                Some(spec) if spec.suffix.is_some() => program.check_secret(secret),
+                _ => Ok(()),
+            },
+        }
+    }
+
+    fn spec(&self, alg: Alg) -> Option<&document::AlgSpec> {
+        self.algorithms.get(alg.index())?.as_ref()
+    }
+
+    /// A cheap look whether the request could be one of this profile: whether it has something by the signature's name in the
+    /// signature's place. Reads no more than the target and the names of headers; finds no name that is percent-encoded or stands in a
+    /// body.
+    #[must_use]
+    pub fn recognises(&self, request: &Request<'_>) -> bool {
+        match &self.shape {
+            Shape::Params(program) => program.recognises(request),
+        }
+    }
+
+    /// Reads `request`.
+    ///
+    /// # Errors
+    /// `malformed_request` (grammar, encoding, sizes), `method_not_allowed`, `missing_signature`, `missing_field` (absent or empty),
+    /// `invalid_field`, `duplicate_field`.
+    pub fn extract<'r>(
+        &self,
+        request: &Request<'r>,
+        scratch: &'r mut Scratch,
+        sizes: &Sizes,
+    ) -> Result<Extract<'r>, Refusal> {
+        self.check_scheme(request)?;
+        match &self.shape {
+            Shape::Params(program) => program.extract(request, scratch, sizes, self.admitted, true),
+        }
+    }
+
+    fn check_scheme(&self, request: &Request<'_>) -> Result<(), Refusal> {
+        match request.scheme {
+            _ if !self.https_only => Ok(()),
+            Some(scheme) if scheme.eq_ignore_ascii_case(b"https") => Ok(()),
+            Some(_) => Err(Refusal::invalid("scheme")),
+            None => Err(Refusal::missing("scheme")),
+        }
+    }
+
+    /// Appends the string to sign to `out`: what was extracted from `request` as `alg` signs it, with everything that stands before the
+    /// secret where the secret follows. `None`, and nothing appended, where the profile does not admit `alg`.
+    pub fn write_message(
+        &self,
+        extract: &Extract<'_>,
+        _request: &Request<'_>,
+        alg: Alg,
+        out: &mut Vec<u8>,
+    ) -> Option<Message> {
+        let spec = self.spec(alg)?;
+        match (&self.shape, &extract.rest) {
+            (Shape::Params(program), extract::Rest::Params { view, signature, sign_type }) => {
+                program.write(view, *signature, *sign_type, out);
+            }
+        }
+        out.extend_from_slice(spec.suffix.as_deref().unwrap_or_default());
+        Some(Message { append_secret: spec.suffix.is_some(), form: spec.form })
+    }
+
+    /// Appends the bytes that the signature `text` stands for to `out`.
+    ///
+    /// # Errors
+    /// [`Reason::BadSignature`], with `out` as it was, where the text is not of the form that the profile gives `alg`: hexadecimal or
+    /// base64, strict and canonical; for MACs and Ed25519 also where it is not of the one length that they have.
+    pub fn decode_signature(&self, text: &[u8], alg: Alg, out: &mut Vec<u8>) -> Result<(), Reason> {
+        match self.spec(alg) {
+            Some(spec) if spec.text.decode(text, alg, out) => Ok(()),
+            _ => Err(Reason::BadSignature),
+        }
+    }
+}
