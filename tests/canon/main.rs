@@ -1,0 +1,8 @@
+//! Signing profiles from the outside: vectors, options, the linter, hostile input, and a straightforward implementation to agree with.
+
+mod basics;
+mod client;
+mod hostile;
+mod linter;
+mod options;
+mod support;
