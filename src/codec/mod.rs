@@ -6,6 +6,7 @@ pub mod doc;
 pub mod hex;
 pub mod pem;
 pub mod percent;
+pub mod rfc3339;
 
 /// The text is not what its encoding allows, or does not fit the buffer. Which of the two, and where, is of no use to a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
