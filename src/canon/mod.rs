@@ -113,6 +113,17 @@ pub enum NonceScope {
     Endpoint,
 }
 
+/// By what a request of a profile says whose it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Caller {
+    /// An app id; a key id beside it is of that app.
+    AppId,
+    /// A key id alone: whose it is must follow from the configuration.
+    KeyId,
+    /// Neither.
+    Unnamed,
+}
+
 /// Which forms of an ECDSA or SM2 signature are taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SignatureForm {
@@ -258,6 +269,14 @@ impl Profile {
     #[must_use]
     pub fn future_window(&self) -> Option<i64> {
         self.windows.1
+    }
+
+    /// By what its requests say whose they are.
+    #[must_use]
+    pub fn caller(&self) -> Caller {
+        match &self.shape {
+            Shape::Params(program) => program.caller(),
+        }
     }
 
     /// How its nonces are kept.

@@ -12,7 +12,7 @@ mod write;
 use super::document::{Field, Place, SignTypes, TimeFormat};
 use super::lint::{Cover, Coverage};
 use super::names::{FIELDS, Names, Role};
-use super::{NonceMode, NonceScope};
+use super::{Caller, NonceMode, NonceScope};
 use crate::codec::percent::Encoder;
 use crate::codec::percent::Plus;
 
@@ -104,6 +104,14 @@ impl Program {
 
     fn sources(&self, method: &[u8]) -> Option<Sources> {
         self.methods.iter().find(|(name, _)| **name == *method).map(|(_, sources)| *sources)
+    }
+
+    pub(super) fn caller(&self) -> Caller {
+        match (self.field(Role::AppId), self.field(Role::KeyId)) {
+            (Some(_), _) => Caller::AppId,
+            (None, Some(_)) => Caller::KeyId,
+            (None, None) => Caller::Unnamed,
+        }
     }
 
     pub(super) fn nonce_mode(&self) -> NonceMode {
