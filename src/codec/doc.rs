@@ -128,7 +128,8 @@ impl<'d> Node<'d> {
         fail(&self.pointer, message)
     }
 
-    fn wrong(&self, expected: &str) -> DocumentError {
+    /// An error that says what was expected here and of which kind the value is instead.
+    pub fn wrong(&self, expected: &str) -> DocumentError {
         self.error(format!("expected {expected}, found {}", self.value.kind()))
     }
 
@@ -180,6 +181,12 @@ impl<'d> Node<'d> {
     #[must_use]
     pub fn is_str(&self) -> bool {
         matches!(self.value, Json::Text(_))
+    }
+
+    /// Whether the value is an integer.
+    #[must_use]
+    pub fn is_integer(&self) -> bool {
+        matches!(self.value, Json::Unsigned(_) | Json::Signed(_))
     }
 
     /// Whether the value is an object.

@@ -1,0 +1,211 @@
+//! An immutable hash table from byte strings that requests carry (app ids, key ids, path segments) to dense indices.
+//!
+//! # Safe against flooding, without a secret
+//!
+//! The usual defence against an attacker who picks colliding keys is a keyed hash: needed where the attacker can *insert*. Nothing is
+//! ever inserted here after the table is built from the operator's document. What an attacker can do is look up ids of his choice, and
+//! the cost of a lookup is bounded by the longest run of occupied slots, which the builder measures: it tries seeds, then doubles the
+//! table, until no run is longer than [`RUN_MAX`]. So any lookup, hit or miss, of whatever bytes, reads at most that many neighbouring
+//! words (eight cache lines) and compares bytes only where 32 bits of the hash agree. A plain multiply-and-fold hash is enough for that.
+//!
+//! # Layout
+//!
+//! ```text
+//! slot   63..32 tag: high half of the hash     31..0 index of the entry + 1; a slot of 0 is free
+//! entry  scope, where its bytes lie in the arena, the value
+//! ```
+//!
+//! Linear probing, at most half full. The `scope` is a number that belongs to the key: the parent node of a path segment, the profile
+//! of a key id; 0 where there is no such thing.
+
+/// The longest run of occupied slots that the builder settles for.
+const RUN_MAX: usize = 64;
+/// Seeds tried before the table is doubled.
+const SEEDS: u64 = 4;
+/// Doublings tried before the builder gives up on the bound. Ids that the operator's own document makes collide beyond that stay
+/// correct, only slower; honest ids need none or one.
+const DOUBLINGS: u32 = 4;
+
+/// Odd constants without structure: the first fractional digits of π and of √2, the last bit set.
+const K: [u64; 3] = [0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7345, 0x6a09_e667_f3bc_c909];
+
+/// Both halves of the product, folded: every bit of either factor reaches the result.
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    (product as u64) ^ ((product >> 64) as u64)
+}
+
+/// The hash of `id` within `scope`.
+fn hash(seed: u64, scope: u32, id: &[u8]) -> u64 {
+    let mut h = fold(seed ^ K[0] ^ id.len() as u64, K[1] ^ (u64::from(scope) << 1));
+    let mut chunks = id.chunks_exact(8);
+    for chunk in &mut chunks {
+        // `chunks_exact` gives whole chunks, so the conversion cannot fail.
+        h = fold(h ^ u64::from_le_bytes(chunk.try_into().unwrap_or_default()), K[2]).wrapping_add(h);
+    }
+    let rest = chunks.remainder();
+    if !rest.is_empty() {
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        h = fold(h ^ u64::from_le_bytes(last), K[2]).wrapping_add(h);
+    }
+    fold(h ^ K[1], K[0])
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    scope: u32,
+    start: u32,
+    len: u32,
+    value: u32,
+}
+
+/// Collects ids for an [`Ids`].
+#[derive(Default)]
+pub(super) struct IdsBuilder {
+    entries: Vec<Entry>,
+    bytes: Vec<u8>,
+}
+
+impl IdsBuilder {
+    /// Adds `id`. The caller sees to it that each (scope, id) is added once; of several, any may be found.
+    pub(super) fn push(&mut self, scope: u32, id: &[u8], value: u32) {
+        let start = u32::try_from(self.bytes.len()).expect("ids of one document stay below 4 GiB");
+        let len = u32::try_from(id.len()).expect("an id stays below 4 GiB");
+        self.bytes.extend_from_slice(id);
+        self.entries.push(Entry { scope, start, len, value });
+    }
+
+    /// The table.
+    pub(super) fn build(self) -> Ids {
+        let entries = self.entries.into_boxed_slice();
+        let bytes = self.bytes.into_boxed_slice();
+        let least = (entries.len() * 2).next_power_of_two().max(2);
+        let mut ids = Ids { seed: 0, slots: Box::default(), entries, bytes };
+        for attempt in 0..=u64::from(DOUBLINGS) * SEEDS {
+            ids.seed = attempt.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            ids.fill(least << (attempt / SEEDS));
+            if ids.longest_run() <= RUN_MAX {
+                break;
+            }
+        }
+        ids
+    }
+}
+
+/// The table. Lookups allocate nothing.
+pub(super) struct Ids {
+    seed: u64,
+    slots: Box<[u64]>,
+    entries: Box<[Entry]>,
+    bytes: Box<[u8]>,
+}
+
+impl Ids {
+    fn bytes_of(&self, entry: &Entry) -> &[u8] {
+        self.bytes.get(entry.start as usize..).and_then(|tail| tail.get(..entry.len as usize)).unwrap_or(&[])
+    }
+
+    fn fill(&mut self, size: usize) {
+        let mut slots = vec![0_u64; size].into_boxed_slice();
+        let mask = size - 1;
+        for (index, entry) in self.entries.iter().enumerate() {
+            let h = hash(self.seed, entry.scope, self.bytes_of(entry));
+            let mut at = h as usize & mask;
+            while slots[at] != 0 {
+                at = (at + 1) & mask;
+            }
+            slots[at] = (h >> 32) << 32 | (index as u64 + 1);
+        }
+        self.slots = slots;
+    }
+
+    /// The longest run of occupied slots, wrapped ones included: at most half of the slots are occupied, so a free one ends every run.
+    fn longest_run(&self) -> usize {
+        let (mut run, mut longest) = (0, 0);
+        for slot in self.slots.iter().chain(self.slots.iter()) {
+            run = if *slot == 0 { 0 } else { run + 1 };
+            longest = longest.max(run);
+        }
+        longest
+    }
+
+    /// The value of `id` in `scope`.
+    pub(super) fn get(&self, scope: u32, id: &[u8]) -> Option<u32> {
+        let mask = self.slots.len() - 1;
+        let h = hash(self.seed, scope, id);
+        let mut at = h as usize & mask;
+        loop {
+            let slot = *self.slots.get(at)?;
+            if slot == 0 {
+                return None;
+            }
+            if slot >> 32 == h >> 32 {
+                let entry = self.entries.get((slot as u32).wrapping_sub(1) as usize)?;
+                if entry.scope == scope && self.bytes_of(entry) == id {
+                    return Some(entry.value);
+                }
+            }
+            at = (at + 1) & mask;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashMap;
+
+    fn table(ids: &[(u32, Vec<u8>)]) -> Ids {
+        let mut builder = IdsBuilder::default();
+        for (value, (scope, id)) in ids.iter().enumerate() {
+            builder.push(*scope, id, value as u32);
+        }
+        builder.build()
+    }
+
+    #[test]
+    fn an_empty_table_holds_nothing() {
+        assert_eq!(table(&[]).get(0, b""), None);
+        assert_eq!(table(&[(0, vec![])]).get(0, b""), Some(0));
+        assert_eq!(table(&[(0, vec![])]).get(1, b""), None);
+    }
+
+    #[test]
+    fn runs_are_bounded_for_ids_of_every_habit() {
+        let count = 50_000_u32;
+        let habits: [fn(u32) -> Vec<u8>; 5] = [
+            |n| format!("p{n}").into_bytes(),
+            |n| n.to_le_bytes().to_vec(),
+            |n| (u64::from(n) << 32).to_be_bytes().to_vec(),
+            |n| vec![b'a'; n as usize % 200].into_iter().chain(n.to_string().into_bytes()).collect(),
+            |n| n.to_le_bytes().repeat(16),
+        ];
+        for habit in habits {
+            let ids: Vec<_> = (0..count).map(|n| (n % 3, habit(n))).collect();
+            let table = table(&ids);
+            assert!(table.longest_run() <= RUN_MAX, "run of {}", table.longest_run());
+            for (value, (scope, id)) in ids.iter().enumerate() {
+                assert_eq!(table.get(*scope, id), Some(value as u32));
+                assert_eq!(table.get(scope + 3, id), None);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_map(ids in prop::collection::hash_map((0_u32..3, prop::collection::vec(any::<u8>(), 0..20)), any::<u32>(), 0..200),
+                             others in prop::collection::vec((0_u32..3, prop::collection::vec(any::<u8>(), 0..3)), 0..50)) {
+            let ids: HashMap<(u32, Vec<u8>), u32> = ids;
+            let mut builder = IdsBuilder::default();
+            for ((scope, id), value) in &ids {
+                builder.push(*scope, id, *value);
+            }
+            let table = builder.build();
+            for (scope, id) in ids.keys().chain(&others) {
+                prop_assert_eq!(table.get(*scope, id), ids.get(&(*scope, id.clone())).copied());
+            }
+        }
+    }
+}

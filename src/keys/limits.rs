@@ -1,0 +1,120 @@
+//! Limits as a document states them: what they count by, how much, and what happens beyond.
+
+/// A part of a limit's key. A request has its own counter for every combination of the parts' values.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+pub enum KeyPart {
+    /// The app id.
+    App,
+    /// The client's address.
+    ClientIp,
+    /// The path of the target, without the query.
+    Path,
+    /// The method.
+    Method,
+    /// The API that the request was matched to.
+    Api,
+    /// The key id of the credential.
+    Kid,
+}
+
+impl KeyPart {
+    /// All of them with their names in documents, in the order in which they enter a key.
+    pub const NAMES: [(&str, KeyPart); 6] = [
+        ("app", Self::App),
+        ("client_ip", Self::ClientIp),
+        ("path", Self::Path),
+        ("method", Self::Method),
+        ("api", Self::Api),
+        ("kid", Self::Kid),
+    ];
+
+    /// Whether the part is a fact of the connection, not a claim that only a verified signature makes true. Anything else may be
+    /// counted after the signature alone: or anybody could use up an app's allowance in its name.
+    #[must_use]
+    pub const fn known_before_signature(self) -> bool {
+        matches!(self, Self::ClientIp | Self::Path | Self::Method)
+    }
+}
+
+/// A set of key parts; iterates in one fixed order, whatever the document's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct KeyParts(u8);
+
+impl KeyParts {
+    /// The set with `part`.
+    #[must_use]
+    pub const fn with(self, part: KeyPart) -> Self {
+        Self(self.0 | 1 << part as u8)
+    }
+
+    /// Whether `part` belongs to the set.
+    #[must_use]
+    pub const fn has(self, part: KeyPart) -> bool {
+        self.0 >> (part as u8) & 1 == 1
+    }
+
+    /// The parts.
+    pub fn iter(self) -> impl Iterator<Item = KeyPart> {
+        KeyPart::NAMES.into_iter().map(|(_, part)| part).filter(move |part| self.has(*part))
+    }
+}
+
+/// What happens to a request beyond the limit (JR/T 0185-2020, 10.1.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// Refused.
+    Reject,
+    /// Accepted and reported.
+    Alert,
+    /// Refused, and so is everything else under the same key for this many milliseconds.
+    Suspend {
+        /// The length of the suspension.
+        for_ms: u64,
+    },
+}
+
+/// A rate: `rate` requests in `per_ms` milliseconds on the long run, `burst` at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rate {
+    /// Requests in `per_ms`.
+    pub rate: u64,
+    /// Milliseconds.
+    pub per_ms: u64,
+    /// Requests at once, after a quiet time.
+    pub burst: u64,
+}
+
+/// A limit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Limit {
+    /// Its name in the document.
+    pub name: String,
+    /// What it counts by.
+    pub key: KeyParts,
+    /// The rate, where it has one.
+    pub rate: Option<Rate>,
+    /// Requests in flight at once, where that is limited.
+    pub concurrency: Option<u32>,
+    /// What happens beyond.
+    pub action: Action,
+    /// Whether it is counted before the signature is checked.
+    pub before_signature: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_iterate_in_one_order() {
+        let a = KeyParts::default().with(KeyPart::Path).with(KeyPart::App);
+        let b = KeyParts::default().with(KeyPart::App).with(KeyPart::Path).with(KeyPart::Path);
+        assert_eq!(a, b);
+        assert_eq!(a.iter().collect::<Vec<_>>(), [KeyPart::App, KeyPart::Path]);
+        assert!(!a.has(KeyPart::Kid));
+        for (_, part) in KeyPart::NAMES {
+            assert_eq!(KeyParts::default().with(part).iter().collect::<Vec<_>>(), [part]);
+        }
+    }
+}

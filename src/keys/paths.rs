@@ -1,0 +1,591 @@
+//! Which API of the document a request calls: by method and path.
+//!
+//! # Patterns
+//!
+//! A pattern begins with `/`. A segment `*` stands for one segment, whatever it is; a `*` at the very end stands for any rest, slashes
+//! and the empty rest included: `/pay/*` takes `/pay/` and `/pay/v1/transfer`, not `/pay`; `/v1/file-*` takes `/v1/file-7` and
+//! `/v1/file-7/pages`. Where several patterns take a path, the most specific one that takes the method has it: compared from the left,
+//! a literal segment goes before `*`, that before a rest, a longer prefix of a rest before a shorter one; then a named method before
+//! any method.
+//!
+//! # One path, one spelling
+//!
+//! A permission that is checked on one spelling of a path and a server behind that reads another is a hole (`/pay/../admin`,
+//! `/pay/%2e%2e/admin`, `/pay//x`, `/pay/..;/admin`). So percent-escapes are decoded once, segment by segment, and a path matches
+//! nothing at all where servers are known to disagree: dot segments, empty segments other than the last, escaped slashes,
+//! backslashes raw or escaped, control characters, a raw `#`, a broken escape. A path with a `;` (path parameters, which some servers
+//! cut off before they route) is taken by patterns without `*` only.
+//!
+//! # Cost
+//!
+//! The patterns form a tree of segments; the children of all nodes share one [`Ids`] table, scope = parent. A path costs one look-up a
+//! segment where no `*` branches off; it never visits a node twice, allocates nothing, and goes no deeper than the deepest pattern.
+
+use super::ids::{Ids, IdsBuilder};
+use std::collections::HashMap;
+
+/// Greatest number of segments of a pattern.
+const SEGMENTS_MAX: usize = 64;
+/// Greatest length of a literal segment of a pattern, decoded.
+const SEGMENT_MAX: usize = 255;
+
+/// What the document says about a method and a path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Match {
+    /// The API of this index.
+    Api(u32),
+    /// The path is known, but not with this method.
+    OtherMethod,
+    /// No pattern takes the path.
+    Unknown,
+}
+
+enum Segment {
+    Literal(Vec<u8>),
+    Any,
+    Rest(Vec<u8>),
+}
+
+/// The APIs that end at one place: by method, and for any method.
+#[derive(Default)]
+struct Methods {
+    named: Vec<(Box<[u8]>, u32)>,
+    any: Option<u32>,
+}
+
+impl Methods {
+    fn get(&self, method: &[u8], seen: &mut bool) -> Option<u32> {
+        let api = self.named.iter().find(|(name, _)| **name == *method).map(|(_, api)| *api).or(self.any);
+        *seen |= !self.named.is_empty() || api.is_some();
+        api
+    }
+
+    fn insert(&mut self, method: Option<&str>, api: u32) -> Result<(), u32> {
+        match method {
+            None => match self.any {
+                Some(there) => Err(there),
+                None => {
+                    self.any = Some(api);
+                    Ok(())
+                }
+            },
+            Some(name) => match self.named.iter().find(|(there, _)| **there == *name.as_bytes()) {
+                Some((_, there)) => Err(*there),
+                None => {
+                    self.named.push((name.as_bytes().into(), api));
+                    Ok(())
+                }
+            },
+        }
+    }
+}
+
+#[derive(Default)]
+struct Place {
+    here: Methods,
+    any: Option<u32>,
+    /// Patterns that end in a rest: what the rest must begin with, longest first.
+    rests: Vec<(Vec<u8>, Methods)>,
+}
+
+/// Collects patterns for [`Paths`].
+pub(super) struct PathsBuilder {
+    places: Vec<Place>,
+    children: HashMap<(u32, Vec<u8>), u32>,
+}
+
+/// Why a pattern was not taken.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) enum PatternError {
+    /// The pattern is malformed: what was expected.
+    Form(&'static str),
+    /// The API of this index has the same method and path.
+    Twice(u32),
+}
+
+impl PathsBuilder {
+    pub(super) fn new() -> Self {
+        Self { places: vec![Place::default()], children: HashMap::new() }
+    }
+
+    fn place(&mut self, index: u32) -> &mut Place {
+        // Every index that is handed around was made by `fresh`.
+        &mut self.places[index as usize]
+    }
+
+    fn fresh(&mut self) -> u32 {
+        self.places.push(Place::default());
+        u32::try_from(self.places.len() - 1).expect("patterns of one document stay below 2^32 segments")
+    }
+
+    /// Adds the API of index `api`; `method` of `None` takes any.
+    pub(super) fn insert(&mut self, method: Option<&str>, path: &str, api: u32) -> Result<(), PatternError> {
+        let mut at = 0;
+        for segment in segments(path).map_err(PatternError::Form)? {
+            match segment {
+                Segment::Literal(bytes) => {
+                    at = match self.children.get(&(at, bytes.clone())) {
+                        Some(child) => *child,
+                        None => {
+                            let child = self.fresh();
+                            self.children.insert((at, bytes), child);
+                            child
+                        }
+                    };
+                }
+                Segment::Any => {
+                    at = match self.place(at).any {
+                        Some(child) => child,
+                        None => {
+                            let child = self.fresh();
+                            self.place(at).any = Some(child);
+                            child
+                        }
+                    };
+                }
+                Segment::Rest(prefix) => {
+                    let rests = &mut self.place(at).rests;
+                    // Longest first; of one length in byte order.
+                    let found = rests.binary_search_by(|(there, _)| {
+                        prefix.len().cmp(&there.len()).then_with(|| there.as_slice().cmp(&prefix))
+                    });
+                    let index = found.unwrap_or_else(|index| {
+                        rests.insert(index, (prefix, Methods::default()));
+                        index
+                    });
+                    return rests[index].1.insert(method, api).map_err(PatternError::Twice);
+                }
+            }
+        }
+        self.place(at).here.insert(method, api).map_err(PatternError::Twice)
+    }
+
+    pub(super) fn build(self) -> Paths {
+        let mut children = IdsBuilder::default();
+        for ((parent, segment), child) in &self.children {
+            children.push(*parent, segment, *child);
+        }
+        Paths { places: self.places.into_boxed_slice(), children: children.build() }
+    }
+}
+
+/// The segments of a pattern.
+fn segments(path: &str) -> Result<Vec<Segment>, &'static str> {
+    let Some(inner) = path.strip_prefix('/') else { return Err("expected a path that begins with /") };
+    if inner.contains(['?', '#']) {
+        return Err("expected a path alone, without ? or #");
+    }
+    let texts: Vec<&str> = inner.split('/').collect();
+    if texts.len() > SEGMENTS_MAX {
+        return Err("expected at most 64 segments");
+    }
+    let mut segments = Vec::with_capacity(texts.len());
+    for (index, text) in texts.iter().enumerate() {
+        let last = index + 1 == texts.len();
+        let (literal, star) = match text.strip_suffix('*') {
+            Some(prefix) => (prefix, true),
+            None => (*text, false),
+        };
+        if literal.contains('*') || (star && !last && !literal.is_empty()) {
+            return Err("expected * as a whole segment or at the very end");
+        }
+        if star && !last {
+            segments.push(Segment::Any);
+            continue;
+        }
+        let no_prefix = star && literal.is_empty();
+        if reading_of_segment(literal.as_bytes(), last) == Reading::Disputed && !no_prefix {
+            return Err(
+                "expected a path without empty or dot segments, escaped slashes, backslashes, control characters \
+                        and broken escapes",
+            );
+        }
+        let mut buffer = [0; SEGMENT_MAX + 1];
+        let (decoded, whole) = decode(literal.as_bytes(), &mut buffer);
+        if !whole || decoded.len() > SEGMENT_MAX {
+            return Err("expected segments of at most 255 bytes");
+        }
+        segments.push(if star { Segment::Rest(decoded.to_vec()) } else { Segment::Literal(decoded.to_vec()) });
+    }
+    Ok(segments)
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|d| u8::try_from(d).ok())
+}
+
+/// The next byte of `text` after decoding and what follows it. A broken escape yields its `%`: [`reading_of_segment`] has refused it.
+fn next(text: &[u8]) -> Option<(u8, &[u8])> {
+    match text {
+        [b'%', high, low, rest @ ..] => match (hex_digit(*high), hex_digit(*low)) {
+            (Some(high), Some(low)) => Some((high << 4 | low, rest)),
+            _ => Some((b'%', text.get(1..)?)),
+        },
+        [byte, rest @ ..] => Some((*byte, rest)),
+        [] => None,
+    }
+}
+
+/// The decoded segment, cut at the buffer's length; and whether it is whole.
+fn decode<'b>(segment: &'b [u8], buffer: &'b mut [u8; SEGMENT_MAX + 1]) -> (&'b [u8], bool) {
+    if memchr::memchr(b'%', segment).is_none() {
+        return (segment, true);
+    }
+    let (mut rest, mut len) = (segment, 0);
+    while let Some((byte, after)) = next(rest) {
+        let Some(slot) = buffer.get_mut(len) else { return (&buffer[..], false) };
+        (*slot, rest, len) = (byte, after, len + 1);
+    }
+    (buffer.get(..len).unwrap_or(&[]), true)
+}
+
+/// How servers read a path or a segment of one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// All alike.
+    Plain,
+    /// It has a `;`, at which some cut.
+    Parameters,
+    /// Not alike.
+    Disputed,
+}
+
+/// How servers read this segment. Only the last one of a path may be empty.
+fn reading_of_segment(segment: &[u8], last: bool) -> Reading {
+    if segment.is_empty() {
+        return if last { Reading::Plain } else { Reading::Disputed };
+    }
+    let mut reading = Reading::Plain;
+    // Whether the segment, as far as it was read, is `.` or `..`.
+    let (mut dots, mut only_dots) = (0, true);
+    let mut rest = segment;
+    while let Some((byte, after)) = next(rest) {
+        let escaped = rest.len() - after.len() == 3;
+        match byte {
+            0..=0x1f | 0x7f | b'/' | b'\\' => return Reading::Disputed,
+            b'%' | b'#' | b' ' if !escaped => return Reading::Disputed,
+            b';' => {
+                // `..;x` is a dot segment, and `;x` an empty one, to a server that cuts parameters off.
+                if only_dots && dots <= 2 {
+                    return Reading::Disputed;
+                }
+                reading = Reading::Parameters;
+                only_dots = false;
+            }
+            b'.' => dots += 1,
+            _ => only_dots = false,
+        }
+        rest = after;
+    }
+    if only_dots && dots <= 2 { Reading::Disputed } else { reading }
+}
+
+/// How servers read `path`.
+fn reading_of(path: &[u8]) -> Reading {
+    let mut reading = Reading::Plain;
+    let Some((b'/', mut rest)) = path.split_first() else { return Reading::Disputed };
+    loop {
+        let slash = memchr::memchr(b'/', rest);
+        let segment = slash.map_or(rest, |at| &rest[..at]);
+        match reading_of_segment(segment, slash.is_none()) {
+            Reading::Plain => {}
+            Reading::Parameters => reading = Reading::Parameters,
+            Reading::Disputed => return Reading::Disputed,
+        }
+        match slash {
+            Some(at) => rest = &rest[at + 1..],
+            None => return reading,
+        }
+    }
+}
+
+/// The patterns of a document, compiled.
+pub(super) struct Paths {
+    places: Box<[Place]>,
+    children: Ids,
+}
+
+struct Search<'p> {
+    paths: &'p Paths,
+    method: &'p [u8],
+    /// Whether patterns with `*` may take the path.
+    wild: bool,
+    /// Whether some pattern took the path, but not with this method.
+    seen: bool,
+}
+
+impl Search<'_> {
+    fn end(&mut self, place: u32, tail: Option<&[u8]>) -> Option<u32> {
+        match tail {
+            Some(tail) => self.descend(place, tail),
+            None => self.paths.places.get(place as usize)?.here.get(self.method, &mut self.seen),
+        }
+    }
+
+    /// `rest`: what follows the slash after the segments walked so far.
+    fn descend(&mut self, at: u32, rest: &[u8]) -> Option<u32> {
+        let paths = self.paths;
+        let place = paths.places.get(at as usize)?;
+        let slash = memchr::memchr(b'/', rest);
+        let segment = slash.map_or(rest, |at| &rest[..at]);
+        let tail = slash.map(|at| &rest[at + 1..]);
+        let mut buffer = [0; SEGMENT_MAX + 1];
+        let (decoded, whole) = decode(segment, &mut buffer);
+        if whole && let Some(child) = paths.children.get(at, decoded) {
+            let found = self.end(child, tail);
+            if found.is_some() {
+                return found;
+            }
+        }
+        if !self.wild {
+            return None;
+        }
+        if !segment.is_empty()
+            && let Some(child) = place.any
+        {
+            let found = self.end(child, tail);
+            if found.is_some() {
+                return found;
+            }
+        }
+        let mut rests = place.rests.iter().filter(|(prefix, _)| decoded.starts_with(prefix));
+        rests.find_map(|(_, methods)| methods.get(self.method, &mut self.seen))
+    }
+}
+
+impl Paths {
+    /// The API of `method` and `path` (as on the wire, without the query).
+    pub(super) fn find(&self, method: &[u8], path: &[u8]) -> Match {
+        let reading = reading_of(path);
+        if reading == Reading::Disputed {
+            return Match::Unknown;
+        }
+        let mut search = Search { paths: self, method, wild: reading == Reading::Plain, seen: false };
+        match (search.descend(0, path.get(1..).unwrap_or(&[])), search.seen) {
+            (Some(api), _) => Match::Api(api),
+            (None, true) => Match::OtherMethod,
+            (None, false) => Match::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn paths(patterns: &[(Option<&str>, &str)]) -> Paths {
+        let mut builder = PathsBuilder::new();
+        for (api, (method, path)) in patterns.iter().enumerate() {
+            assert_eq!(builder.insert(*method, path, api as u32), Ok(()), "{path}");
+        }
+        builder.build()
+    }
+
+    #[test]
+    fn the_most_specific_pattern_has_the_path() {
+        let p = paths(&[
+            (Some("POST"), "/pay/*"),
+            (Some("POST"), "/pay/v1/transfer"),
+            (Some("GET"), "/users/*/orders"),
+            (None, "/users/me/orders"),
+            (Some("GET"), "/v1/file-*"),
+            (Some("GET"), "/v1/*"),
+            (Some("GET"), "/"),
+            (Some("GET"), "/付款/查询"),
+        ]);
+        for (method, path, expected) in [
+            ("POST", "/pay/", Match::Api(0)),
+            ("POST", "/pay/v1/transfer/x", Match::Api(0)),
+            ("POST", "/pay/v1/transfer", Match::Api(1)),
+            ("POST", "/pay/v1/tr%61nsfer", Match::Api(1)),
+            ("POST", "/pay", Match::Unknown),
+            ("GET", "/pay/x", Match::OtherMethod),
+            ("post", "/pay/x", Match::OtherMethod),
+            ("GET", "/users/7/orders", Match::Api(2)),
+            ("POST", "/users/7/orders", Match::OtherMethod),
+            ("POST", "/users/me/orders", Match::Api(3)),
+            ("GET", "/users//orders", Match::Unknown),
+            ("GET", "/users/7/orders/", Match::Unknown),
+            ("GET", "/v1/file-7/x", Match::Api(4)),
+            ("GET", "/v1/file", Match::Api(5)),
+            ("GET", "/", Match::Api(6)),
+            ("GET", "", Match::Unknown),
+            ("GET", "/%E4%BB%98%e6%ac%be/查询", Match::Api(7)),
+        ] {
+            assert_eq!(p.find(method.as_bytes(), path.as_bytes()), expected, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn spellings_on_which_servers_disagree_match_nothing() {
+        let p = paths(&[(None, "/pay/*"), (None, "/*"), (None, "/p/a;b")]);
+        for path in [
+            "/pay/../admin",
+            "/pay/..",
+            "/pay/./x",
+            "/pay/%2e%2E/admin",
+            "/pay/.%2e/admin",
+            "/pay/..;/admin",
+            "/pay/..;x=1/admin",
+            "/pay/;/x",
+            "/pay//x",
+            "//pay/x",
+            "/pay/a%2fb",
+            "/pay/a%5cb",
+            "/pay/a\\b",
+            "/pay/a%00",
+            "/pay/a\n",
+            "/pay/%",
+            "/pay/%2",
+            "/pay/%zz",
+            "/pay/a#b",
+            "/pay/a b",
+            "/pay/a;b",
+            "/pay/a%3bb",
+            "pay/x",
+            "http://h/pay/x",
+            "*",
+            "",
+        ] {
+            assert_eq!(p.find(b"GET", path.as_bytes()), Match::Unknown, "{path}");
+        }
+        for path in
+            ["/pay/...", "/pay/..x", "/pay/.x", "/pay/%23", "/pay/%20", "/pay/%25", "/p/a;b", "/p/a%3Bb", "/pay/a.;"]
+        {
+            let expected = if path.contains(';') && !path.starts_with("/p/") {
+                Match::Unknown
+            } else {
+                p.find(b"GET", path.as_bytes())
+            };
+            assert_eq!(p.find(b"GET", path.as_bytes()), expected, "{path}");
+            if !path.ends_with(';') {
+                assert_ne!(expected, Match::Unknown, "{path}");
+            }
+        }
+        let long = format!("/pay/{}", "%41".repeat(5000));
+        assert_eq!(p.find(b"GET", long.as_bytes()), Match::Api(0));
+    }
+
+    #[test]
+    fn broken_and_double_patterns_are_refused() {
+        let mut builder = PathsBuilder::new();
+        for (path, fragment) in [
+            ("pay", "begins with /"),
+            ("", "begins with /"),
+            ("/a?b", "without ?"),
+            ("/a*b", "whole segment"),
+            ("/a*/b", "whole segment"),
+            ("/**", "whole segment"),
+            ("/a//b", "empty or dot"),
+            ("/a/../b", "empty or dot"),
+            ("/a/%2f", "escaped slashes"),
+            ("/a/%zz", "broken escapes"),
+            ("/..*", "dot segments"),
+        ] {
+            match builder.insert(None, path, 0) {
+                Err(PatternError::Form(message)) => assert!(message.contains(fragment), "{path}: {message}"),
+                other => panic!("{path}: {other:?}"),
+            }
+        }
+        assert!(builder.insert(None, &format!("/{}", "a".repeat(256)), 0).is_err());
+        assert!(builder.insert(None, &"/a".repeat(65), 0).is_err());
+        assert_eq!(builder.insert(Some("GET"), "/ab", 0), Ok(()));
+        assert_eq!(builder.insert(Some("PUT"), "/ab", 1), Ok(()));
+        assert_eq!(builder.insert(None, "/ab", 2), Ok(()));
+        assert_eq!(builder.insert(None, "/a%62", 3), Err(PatternError::Twice(2)));
+        assert_eq!(builder.insert(Some("GET"), "/%61b", 3), Err(PatternError::Twice(0)));
+        assert_eq!(builder.insert(None, "/ab/*", 3), Ok(()));
+        assert_eq!(builder.insert(None, "/ab/*", 4), Err(PatternError::Twice(3)));
+    }
+
+    #[test]
+    fn thousands_of_patterns_and_many_wildcards_stay_bounded() {
+        let mut builder = PathsBuilder::new();
+        for api in 0..5_000_u32 {
+            builder.insert(Some("GET"), &format!("/s{}/v{}/r{api}", api % 7, api % 3), api).unwrap();
+        }
+        // Every mix of `*` and `a` over ten segments: the worst a document can do to a look-up is to list 2^k patterns.
+        for mask in 0..1_u32 << 10 {
+            let path: String = (0..10).map(|bit| if mask >> bit & 1 == 1 { "/*" } else { "/a" }).collect();
+            builder.insert(Some("PUT"), &(path + "/end"), mask).unwrap();
+        }
+        let p = builder.build();
+        for api in (0..5_000).step_by(37) {
+            let path = format!("/s{}/v{}/r{api}", api % 7, api % 3);
+            assert_eq!(p.find(b"GET", path.as_bytes()), Match::Api(api));
+        }
+        assert_eq!(p.find(b"PUT", ("/a".repeat(10) + "/other").as_bytes()), Match::Unknown);
+        assert_eq!(p.find(b"PUT", ("/b".repeat(10) + "/end").as_bytes()), Match::Api(1023));
+    }
+
+    /// The same answer the slow way: every pattern against the path, the greatest rank wins.
+    fn naive(patterns: &[(Option<&str>, String)], method: &str, path: &str) -> Match {
+        let rank = |pattern: &str| -> Option<Vec<(u8, usize)>> {
+            let (mut rank, mut rest) = (Vec::new(), &path[1..]);
+            let parts: Vec<&str> = pattern[1..].split('/').collect();
+            for (index, part) in parts.iter().enumerate() {
+                let last = index + 1 == parts.len();
+                if last && let Some(prefix) = part.strip_suffix('*') {
+                    rank.push((0, prefix.len()));
+                    return rest.starts_with(prefix).then_some(rank);
+                }
+                let (segment, tail) = rest.split_once('/').map_or((rest, None), |(s, t)| (s, Some(t)));
+                let taken = segment == *part || (*part == "*" && !segment.is_empty());
+                if !taken || last != tail.is_none() {
+                    return None;
+                }
+                rank.push(if *part == "*" { (1, 0) } else { (2, 0) });
+                rest = tail.unwrap_or("");
+            }
+            Some(rank)
+        };
+        let takers: Vec<_> = patterns
+            .iter()
+            .enumerate()
+            .filter_map(|(api, (m, p))| Some((rank(p)?, m.is_some(), api as u32, *m)))
+            .collect();
+        match takers.iter().filter(|t| t.3.is_none_or(|m| m == method)).max() {
+            Some(best) => Match::Api(best.2),
+            None if takers.is_empty() => Match::Unknown,
+            None => Match::OtherMethod,
+        }
+    }
+
+    fn segment() -> impl Strategy<Value = &'static str> {
+        prop::sample::select(vec!["a", "b", "ab", "abc", "*"])
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+        #[test]
+        fn agrees_with_trying_every_pattern(
+            patterns in prop::collection::vec(
+                (prop::option::of(prop::sample::select(vec!["GET", "PUT"])), prop::collection::vec(segment(), 1..4),
+                 prop::sample::select(vec!["", "", "*", "/", "/*", "/a*"])), 0..20),
+            requests in prop::collection::vec(
+                (prop::sample::select(vec!["GET", "PUT", "POST"]), prop::collection::vec(prop::sample::select(vec!["a", "b", "ab", "abc", "x"]), 1..5),
+                 any::<bool>()), 20)) {
+            let mut builder = PathsBuilder::new();
+            let mut kept: Vec<(Option<&str>, String)> = Vec::new();
+            for (method, parts, end) in &patterns {
+                let path = format!("/{}{end}", parts.join("/")).replace("**", "*");
+                if builder.insert(*method, &path, kept.len() as u32).is_ok() {
+                    kept.push((*method, path));
+                }
+            }
+            let p = builder.build();
+            for (method, parts, slash) in &requests {
+                let path = format!("/{}{}", parts.join("/"), if *slash { "/" } else { "" });
+                prop_assert_eq!(p.find(method.as_bytes(), path.as_bytes()), naive(&kept, method, &path), "{} {} in {:?}", method, path, kept);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_answered(path in prop::collection::vec(any::<u8>(), 0..60)) {
+            let p = paths(&[(None, "/*")]);
+            let answer = p.find(b"GET", &path);
+            prop_assert!(answer == Match::Api(0) || answer == Match::Unknown);
+        }
+    }
+}

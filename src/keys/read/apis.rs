@@ -1,0 +1,49 @@
+//! The section `apis`.
+
+use super::{Names, Seen, items, name};
+use crate::codec::doc::Node;
+use crate::error::DocumentError;
+use crate::keys::paths::{Paths, PathsBuilder, PatternError};
+use crate::keys::settings::{ApiState, Level};
+use crate::keys::snapshot::{Api, ApiIndex};
+use crate::verdict::{API_ID_MAX, Label};
+
+pub(super) const LEVELS: [(&str, Level); 2] = [("A1", Level::A1), ("A2", Level::A2)];
+
+pub(super) fn read(section: Option<Node<'_>>, names: &mut Names<'_>) -> Result<(Vec<Api>, Paths), DocumentError> {
+    let mut apis = Vec::new();
+    let mut paths = PathsBuilder::new();
+    let mut seen = Seen::default();
+    for node in items(section)? {
+        let object = node.object()?;
+        let number = u32::try_from(apis.len()).map_err(|_| node.error("too many APIs"))?;
+        let id_node = object.required("api_id")?;
+        let id = name(&id_node, API_ID_MAX)?;
+        seen.add(id, &id_node)?;
+        let method = method(&object.required("method")?)?;
+        let path = object.required("path")?;
+        paths.insert(method, path.str()?, number).map_err(|e| match e {
+            PatternError::Form(expected) => path.error(expected),
+            PatternError::Twice(first) => path.error(format!("/apis/{first} has the same method and path")),
+        })?;
+        let level = object.required("level")?.one_of(&LEVELS)?;
+        let states = [("active", ApiState::Active), ("retired", ApiState::Retired)];
+        let state = object.optional("state").map_or(Ok(ApiState::Active), |node| node.one_of(&states))?;
+        let limits = names.lists(object.optional("limits"))?;
+        object.finish()?;
+        let id = Label::new(id).ok_or_else(|| id_node.error("too long"))?;
+        apis.push(Api { index: ApiIndex(number), id, level, state, limits });
+    }
+    Ok((apis, paths.build()))
+}
+
+/// A method as requests spell it (RFC 9110, 9.1: case matters); `None` for `*`, any.
+fn method<'d>(node: &Node<'d>) -> Result<Option<&'d str>, DocumentError> {
+    let text = node.str()?;
+    let token = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+    match text {
+        "*" => Ok(None),
+        _ if (1..=32).contains(&text.len()) && text.bytes().all(token) => Ok(Some(text)),
+        _ => Err(node.error("expected a method in capitals such as \"POST\", or \"*\" for any")),
+    }
+}

@@ -1,0 +1,189 @@
+//! The plain settings of a document: state, clock, codes, and the words for states and levels.
+
+use crate::time::Millis;
+use crate::verdict::{CODE_MAX, Label, Reason};
+use std::path::PathBuf;
+
+/// Security level (JR/T 0185-2020, 7.2): what must stand behind a request.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Level {
+    /// A MAC at least.
+    A1,
+    /// A digital signature: asymmetric algorithms only.
+    A2,
+}
+
+/// Where an app stands with the bank (JR/T 0185-2020, 9.2.1, 9.4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AppStatus {
+    /// May call.
+    Active,
+    /// May not call for now.
+    Suspended,
+    /// Has left for good.
+    Exited,
+}
+
+/// Where an API stands in its life (JR/T 0185-2020, 11).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ApiState {
+    /// Served.
+    Active,
+    /// No more: callers are told "service terminated".
+    Retired,
+}
+
+/// Whether a credential still counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyStatus {
+    /// In use.
+    Active,
+    /// Voided, and kept so that its use is told apart from that of an unknown key.
+    Revoked,
+}
+
+/// Which messages count as one for the replay check.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum NonceMode {
+    /// A nonce is used once within the windows, whatever the timestamp beside it.
+    #[default]
+    Strict,
+    /// A nonce with another signed timestamp is another message.
+    Message,
+}
+
+/// The shared state region.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct State {
+    /// The file of the region; `None` is private memory of this process.
+    pub path: Option<PathBuf>,
+    /// How many nonces must fit at once. 1,000,000 by default.
+    pub nonces: u64,
+    /// How many keys of rate limits must fit at once. 100,000 by default.
+    pub limit_keys: u64,
+    /// Whether a new region refuses timestamps that an older, lost one may have admitted. On by default.
+    pub birth_rule: bool,
+    /// Permission bits of the file. 0600 by default.
+    pub mode: u32,
+    /// Number of the group that the file is given to; `None` leaves it as created.
+    pub group: Option<u32>,
+    /// Which messages count as one, in profiles that do not say it themselves.
+    pub nonce_mode: NonceMode,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            path: None,
+            nonces: 1_000_000,
+            limit_keys: 100_000,
+            birth_rule: true,
+            mode: 0o600,
+            group: None,
+            nonce_mode: NonceMode::Strict,
+        }
+    }
+}
+
+/// How far a signed timestamp may lie from the time of receipt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Clock {
+    /// Milliseconds into the past. 300,000 by default.
+    pub past_window_ms: i64,
+    /// Milliseconds into the future. 5,000 by default.
+    pub future_window_ms: i64,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self { past_window_ms: 300_000, future_window_ms: 5_000 }
+    }
+}
+
+impl Clock {
+    /// The wider window on either side.
+    pub(super) fn or_wider(self, other: Self) -> Self {
+        Self {
+            past_window_ms: self.past_window_ms.max(other.past_window_ms),
+            future_window_ms: self.future_window_ms.max(other.future_window_ms),
+        }
+    }
+
+    /// Whether `timestamp` lies within the windows around `now`; both ends belong to them.
+    ///
+    /// # Errors
+    /// [`Reason::TimestampTooOld`], [`Reason::TimestampTooNew`].
+    pub fn check(&self, timestamp: Millis, now: Millis) -> Result<(), Reason> {
+        let age = now.since(timestamp);
+        if age > self.past_window_ms {
+            Err(Reason::TimestampTooOld)
+        } else if age < -self.future_window_ms {
+            Err(Reason::TimestampTooNew)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// The return code of every reason.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Codes([Label<CODE_MAX>; Reason::ALL.len()]);
+
+impl Default for Codes {
+    fn default() -> Self {
+        let mut codes = Self([Label::EMPTY; Reason::ALL.len()]);
+        for reason in Reason::ALL {
+            codes.set(*reason, Label::from_bytes_or_empty(reason.default_code().as_bytes()));
+        }
+        codes
+    }
+}
+
+impl Codes {
+    /// The code of `reason`.
+    #[must_use]
+    pub fn get(&self, reason: Reason) -> Label<CODE_MAX> {
+        self.0.get(reason as usize).copied().unwrap_or_default()
+    }
+
+    pub(super) fn set(&mut self, reason: Reason, code: Label<CODE_MAX>) {
+        if let Some(slot) = self.0.get_mut(reason as usize) {
+            *slot = code;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ends_of_the_windows_are_inside() {
+        let clock = Clock { past_window_ms: 300, future_window_ms: 50 };
+        let now = Millis(1_000);
+        for (timestamp, expected) in [
+            (699, Err(Reason::TimestampTooOld)),
+            (700, Ok(())),
+            (1_000, Ok(())),
+            (1_050, Ok(())),
+            (1_051, Err(Reason::TimestampTooNew)),
+            (i64::MIN, Err(Reason::TimestampTooOld)),
+            (i64::MAX, Err(Reason::TimestampTooNew)),
+        ] {
+            assert_eq!(clock.check(Millis(timestamp), now), expected, "{timestamp}");
+        }
+        assert_eq!(clock.check(Millis(i64::MIN), Millis(i64::MAX)), Err(Reason::TimestampTooOld));
+        assert_eq!(clock.check(Millis(i64::MAX), Millis(i64::MIN)), Err(Reason::TimestampTooNew));
+    }
+
+    #[test]
+    fn codes_are_the_guides_unless_set() {
+        let mut codes = Codes::default();
+        for reason in Reason::ALL {
+            assert_eq!(codes.get(*reason).as_str(), reason.default_code());
+        }
+        codes.set(Reason::Replayed, Label::new("409").unwrap());
+        assert_eq!(codes.get(Reason::Replayed).as_str(), "409");
+        assert_eq!(codes.get(Reason::Internal).as_str(), "9998");
+    }
+}
