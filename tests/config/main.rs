@@ -11,39 +11,39 @@ use portcullis::keys::{Config, Snapshot};
 use serde_json::{Value, json};
 
 /// Public keys made for these tests with OpenSSL 3.0; the private halves were thrown away.
-pub const RSA_1024: &str = include_str!("keys/rsa1024.pem");
-pub const RSA_2048: &str = include_str!("keys/rsa2048.pem");
-pub const P256: &str = include_str!("keys/p256.pem");
-pub const P384: &str = include_str!("keys/p384.pem");
-pub const ED25519: &str = include_str!("keys/ed25519.pem");
-pub const SM2: &str = include_str!("keys/sm2.pem");
+const RSA_1024: &str = include_str!("keys/rsa1024.pem");
+const RSA_2048: &str = include_str!("keys/rsa2048.pem");
+const P256: &str = include_str!("keys/p256.pem");
+const P384: &str = include_str!("keys/p384.pem");
+const ED25519: &str = include_str!("keys/ed25519.pem");
+const SM2: &str = include_str!("keys/sm2.pem");
 /// Serial number 0x5157F09E…B8E1, valid in 2026, to 2026-12-31T23:59:59Z.
-pub const P256_CERTIFICATE: &str = include_str!("keys/p256-cert.pem");
-pub const SERIAL_HEX: &str = "5157F09EFDC096DE15EBE81A47057A7232F1B8E1";
-pub const SERIAL_DECIMAL: &str = "464389378319535425530970086054627680253797054689";
+const P256_CERTIFICATE: &str = include_str!("keys/p256-cert.pem");
+const SERIAL_HEX: &str = "5157F09EFDC096DE15EBE81A47057A7232F1B8E1";
+const SERIAL_DECIMAL: &str = "464389378319535425530970086054627680253797054689";
 /// The points and raw keys of the files above.
-pub const P256_POINT: &str = "04da7f1e8b27984ae48d05ae7bb86614a2082adc5be5fa64d4d206c757eb51dcd81843675ee9205434c74118226a6652644acf287d52bb3b7b\
+const P256_POINT: &str = "04da7f1e8b27984ae48d05ae7bb86614a2082adc5be5fa64d4d206c757eb51dcd81843675ee9205434c74118226a6652644acf287d52bb3b7b\
                               2785fe0890045fc3";
-pub const SM2_POINT: &str = "041be5551bdf0b323c901bd169bacd9c7e5231e2adab782e2f10949ec2ca20109804afcd81bfa4023b36f856dc59ac2f3f689077e659e40006\
+const SM2_POINT: &str = "041be5551bdf0b323c901bd169bacd9c7e5231e2adab782e2f10949ec2ca20109804afcd81bfa4023b36f856dc59ac2f3f689077e659e40006\
                              ea30d63f4e714770";
-pub const ED25519_HEX: &str = "fd68c3569253cc5620ae6cd3d2cf376581c64f7e3aca52e20b1bfdd66fd4d039";
-pub const ED25519_BASE64: &str = "/WjDVpJTzFYgrmzT0s83ZYHGT346ylLiCxv91m/U0Dk=";
+const ED25519_HEX: &str = "fd68c3569253cc5620ae6cd3d2cf376581c64f7e3aca52e20b1bfdd66fd4d039";
+const ED25519_BASE64: &str = "/WjDVpJTzFYgrmzT0s83ZYHGT346ylLiCxv91m/U0Dk=";
 
 /// The base64 between the lines of a PEM block: its DER.
-pub fn der_base64(pem: &str) -> String {
+fn der_base64(pem: &str) -> String {
     pem.lines().filter(|line| !line.starts_with('-')).collect()
 }
 
 /// An environment with one variable.
-pub fn environment(name: &str) -> Option<Vec<u8>> {
+fn environment(name: &str) -> Option<Vec<u8>> {
     (name == "PORTCULLIS_TEST_SECRET").then(|| b"from the environment".to_vec())
 }
 
-pub fn read(document: &Value) -> Result<Snapshot, Error> {
+fn read(document: &Value) -> Result<Snapshot, Error> {
     Config::from_json_with(document.to_string().as_bytes(), &environment)
 }
 
-pub fn refused(document: &Value) -> DocumentError {
+fn refused(document: &Value) -> DocumentError {
     match read(document) {
         Err(Error::Document(e)) => e,
         Err(e) => panic!("another error: {e}"),
@@ -53,7 +53,7 @@ pub fn refused(document: &Value) -> DocumentError {
 
 /// A document that uses every member.
 #[rustfmt::skip]
-pub fn whole() -> Value {
+fn whole() -> Value {
     json!({
         "version": 1,
         "state": {
@@ -118,7 +118,7 @@ pub fn whole() -> Value {
 }
 
 /// A profile like the built-in `openapi`, under another name.
-pub fn own_profile(name: &str) -> Value {
+fn own_profile(name: &str) -> Value {
     let text = portcullis::canon::builtin_document("openapi").expect("openapi is built in");
     let mut profile: Value = serde_json::from_str(text).expect("a built-in profile is JSON");
     profile["name"] = name.into();
