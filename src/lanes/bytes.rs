@@ -51,17 +51,23 @@ impl ByteLanes for Portable {
     #[inline(always)]
     fn load(self, bytes: &[u8; 64]) -> [u64; 8] {
         let (words, _) = bytes.as_chunks::<8>();
-        std::array::from_fn(|i| u64::from_le_bytes(words[i]))
+        let mut block = [0; 8];
+        for (word, bytes) in block.iter_mut().zip(words) {
+            *word = u64::from_le_bytes(*bytes);
+        }
+        block
     }
 
     /// A byte of `x` is zero where the block has `byte`. `(x & 7F) + 7F` sets a byte's top bit where its low seven bits are not zero (at
     /// most 7F + 7F = FE, so nothing carries into the next byte); `x` itself has the eighth.
     #[inline(always)]
     fn equal(self, block: [u64; 8], byte: u8) -> [u64; 8] {
-        block.map(|word| {
+        let mut mask = [0; 8];
+        for (word, found) in block.iter().zip(&mut mask) {
             let x = word ^ splat(byte);
-            !(((x & splat(0x7F)) + splat(0x7F)) | x) & splat(0x80)
-        })
+            *found = !(((x & splat(0x7F)) + splat(0x7F)) | x) & splat(0x80);
+        }
+        mask
     }
 
     /// Of the low seven bits: `(80 | byte) − (x & 7F)` keeps its top bit where those of x are at most those of `byte` (it is at least
@@ -69,20 +75,27 @@ impl ByteLanes for Portable {
     #[inline(always)]
     fn at_most(self, block: [u64; 8], byte: u8) -> [u64; 8] {
         let limit = splat(byte);
-        block.map(|x| {
+        let mut mask = [0; 8];
+        for (&x, found) in block.iter().zip(&mut mask) {
             let low = (limit | splat(0x80)) - (x & splat(0x7F));
-            ((limit & !x) | (!(limit ^ x) & low)) & splat(0x80)
-        })
+            *found = ((limit & !x) | (!(limit ^ x) & low)) & splat(0x80);
+        }
+        mask
     }
 
     #[inline(always)]
     fn high(self, block: [u64; 8]) -> u64 {
-        self.bits(block.map(|x| x & splat(0x80)))
+        // Gathering looks at the top bits only.
+        self.bits(block)
     }
 
     #[inline(always)]
     fn or(self, a: [u64; 8], b: [u64; 8]) -> [u64; 8] {
-        std::array::from_fn(|i| a[i] | b[i])
+        let mut mask = a;
+        for (found, also) in mask.iter_mut().zip(b) {
+            *found |= also;
+        }
+        mask
     }
 
     /// Gathers eight top bits: bit 7 of byte k, moved to bit 0 of the byte, times 2^(56 − 7k) is bit 56 + k; no two products meet.
@@ -90,7 +103,7 @@ impl ByteLanes for Portable {
     fn bits(self, mask: [u64; 8]) -> u64 {
         let mut bits = 0;
         for (i, word) in mask.into_iter().enumerate() {
-            bits |= ((word >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i);
+            bits |= ((word >> 7 & splat(1)).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i);
         }
         bits
     }
@@ -101,27 +114,48 @@ mod x86 {
     use super::{Avx2, Avx512, Baseline, ByteLanes};
     use std::arch::x86_64::*;
 
+    // No adaptors of the standard library here, such as `array::map`: it calls its closure in code that was compiled without the
+    // features, and drags its own unwinding along.
+
     impl ByteLanes for Baseline {
         type Block = [__m128i; 4];
         type Mask = [__m128i; 4];
 
         #[inline(always)]
         fn load(self, bytes: &[u8; 64]) -> Self::Block {
-            let (parts, _) = bytes.as_chunks::<16>();
-            // SAFETY: SSE2 is part of x86-64; an unaligned load of 16 bytes from an array of 16.
-            std::array::from_fn(|i| unsafe { _mm_loadu_si128(parts[i].as_ptr().cast()) })
+            let at = bytes.as_ptr();
+            // SAFETY: SSE2 is part of x86-64; four unaligned loads of 16 bytes from an array of 64.
+            unsafe {
+                [
+                    _mm_loadu_si128(at.cast()),
+                    _mm_loadu_si128(at.add(16).cast()),
+                    _mm_loadu_si128(at.add(32).cast()),
+                    _mm_loadu_si128(at.add(48).cast()),
+                ]
+            }
         }
 
         #[inline(always)]
-        fn equal(self, block: Self::Block, byte: u8) -> Self::Mask {
+        fn equal(self, [a, b, c, d]: Self::Block, byte: u8) -> Self::Mask {
             // SAFETY: SSE2 is part of x86-64.
-            block.map(|x| unsafe { _mm_cmpeq_epi8(x, _mm_set1_epi8(byte.cast_signed())) })
+            unsafe {
+                let byte = _mm_set1_epi8(byte.cast_signed());
+                [_mm_cmpeq_epi8(a, byte), _mm_cmpeq_epi8(b, byte), _mm_cmpeq_epi8(c, byte), _mm_cmpeq_epi8(d, byte)]
+            }
         }
 
         #[inline(always)]
-        fn at_most(self, block: Self::Block, byte: u8) -> Self::Mask {
+        fn at_most(self, [a, b, c, d]: Self::Block, byte: u8) -> Self::Mask {
             // SAFETY: SSE2 is part of x86-64.
-            block.map(|x| unsafe { _mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(byte.cast_signed())), x) })
+            unsafe {
+                let byte = _mm_set1_epi8(byte.cast_signed());
+                [
+                    _mm_cmpeq_epi8(_mm_min_epu8(a, byte), a),
+                    _mm_cmpeq_epi8(_mm_min_epu8(b, byte), b),
+                    _mm_cmpeq_epi8(_mm_min_epu8(c, byte), c),
+                    _mm_cmpeq_epi8(_mm_min_epu8(d, byte), d),
+                ]
+            }
         }
 
         #[inline(always)]
@@ -132,22 +166,21 @@ mod x86 {
         #[inline(always)]
         fn or(self, a: Self::Mask, b: Self::Mask) -> Self::Mask {
             // SAFETY: SSE2 is part of x86-64.
-            std::array::from_fn(|i| unsafe { _mm_or_si128(a[i], b[i]) })
+            unsafe {
+                [_mm_or_si128(a[0], b[0]), _mm_or_si128(a[1], b[1]), _mm_or_si128(a[2], b[2]), _mm_or_si128(a[3], b[3])]
+            }
         }
 
         #[inline(always)]
-        fn bits(self, mask: Self::Mask) -> u64 {
-            let mut bits = 0;
-            for (i, part) in mask.into_iter().enumerate() {
-                // SAFETY: SSE2 is part of x86-64.
-                let part = unsafe { _mm_movemask_epi8(part) };
-                bits |= u64::from(part.cast_unsigned()) << (16 * i);
-            }
-            bits
+        fn bits(self, [a, b, c, d]: Self::Mask) -> u64 {
+            // SAFETY: SSE2 is part of x86-64.
+            let [a, b, c, d] =
+                unsafe { [_mm_movemask_epi8(a), _mm_movemask_epi8(b), _mm_movemask_epi8(c), _mm_movemask_epi8(d)] };
+            let wide = |part: i32| u64::from(part.cast_unsigned());
+            wide(a) | wide(b) << 16 | wide(c) << 32 | wide(d) << 48
         }
     }
 
-    // No closures here: one that an adaptor of the standard library calls would be compiled without the features.
     impl ByteLanes for Avx2 {
         type Block = [__m256i; 2];
         type Mask = [__m256i; 2];

@@ -99,8 +99,8 @@ impl Text<'_> {
             if store.entries.len() >= sizes.params {
                 return Err(ParamError::TooMany { source: Source::Json });
             }
-            let name = self.string(at + 1, store)?;
-            at = self.skip(name.sent.end as usize + 1);
+            let (name, end) = self.string(at + 1, store)?;
+            at = self.skip(end + 1);
             if self.at(at) != b':' {
                 return Err(malformed(at));
             }
@@ -108,9 +108,10 @@ impl Text<'_> {
             let (value, kind);
             match self.at(at) {
                 b'"' => {
-                    value = self.string(at + 1, store)?;
+                    let end;
+                    (value, end) = self.string(at + 1, store)?;
                     kind = Kind::Text;
-                    at = value.sent.end as usize + 1;
+                    at = end + 1;
                 }
                 first => {
                     let end;
@@ -139,23 +140,25 @@ impl Text<'_> {
         if end == self.bytes.len() { Ok(()) } else { Err(malformed(end)) }
     }
 
-    /// The string whose first byte behind the quote is at `start`.
+    /// The string whose first byte behind the quote is at `start`, and where its closing quote is (which is in the piece, too; handed out
+    /// apart so that it stays in a register: the walk goes on from there).
     #[inline(always)]
-    fn string(&self, start: usize, store: &mut Store) -> Result<Piece, ParamError> {
-        let stop = self.stop(start);
-        if self.at(stop) == b'"' {
-            return Ok(Piece { sent: Span::new(start, stop), decoded: AS_SENT });
+    fn string(&self, start: usize, store: &mut Store) -> Result<(Piece, usize), ParamError> {
+        let mut end = self.stop(start);
+        let mut decoded = AS_SENT;
+        if self.at(end) != b'"' {
+            (end, decoded) = self.escaped(start, end, store)?;
         }
-        self.escaped(start, stop, store)
+        Ok((Piece { sent: Span::new(start, end), decoded }, end))
     }
 
     #[cold]
     #[inline(never)]
-    fn escaped(&self, start: usize, stop: usize, store: &mut Store) -> Result<Piece, ParamError> {
+    fn escaped(&self, start: usize, stop: usize, store: &mut Store) -> Result<(usize, u32), ParamError> {
         let arena = store.arena.len();
         let end = escape::walk(self, start, stop, &mut store.arena)?;
         let decoded = store.decoded_from(arena).map_err(|_| ParamError::TooLong { source: Source::Json })?;
-        Ok(Piece { sent: Span::new(start, end), decoded })
+        Ok((end, decoded))
     }
 
     /// The same, for the grammar only; the closing quote's place.

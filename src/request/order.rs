@@ -1,13 +1,95 @@
 //! The byte-wise order of names.
+//!
+//! Names are compared by eight bytes first, as one number ([`Store::keys`]). Up to [`RANKED`] of them are put in order without a branch:
+//! each key is compared with all others, and how many are less is its place. That is n² comparisons, but eight in one instruction, and
+//! none that a branch predictor has to guess; a comparison sort of fourteen names in unforeseen orders guesses wrong two dozen times.
+//!
+//! Two keys that are the same (names that share eight bytes, one name twice) leave a place empty. Then what all names have in common is
+//! skipped, and the eight bytes behind it are taken; if that does not tell them apart, or for more names, a comparison sort by keys and
+//! then by names does, which is n log n.
 
-use super::params::{Entry, ParamError, Source, Store};
-use crate::lanes::Cpu;
+use super::params::{self, Entry, ParamError, Source, Store};
+use crate::lanes::{Avx2, Avx512, Cpu, Kernel};
 use std::cmp::Ordering;
+
+/// As many names as are ranked.
+const RANKED: usize = 64;
 
 /// An order of entries, and the memory to make it.
 #[derive(Default)]
 pub(super) struct Order {
     indices: Vec<u32>,
+    /// Keys behind what all names have in common.
+    keys: Vec<u64>,
+}
+
+/// Puts the indices of `keys` in order.
+struct Rank<'a> {
+    keys: &'a [u64],
+    indices: &'a mut Vec<u32>,
+}
+
+impl Rank<'_> {
+    /// Whether it could be done: the keys are at most [`RANKED`] and all different.
+    #[inline(always)]
+    fn go(self) -> bool {
+        match self.keys.len() {
+            0..=8 => self.among::<8>(),
+            9..=16 => self.among::<16>(),
+            17..=32 => self.among::<32>(),
+            33..=RANKED => self.among::<RANKED>(),
+            _ => false,
+        }
+    }
+
+    #[inline(always)]
+    fn among<const N: usize>(self) -> bool {
+        let count = self.keys.len();
+        let mut keys = [u64::MAX; N];
+        keys[..count].copy_from_slice(self.keys);
+        let mut ranks = [0u64; N];
+        for &less in self.keys {
+            for (rank, &key) in ranks.iter_mut().zip(&keys) {
+                *rank += u64::from(less < key);
+            }
+        }
+        // A rank is below the count, since no key is less than itself.
+        let (mut order, mut taken) = ([0u32; N], 0u64);
+        for (index, &rank) in ranks[..count].iter().enumerate() {
+            order[rank as usize % N] = index as u32;
+            taken |= 1 << (rank % 64);
+        }
+        self.indices.clear();
+        self.indices.extend_from_slice(&order[..count]);
+        taken.count_ones() as usize == count
+    }
+}
+
+impl Kernel<Avx2> for Rank<'_> {
+    type Output = bool;
+    #[inline(always)]
+    fn run(self, _: Avx2) -> bool {
+        self.go()
+    }
+}
+
+impl Kernel<Avx512> for Rank<'_> {
+    type Output = bool;
+    #[inline(always)]
+    fn run(self, _: Avx512) -> bool {
+        self.go()
+    }
+}
+
+fn rank(cpu: Cpu, keys: &[u64], indices: &mut Vec<u32>) -> bool {
+    let rank = Rank { keys, indices };
+    if let Some(proof) = cpu.avx512() {
+        proof.enter(rank)
+    } else if let Some(proof) = cpu.avx2() {
+        proof.enter(rank)
+    } else {
+        rank.go()
+    }
 }
 
 /// Entries of a store with the texts they were sent in.
@@ -29,11 +111,14 @@ impl Names<'_> {
         self.store.text(entry.name, if entry.source == Source::Query { self.query } else { self.body })
     }
 
-    /// By name, then by arrival.
-    #[inline(always)]
-    fn compare(&self, a: u32, b: u32) -> Ordering {
-        let by_key = self.store.keys[a as usize].cmp(&self.store.keys[b as usize]);
-        by_key.then_with(|| self.name(a).cmp(self.name(b))).then(a.cmp(&b))
+    /// How many bytes all names begin with in common.
+    fn common(&self) -> usize {
+        let first = self.name(0);
+        let mut common = first.len();
+        for index in 1..params::offset(self.store.entries.len()) {
+            common = self.name(index).iter().zip(&first[..common]).take_while(|(a, b)| a == b).count();
+        }
+        common
     }
 }
 
@@ -46,20 +131,31 @@ impl Order {
         &self.indices
     }
 
-    pub(super) fn sort(&mut self, _cpu: Cpu, store: &Store, query: &[u8], body: &[u8]) -> Result<(), ParamError> {
+    pub(super) fn sort(&mut self, cpu: Cpu, store: &Store, query: &[u8], body: &[u8]) -> Result<(), ParamError> {
+        if rank(cpu, &store.keys, &mut self.indices) {
+            // All keys differ, hence all names.
+            return Ok(());
+        }
         let names = Names { store, query, body };
+        let all = 0..params::offset(store.entries.len());
+        let common = names.common();
+        self.keys.clear();
+        self.keys.extend(all.clone().map(|index| {
+            let name = names.name(index);
+            params::key(name, common, name.len())
+        }));
+        if rank(cpu, &self.keys, &mut self.indices) {
+            return Ok(());
+        }
         self.indices.clear();
-        self.indices.extend(0..super::params::offset(store.entries.len()));
-        self.indices.sort_unstable_by(|&a, &b| names.compare(a, b));
-        self.duplicate(&names)
-    }
-
-    /// Refuses two entries of one source and name. Those of one name stand together, and among them the sources: they arrive in turn.
-    fn duplicate(&self, names: &Names<'_>) -> Result<(), ParamError> {
+        self.indices.extend(all);
+        let key = |index: u32| self.keys[index as usize];
+        let by_name = |a: u32, b: u32| key(a).cmp(&key(b)).then_with(|| names.name(a).cmp(names.name(b)));
+        self.indices.sort_unstable_by(|&a, &b| by_name(a, b).then(a.cmp(&b)));
+        // Those of one name stand together now, and among them those of one source, in the order of arrival.
         for pair in self.indices.windows(2) {
             let &[a, b] = pair else { continue };
-            let same = names.store.keys[a as usize] == names.store.keys[b as usize];
-            if same && names.entry(a).source == names.entry(b).source && names.name(a) == names.name(b) {
+            if names.entry(a).source == names.entry(b).source && by_name(a, b) == Ordering::Equal {
                 let later = names.entry(b);
                 return Err(ParamError::Duplicate { source: later.source, offset: later.name.sent.start });
             }

@@ -23,19 +23,21 @@ impl<S: Stops> Index<'_, S> {
     #[inline(always)]
     fn go<L: ByteLanes>(self, lanes: L) -> bool {
         let (blocks, rest) = self.text.as_chunks::<64>();
+        // No branch between a comparison and the store of its bits (a `push` has one): a mask that lives across branches is taken apart
+        // into bytes by the compiler. What the words held before is overwritten.
+        self.bits.resize(blocks.len() + 1, 0);
+        let Some((last, bits)) = self.bits.split_last_mut() else { return false };
         let mut high = 0;
-        self.bits.clear();
-        self.bits.reserve(blocks.len() + 1);
-        for bytes in blocks {
+        for (bytes, bits) in blocks.iter().zip(bits) {
             let block = lanes.load(bytes);
             high |= lanes.high(block);
-            self.bits.push(lanes.bits(self.kind.find(lanes, block)));
+            *bits = lanes.bits(self.kind.find(lanes, block));
         }
-        let mut last = [S::END; 64];
-        last[..rest.len()].copy_from_slice(rest);
-        let block = lanes.load(&last);
+        let mut padded = [S::END; 64];
+        padded[..rest.len()].copy_from_slice(rest);
+        let block = lanes.load(&padded);
         high |= lanes.high(block);
-        self.bits.push(lanes.bits(self.kind.find(lanes, block)));
+        *last = lanes.bits(self.kind.find(lanes, block));
         high != 0
     }
 }
