@@ -45,7 +45,7 @@ impl SigningKey {
         let expected = match block.label {
             "PRIVATE KEY" => return Self::from_pkcs8_der(alg, &block.der, sm2_user_id),
             "ENCRYPTED PRIVATE KEY" => "`PRIVATE KEY` (decrypt it: openssl pkcs8 -in key.pem)",
-            "RSA PRIVATE KEY" | "EC PRIVATE KEY" => {
+            label if label.ends_with(" PRIVATE KEY") => {
                 "`PRIVATE KEY` (convert it: openssl pkcs8 -topk8 -nocrypt -in key.pem)"
             }
             _ => "`PRIVATE KEY`",
@@ -60,12 +60,13 @@ impl SigningKey {
     /// longer made.
     pub fn from_pkcs8_der(alg: Algorithm, der: &[u8], sm2_user_id: Option<&[u8]>) -> Result<Self, KeyError> {
         let refused = |kind: &str, why: &dyn fmt::Display| KeyError::Private(format!("not PKCS#8 of {kind}: {why}"));
-        let rsa = |encoding: &'static dyn RsaEncoding| {
-            let pair = RsaKeyPair::from_pkcs8(der).map_err(|why| refused("an RSA key", &why))?;
-            match pair.public_modulus_len() * 8 {
-                ..2048 => Err(KeyError::RsaTooSmall(pair.public_modulus_len() * 8)),
-                _ => Ok(Inner::Rsa(Box::new(pair), encoding)),
+        let rsa = |encoding: &'static dyn RsaEncoding| match RsaKeyPair::from_pkcs8(der) {
+            Ok(pair) => Ok(Inner::Rsa(Box::new(pair), encoding)),
+            // The library's word for a modulus out of bounds.
+            Err(why) if matches!(why.to_string().as_str(), "TooSmall" | "TooLarge") => {
+                Err(KeyError::Private("an RSA modulus of 2048 to 8192 bits is needed".into()))
             }
+            Err(why) => Err(refused("an RSA key", &why)),
         };
         let inner = match alg {
             Algorithm::RsaPkcs1Sha1 => return Err(KeyError::Sign("SHA-1 signatures are verified, no longer made")),
