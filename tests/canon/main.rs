@@ -4,5 +4,8 @@ mod basics;
 mod client;
 mod hostile;
 mod linter;
+mod naive;
 mod options;
+mod steady;
 mod support;
+mod vectors;

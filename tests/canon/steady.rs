@@ -1,0 +1,80 @@
+//! Nothing is allocated once the buffers have grown.
+#![allow(unsafe_code)]
+
+use crate::support::*;
+use portcullis::canon::{Profile, Scratch, builtin};
+use portcullis::request::{Header, Request, Sizes};
+use serde_json::json;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+thread_local!(static ALLOCATIONS: Cell<u64> = const { Cell::new(0) });
+
+struct Counting;
+
+// SAFETY: every call goes to the system's allocator unchanged; the counter is a plain thread-local cell that allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller's promise on `layout` is the system allocator's condition.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: `at` came from `alloc` above, that is from the system, with this layout.
+        unsafe { System.dealloc(at, layout) }
+    }
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: as for `dealloc`; the caller's promise on `size` is the system's condition.
+        unsafe { System.realloc(at, layout, size) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+fn round(profile: &Profile, requests: &[Request<'_>], scratch: &mut Scratch, out: &mut Vec<u8>) -> usize {
+    let mut good = 0;
+    for request in requests {
+        if let Ok(extract) = profile.extract(request, scratch, &Sizes::default()) {
+            out.clear();
+            let name = if extract.signature.len() == 32 { "md5" } else { "rsa-pkcs1-sha256" };
+            if profile.write_message(&extract, request, alg(name), out).is_some()
+                && profile.decode_signature(extract.signature, alg(name), out).is_ok()
+            {
+                good += 1;
+            }
+        }
+    }
+    good
+}
+
+#[test]
+fn no_allocation_in_steady_state() {
+    let headers = [Header { name: b"content-type", value: b"application/json; charset=utf-8" }];
+    let members =
+        r#""partnerId":"p1","timestamp":1700000000,"nonce":"n","text":"\u4e2d\u6587","deep":[{"a":1}],"none":null"#;
+    let body = format!("{{{members}}}");
+    let hex = "0".repeat(32);
+    let get = format!("/p?partnerId=p1&timestamp=1700000000&nonce=n&text=%E4%B8%AD+x&sign={hex}");
+    let post = format!("/p?sign={}&channel=a%20b", "AAAA".repeat(85));
+    let broken = format!("{{{members},");
+    let requests = [
+        Request::new(b"GET", get.as_bytes(), b""),
+        Request { headers: &headers, ..Request::new(b"POST", post.as_bytes(), body.as_bytes()) },
+        Request { headers: &headers, ..Request::new(b"POST", post.as_bytes(), broken.as_bytes()) },
+        Request::new(b"GET", b"/p?sign=x", b""),
+    ];
+    for profile in [
+        builtin("openapi").unwrap(),
+        profile(&[("/encode", json!("values")), ("/values/delimiters", json!("refuse"))]).into(),
+    ] {
+        let (mut scratch, mut out) = (Scratch::new(), Vec::new());
+        assert_eq!(round(&profile, &requests, &mut scratch, &mut out), 2);
+        let before = ALLOCATIONS.get();
+        for _ in 0..100 {
+            assert_eq!(round(&profile, &requests, &mut scratch, &mut out), 2);
+        }
+        assert_eq!(ALLOCATIONS.get(), before);
+    }
+}
