@@ -37,6 +37,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod alg;
+pub mod bucket;
 pub mod canon;
 pub mod codec;
 pub mod error;

@@ -7,7 +7,6 @@ use crate::hash::prf::{Kind, Prf};
 use crate::shm::{PAGE_WORDS, Region, Section, SectionSpec, Shape};
 use crate::sync::{AtomicU64, Ordering, publish_fence};
 use crate::time::Millis;
-use std::ops::RangeInclusive;
 
 const SECTION: &str = "nonce";
 /// Generations in a window.
@@ -32,10 +31,8 @@ const SWEEP_AFTER: u64 = 1 << 17;
 const SWEEP_NOW: u64 = 1 << 18;
 /// … whatever is further away than this, on either side.
 const SWEEP_AWAY: i64 = 1 << 18;
-/// After this many generations without a message, entries in the past may look like any generation at all; …
-const SWEEP_ALIASES: u64 = 1 << 19;
-/// … then what looks more than this far in the future is swept too. (What looks nearer refuses messages until that time has come.)
-const SWEEP_AHEAD: i64 = 16;
+/// After this many without a message everything is out of date, however it reads.
+const SWEEP_ALL: u64 = 1 << 19;
 /// Older than anything acceptable, by how many generations.
 const BLANK_AGE: i64 = 16;
 
@@ -346,8 +343,8 @@ impl Store {
     fn tend(&self, generation: i64) {
         let Some(swept) = self.control(SWEPT) else { return };
         let age = u64::try_from(generation.wrapping_sub(self.birth_generation)).unwrap_or(0);
-        // Relaxed: a hint when to sweep; sweeping twice, or later, is harmless.
-        if age.saturating_sub(swept.load(Ordering::Relaxed)) > SWEEP_AFTER {
+        // Acquire: see `table::sweep`.
+        if age.saturating_sub(swept.load(Ordering::Acquire)) > SWEEP_AFTER {
             self.sweep(generation, age, swept);
         }
     }
@@ -355,27 +352,31 @@ impl Store {
     #[cold]
     fn sweep(&self, generation: i64, age: u64, swept: &AtomicU64) {
         let pages = self.geometry.pages * BUFFERS;
+        let blank = word::blank(generation.wrapping_sub(BLANK_AGE));
         let Some(cursor) = self.control(CURSOR) else { return };
-        let since = age.saturating_sub(swept.load(Ordering::Relaxed));
-        let keep = -SWEEP_AWAY..=if since > SWEEP_ALIASES { SWEEP_AHEAD } else { SWEEP_AWAY };
+        // Acquire: see `table::sweep`.
+        let last = swept.load(Ordering::Acquire);
+        let since = age.saturating_sub(last);
         if since > SWEEP_NOW {
+            // Nobody admits to a table that is so long unswept without sweeping it: nothing has been put in later than SWEEP_NOW after `last`.
+            #[allow(clippy::reversed_empty_ranges)] // nothing is kept
+            let keep = if since > SWEEP_ALL { 1..=0 } else { -SWEEP_AWAY..=SWEEP_AWAY };
             for number in 0..pages {
-                self.sweep_page(number, generation, &keep);
+                let still = || swept.load(Ordering::Acquire) == last;
+                if !self.page(number).is_some_and(|page| table::sweep(page, generation, &keep, blank, still)) {
+                    return;
+                }
             }
         } else {
             // Relaxed: each page goes to one process; one that dies with its page leaves it for the next round, in time still.
             let number = cursor.fetch_add(1, Ordering::Relaxed);
-            if number < pages {
-                self.sweep_page(number, generation, &keep);
+            if let Some(page) = self.page(number).filter(|_| number < pages) {
+                table::sweep(page, generation, &(-SWEEP_AWAY..=SWEEP_AWAY), blank, || true);
                 return;
             }
             cursor.store(0, Ordering::Relaxed);
         }
-        swept.fetch_max(age, Ordering::Relaxed);
-    }
-
-    fn sweep_page(&self, number: u64, generation: i64, keep: &RangeInclusive<i64>) {
-        let Some(page) = self.page(number) else { return };
-        table::sweep(page, generation, keep, word::blank(generation.wrapping_sub(BLANK_AGE)));
+        // Release: who reads this has every blank before it.
+        swept.fetch_max(age, Ordering::Release);
     }
 }

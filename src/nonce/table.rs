@@ -108,15 +108,30 @@ pub(super) fn retake<const N: usize>(page: &[AtomicU64; N], start: usize, want: 
 }
 
 /// Replaces whatever is not within the generations `keep` relative to `generation` by `blank`, whose generation is older than anything
-/// acceptable and newer than anything that far in the past.
-pub(super) fn sweep<const N: usize>(page: &[AtomicU64; N], generation: i64, keep: &RangeInclusive<i64>, blank: u64) {
-    for slot in page {
-        // Relaxed: as in `claim`; a failed exchange means that a newer entry has come.
-        let word = slot.load(Ordering::Relaxed);
+/// acceptable and newer than anything that far in the past. `still` says that nobody has put anything in since the table fell silent;
+/// `false`: it does not hold any more, and somebody else has swept.
+pub(super) fn sweep<const N: usize>(
+    page: &[AtomicU64; N],
+    generation: i64,
+    keep: &RangeInclusive<i64>,
+    blank: u64,
+    still: impl Fn() -> bool,
+) -> bool {
+    let mut words = [0; N];
+    for (word, slot) in words.iter_mut().zip(page) {
+        // Acquire: who reads an entry put in since then reads below that the table was swept, as the one who put it in did.
+        *word = slot.load(Ordering::Acquire);
+    }
+    if !still() {
+        return false;
+    }
+    for (word, slot) in words.into_iter().zip(page) {
         if word != 0 && !keep.contains(&ahead(word, generation)) {
+            // Relaxed: as in `claim`; a failed exchange means that a newer entry has come.
             let _ = slot.compare_exchange(word, blank, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
+    true
 }
 
 /// Whether an entry with the tag of `want` may be there under a generation of `oldest` or later. Same order as [`claim`].

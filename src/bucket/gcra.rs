@@ -1,0 +1,230 @@
+//! The generic cell rate algorithm (ITU-T I.371, annex A, virtual scheduling form), as pure arithmetic.
+//!
+//! A key's whole state is its *theoretical arrival time* (TAT). With T the interval between requests at the full rate and τ = burst × T,
+//! a request at `now` conforms iff max(TAT, now) + T ≤ now + τ, and then TAT becomes max(TAT, now) + T. A key whose TAT has passed has its
+//! whole burst again: that is the default state, in which nothing need be remembered.
+//!
+//! # Units
+//!
+//! TAT is kept in 34 bits, in one of three units that follow from τ, so that τ ≤ 2^31 units. T is rounded up to whole units: the rate is never
+//! exceeded, and falls short by at most one unit in T. Times wrap and are compared serially.
+//!
+//! | class | unit | τ up to | wraps after |
+//! |---|---|---|---|
+//! | 0 | 1 ms | 24.8 days | 198 days |
+//! | 1 | 2^-5 ms (31 µs) | 18.6 hours | 6.2 days |
+//! | 2 | 2^-14 ms (61 ns) | 131 seconds | 17.4 minutes |
+//!
+//! A difference TAT − now in (0, 2^32] is a debt; any other is none. (One beyond τ comes from a clock that was stepped back, or a
+//! limit that was lowered: the key then waits until it is paid.) The table sweeps paid-up cells long before they have aged 2^34 - 2^32
+//! units and would be read as a debt.
+
+use crate::time::Millis;
+
+pub(super) const TAT_BITS: u32 = 34;
+pub(super) const TAT_MASK: u64 = (1 << TAT_BITS) - 1;
+/// Binary logarithm of the units in a millisecond, by class.
+const SHIFTS: [u32; 3] = [0, 5, 14];
+/// τ is at most this many units.
+const TAU_MAX: u128 = 1 << 31;
+/// The longest debt of each class, in milliseconds, rounded up.
+pub(super) const LONGEST_MS: [u64; 3] = [1 << 31, 1 << 26, 1 << 17];
+/// A debt is at most this many units.
+const DEBT_MAX: u64 = 1 << 32;
+
+/// A limit: `rate` requests in `per_ms` milliseconds on average, `burst` at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    rate: u64,
+    per_ms: u64,
+    burst: u64,
+    class: u8,
+    /// T in units.
+    interval: u64,
+    /// τ in units.
+    tau: u64,
+}
+
+/// Why numbers are no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RateError {
+    /// One of the three is zero.
+    #[error("rate, per_ms and burst must be at least 1")]
+    Zero,
+    /// The time in which the burst comes back is too long.
+    #[error("burst × per_ms / rate must be at most 2147483648 ms (24.8 days)")]
+    TooLong,
+}
+
+impl Rate {
+    /// Prepares a limit.
+    ///
+    /// # Errors
+    /// A number is zero, or the whole burst takes more than 2^31 ms to come back.
+    pub fn new(rate: u64, per_ms: u64, burst: u64) -> Result<Self, RateError> {
+        if rate == 0 || per_ms == 0 || burst == 0 {
+            return Err(RateError::Zero);
+        }
+        for class in (0..3u8).rev() {
+            let interval = (u128::from(per_ms) << SHIFTS[usize::from(class)]).div_ceil(u128::from(rate));
+            let tau = interval.saturating_mul(u128::from(burst));
+            if tau <= TAU_MAX {
+                // Both fit: interval ≤ τ ≤ 2^35.
+                return Ok(Self { rate, per_ms, burst, class, interval: interval as u64, tau: tau as u64 });
+            }
+        }
+        Err(RateError::TooLong)
+    }
+
+    /// Requests in [`Self::per_ms`].
+    #[must_use]
+    pub fn rate(&self) -> u64 {
+        self.rate
+    }
+
+    /// The time to which the rate refers, in milliseconds.
+    #[must_use]
+    pub fn per_ms(&self) -> u64 {
+        self.per_ms
+    }
+
+    /// Requests at once.
+    #[must_use]
+    pub fn burst(&self) -> u64 {
+        self.burst
+    }
+
+    pub(super) fn class(&self) -> u8 {
+        self.class
+    }
+
+    /// `now` in this rate's units.
+    #[inline]
+    pub(super) fn now(&self, now: Millis) -> u64 {
+        units(self.class, now)
+    }
+
+    /// The debt at `now` (in units) after one more request, where it conforms; otherwise the milliseconds after which it would.
+    #[inline]
+    pub(super) fn conforms(&self, debt: u64) -> Result<u64, u64> {
+        let after = debt + self.interval;
+        if after <= self.tau {
+            return Ok(after);
+        }
+        let shift = SHIFTS[usize::from(self.class)];
+        Err((after - self.tau).div_ceil(1 << shift))
+    }
+
+    /// T in units.
+    pub(super) fn interval(&self) -> u64 {
+        self.interval
+    }
+}
+
+/// `now` in the units of `class`, modulo 2^34.
+#[inline]
+pub(super) fn units(class: u8, now: Millis) -> u64 {
+    (now.0.cast_unsigned() << SHIFTS[usize::from(class.min(2))]) & TAT_MASK
+}
+
+/// How far `tat` lies after `now`, both in one unit; 0 where it does not.
+#[inline]
+pub(super) fn debt(tat: u64, now: u64) -> u64 {
+    let ahead = tat.wrapping_sub(now) & TAT_MASK;
+    if ahead <= DEBT_MAX { ahead } else { 0 }
+}
+
+/// `debt` of units of `from` in units of `to`, rounded up, at most the greatest debt.
+pub(super) fn convert(debt: u64, from: u8, to: u8) -> u64 {
+    let (from, to) = (SHIFTS[usize::from(from.min(2))], SHIFTS[usize::from(to.min(2))]);
+    let scaled = if to >= from { debt << (to - from) } else { debt.div_ceil(1 << (from - to)) };
+    scaled.min(DEBT_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_get_the_finest_unit_they_fit() {
+        assert_eq!(Rate::new(0, 1, 1), Err(RateError::Zero));
+        assert_eq!(Rate::new(1, (1 << 31) + 1, 1), Err(RateError::TooLong));
+        assert_eq!(Rate::new(1, u64::MAX, u64::MAX), Err(RateError::TooLong));
+        assert_eq!(Rate::new(100, 1000, 200).unwrap().class, 2);
+        assert_eq!(Rate::new(1000, 3_600_000, 1000).unwrap().class, 1);
+        assert_eq!(Rate::new(1000, 86_400_000, 1000).unwrap().class, 0);
+        assert_eq!(Rate::new(u64::MAX, 1, 5).unwrap().interval, 1);
+        let fast = Rate::new(1_000_000, 1000, 1000).unwrap();
+        assert_eq!((fast.interval, fast.class), (17, 2), "16.384 rounded up");
+    }
+
+    /// The algorithm with exact fractions: TAT and now in units of 1/rate ms.
+    fn exact(rate: u64, per_ms: u64, burst: u64, arrivals: &[u64]) -> Vec<bool> {
+        let mut tat = 0u128;
+        let mut answers = Vec::new();
+        for now in arrivals {
+            let now = u128::from(*now) * u128::from(rate);
+            let next = tat.max(now) + u128::from(per_ms);
+            let ok = next <= now + u128::from(burst) * u128::from(per_ms);
+            if ok {
+                tat = next;
+            }
+            answers.push(ok);
+        }
+        answers
+    }
+
+    #[test]
+    fn arithmetic_agrees_with_exact_fractions_where_the_interval_is_whole() {
+        let mut seed = 7u64;
+        let mut random = move |below: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) % below
+        };
+        for (rate, per_ms, burst) in
+            [(1, 10, 1), (1, 10, 3), (4, 1000, 8), (1, 3_600_000, 2), (8, 86_400_000, 9), (512, 1000, 1)]
+        {
+            let limit = Rate::new(rate, per_ms, burst).unwrap();
+            let mut now = 1_700_000_000_000u64;
+            let arrivals: Vec<u64> = (0..3000)
+                .map(|_| {
+                    now += random(2 * per_ms / rate + 2);
+                    now
+                })
+                .collect();
+            let mut tat = None;
+            let ours: Vec<bool> = arrivals
+                .iter()
+                .map(|at| {
+                    let now = limit.now(Millis(at.cast_signed()));
+                    let owed = tat.map_or(0, |tat| debt(tat, now));
+                    match limit.conforms(owed) {
+                        Ok(after) => {
+                            tat = Some((now + after) & TAT_MASK);
+                            true
+                        }
+                        Err(wait) => {
+                            // Exact: not a millisecond earlier.
+                            let then = limit.now(Millis((at + wait).cast_signed()));
+                            let before = limit.now(Millis((at + wait - 1).cast_signed()));
+                            let owes = |at| tat.map_or(0, |tat| debt(tat, at));
+                            assert!(limit.conforms(owes(then)).is_ok() && limit.conforms(owes(before)).is_err());
+                            false
+                        }
+                    }
+                })
+                .collect();
+            assert_eq!(ours, exact(rate, per_ms, burst, &arrivals), "{limit:?}");
+        }
+    }
+
+    #[test]
+    fn debts_convert_upwards() {
+        assert_eq!(convert(1, 2, 0), 1);
+        assert_eq!(convert(3, 0, 2), 3 << 14);
+        assert_eq!(convert(DEBT_MAX, 0, 2), DEBT_MAX);
+        assert_eq!(debt(5, 5), 0);
+        assert_eq!(debt(4, TAT_MASK), 5);
+        assert_eq!(debt(TAT_MASK, 4), 0);
+    }
+}

@@ -1,0 +1,286 @@
+//! The cells in a region.
+
+use super::cell::{self, Outcome};
+use super::gcra::{self, Rate};
+use crate::error::Error;
+use crate::hash::prf::{Kind, Prf};
+use crate::shm::{PAGE_WORDS, Region, Section, SectionSpec, Shape};
+use crate::sync::{AtomicU64, Ordering};
+use crate::time::Millis;
+
+const SECTION: &str = "limits";
+/// Slots in a group: 8 cache lines.
+const SLOTS: usize = 64;
+/// Keys for which a group is provided. A group of 64 slots with 28 keys on average overflows with a chance below 10^-8.
+const GROUP_KEYS: u64 = 28;
+const CONTROL: usize = PAGE_WORDS;
+/// Control word: milliseconds since birth of the last whole sweep.
+const SWEPT: usize = 0;
+/// Control word: next group to sweep.
+const CURSOR: usize = 8;
+/// Control word: claims so far.
+const CLAIMS: usize = 16;
+/// Control word: requests refused for lack of a cell.
+const FULL: usize = 24;
+/// Sweep group by group after this many milliseconds, …
+const SWEEP_AFTER: u64 = 240_000;
+/// … all at once after this many, by whoever comes first. Cells of the finest unit would be misread 786 seconds after their debt was paid.
+const SWEEP_NOW: u64 = 480_000;
+
+/// What the table is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitsConfig {
+    /// Keys with a debt at one time.
+    pub keys: u64,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self { keys: 100_000 }
+    }
+}
+
+impl LimitsConfig {
+    fn groups(&self) -> u64 {
+        self.keys.div_ceil(GROUP_KEYS).max(1)
+    }
+
+    fn words(&self) -> u64 {
+        self.groups().saturating_mul(SLOTS as u64).saturating_add(CONTROL as u64)
+    }
+
+    /// The section to ask the region for. `kind` is used where this process creates the region.
+    #[must_use]
+    pub fn section(&self, kind: Kind) -> SectionSpec {
+        SectionSpec {
+            name: SECTION,
+            words: self.words(),
+            shape: vec![
+                Shape { name: "limit_keys", value: self.keys, chosen: false },
+                Shape { name: "prf", value: kind.number(), chosen: true },
+            ],
+        }
+    }
+}
+
+/// A key's place, hashed once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LimitKey {
+    group: u64,
+    start: usize,
+    tag: u64,
+}
+
+/// What a request has taken, to give it back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Debit {
+    after: u64,
+}
+
+/// The answer to one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Take {
+    /// Within the limit, and counted.
+    Ok(Debit),
+    /// Over the limit: not counted; the same request conforms so many milliseconds later if no other comes first.
+    Limited {
+        /// At least 1.
+        retry_after_ms: u64,
+    },
+    /// No cell is free for the key: refuse.
+    Full,
+}
+
+/// Why [`Limits::take_all`] took nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which of the limits.
+    pub index: usize,
+    /// Milliseconds after which the same request conforms to it; 0 where no cell was free.
+    pub retry_after_ms: u64,
+}
+
+/// The limits of one region. Cheap to clone, usable from any thread.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    section: Section,
+    prf: Prf,
+    groups: u64,
+    birth: Millis,
+}
+
+impl Limits {
+    /// The limits in `region`, which was opened with [`LimitsConfig::section`] of the same `config`.
+    ///
+    /// # Errors
+    /// The region has no such section, or was made with a hash that this CPU cannot compute.
+    pub fn open(region: &Region, config: &LimitsConfig) -> Result<Self, Error> {
+        let fail = |message: &str| Error::Region { path: region.name(), message: message.into() };
+        let section = region.section(SECTION).ok_or_else(|| fail("has no section for limits"))?;
+        if section.len() as u64 != config.words() {
+            return Err(fail("was opened for other limit capacities than it is used with"));
+        }
+        let kind = region.chosen(SECTION, "prf").and_then(Kind::from_number);
+        let prf = kind
+            .and_then(|kind| Prf::of(kind, region.key(1)))
+            .ok_or_else(|| fail("was made with a hash that this CPU cannot compute; remove the file"))?;
+        Ok(Self { section, prf, groups: config.groups(), birth: region.birth() })
+    }
+
+    /// Hashes what a limit is keyed by: its name and the values (`["per-ip-path", "203.0.113.7", "/pay"]`) to a cell's place. Two keys share
+    /// a cell, and are then limited together, with a chance below 10^-6.
+    #[inline]
+    #[must_use]
+    pub fn key(&self, parts: &[&[u8]]) -> LimitKey {
+        let (low, high) = self.prf.hash_in(3, parts);
+        let group = ((u128::from(low) * u128::from(self.groups)) >> 64) as u64;
+        LimitKey { group, start: (high as usize & (SLOTS / 8 - 1)) * 8, tag: cell::tag(high) }
+    }
+
+    #[inline]
+    fn group(&self, key: &LimitKey) -> Option<&[AtomicU64; SLOTS]> {
+        self.group_at(key.group)
+    }
+
+    #[inline]
+    fn group_at(&self, number: u64) -> Option<&[AtomicU64; SLOTS]> {
+        let first = CONTROL + usize::try_from(number).ok()? * SLOTS;
+        self.section.words().get(first..)?.first_chunk()
+    }
+
+    /// Asks for the memory that the other calls will look at.
+    #[inline]
+    pub fn prefetch(&self, key: &LimitKey) {
+        self.section.prefetch(CONTROL + key.group as usize * SLOTS + key.start);
+    }
+
+    /// Takes one request for `key`.
+    #[inline]
+    pub fn take(&self, key: &LimitKey, rate: &Rate, now: Millis) -> Take {
+        self.tend(now);
+        let (Some(group), Some(claims)) = (self.group(key), self.section.words().get(CLAIMS)) else {
+            return Take::Full;
+        };
+        // Relaxed: only uniqueness counts.
+        let counter = || claims.fetch_add(1, Ordering::Relaxed);
+        match cell::take(group, key.start, key.tag, rate, now, counter) {
+            Outcome::Ok(after) => Take::Ok(Debit { after }),
+            Outcome::Limited(retry_after_ms) => Take::Limited { retry_after_ms },
+            Outcome::Full => {
+                if let Some(full) = self.section.words().get(FULL) {
+                    // Relaxed: a counter to look at.
+                    full.fetch_add(1, Ordering::Relaxed);
+                }
+                Take::Full
+            }
+        }
+    }
+
+    /// How many milliseconds a request for `key` would have to wait; 0 if it conforms now. Changes nothing and promises nothing.
+    #[must_use]
+    pub fn peek(&self, key: &LimitKey, rate: &Rate, now: Millis) -> u64 {
+        self.group(key).map_or(0, |group| cell::peek(group, key.start, key.tag, rate, now))
+    }
+
+    /// Gives back what a request took under the same `key` and `rate`. Exact: as if it had never been taken, or, where its debt has been
+    /// paid by time already, nothing (`false`).
+    pub fn give_back(&self, key: &LimitKey, rate: &Rate, debit: Debit, now: Millis) -> bool {
+        self.group(key).is_some_and(|group| cell::give_back(group, key.start, key.tag, rate, debit.after, now))
+    }
+
+    /// Takes one request from every limit, or from none: a refusal gives back what the limits before it gave. All are looked at first, so
+    /// that an ordinary refusal writes nothing. Debits go to `debits`, which is as long as `limits`.
+    ///
+    /// # Errors
+    /// The first limit that refuses.
+    pub fn take_all(&self, limits: &[(LimitKey, Rate)], now: Millis, debits: &mut [Debit]) -> Result<(), Refusal> {
+        for (index, (key, rate)) in limits.iter().enumerate() {
+            let retry_after_ms = self.peek(key, rate, now);
+            if retry_after_ms > 0 {
+                return Err(Refusal { index, retry_after_ms });
+            }
+        }
+        for (index, (key, rate)) in limits.iter().enumerate() {
+            let retry_after_ms = match self.take(key, rate, now) {
+                Take::Ok(debit) => {
+                    if let Some(place) = debits.get_mut(index) {
+                        *place = debit;
+                    }
+                    continue;
+                }
+                Take::Limited { retry_after_ms } => retry_after_ms,
+                Take::Full => 0,
+            };
+            for ((key, rate), debit) in limits.iter().zip(debits.iter()).take(index) {
+                self.give_back(key, rate, *debit, now);
+            }
+            return Err(Refusal { index, retry_after_ms });
+        }
+        Ok(())
+    }
+
+    /// [`Self::take`] for each pair in order, with the memory of the next ones under way.
+    pub fn take_batch(&self, requests: &[(LimitKey, Rate)], now: Millis, out: &mut [Take]) {
+        for (requests, out) in requests.chunks(16).zip(out.chunks_mut(16)) {
+            for (key, _) in requests {
+                self.prefetch(key);
+            }
+            for ((key, rate), out) in requests.iter().zip(out) {
+                *out = self.take(key, rate, now);
+            }
+        }
+    }
+
+    /// Requests refused for lack of a cell since the region was made.
+    #[must_use]
+    pub fn refused_full(&self) -> u64 {
+        // Relaxed: a counter to look at.
+        self.section.words().get(FULL).map_or(0, |word| word.load(Ordering::Relaxed))
+    }
+
+    /// Bytes that the table takes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.section.len() as u64 * 8
+    }
+
+    #[inline]
+    fn tend(&self, now: Millis) {
+        let Some(swept) = self.section.words().get(SWEPT) else { return };
+        let age = u64::try_from(now.since(self.birth)).unwrap_or(0);
+        // Acquire: see `cell::sweep`.
+        if age.saturating_sub(swept.load(Ordering::Acquire)) > SWEEP_AFTER {
+            self.sweep(now, age, swept);
+        }
+    }
+
+    #[cold]
+    fn sweep(&self, now: Millis, age: u64, swept: &AtomicU64) {
+        let Some(cursor) = self.section.words().get(CURSOR) else { return };
+        // Acquire: see `cell::sweep`.
+        let last = swept.load(Ordering::Acquire);
+        let since = age.saturating_sub(last);
+        if since > SWEEP_NOW {
+            // Nobody takes from a table that is so long unswept without sweeping it: no cell has changed after `last` + SWEEP_NOW, and what
+            // was owed then has been paid after the longest time of its class.
+            let paid = gcra::LONGEST_MS.map(|longest| since > SWEEP_NOW + longest);
+            for number in 0..self.groups {
+                let still = || swept.load(Ordering::Acquire) == last;
+                if !self.group_at(number).is_some_and(|group| cell::sweep(group, now, paid, still)) {
+                    return;
+                }
+            }
+        } else {
+            // Relaxed: each group goes to one process; one that dies with its group leaves it for the next round, in time still.
+            let number = cursor.fetch_add(1, Ordering::Relaxed);
+            if let Some(group) = self.group_at(number).filter(|_| number < self.groups) {
+                cell::sweep(group, now, [false; 3], || true);
+                return;
+            }
+            cursor.store(0, Ordering::Relaxed);
+        }
+        // Release: who reads this has every emptied cell before it.
+        swept.fetch_max(age, Ordering::Release);
+    }
+}

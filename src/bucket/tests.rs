@@ -1,0 +1,225 @@
+use super::*;
+use crate::hash::prf::Kind;
+use crate::shm::{Region, RegionSpec};
+use crate::time::Millis;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+const NOW: Millis = Millis(1_700_000_000_000);
+
+fn open(keys: u64) -> Limits {
+    let config = LimitsConfig { keys };
+    let region = Region::open(&RegionSpec::new(None, NOW).with(config.section(Kind::Sip))).unwrap();
+    Limits::open(&region, &config).unwrap()
+}
+
+fn ok(take: Take) -> bool {
+    matches!(take, Take::Ok(_))
+}
+
+#[test]
+fn a_burst_passes_then_the_rate() {
+    let limits = open(100);
+    let rate = Rate::new(10, 1000, 5).unwrap();
+    let key = limits.key(&[b"per-app", b"a"]);
+    for _ in 0..5 {
+        assert_eq!(limits.peek(&key, &rate, NOW), 0);
+        assert!(ok(limits.take(&key, &rate, NOW)));
+    }
+    assert_eq!(limits.take(&key, &rate, NOW), Take::Limited { retry_after_ms: 100 });
+    assert_eq!(limits.peek(&key, &rate, NOW), 100);
+    assert_eq!(limits.take(&key, &rate, NOW.plus(99)), Take::Limited { retry_after_ms: 1 });
+    assert!(ok(limits.take(&key, &rate, NOW.plus(100))));
+    assert_eq!(limits.take(&key, &rate, NOW.plus(100)), Take::Limited { retry_after_ms: 100 });
+    assert!(ok(limits.take(&limits.key(&[b"per-app", b"b"]), &rate, NOW)), "another key");
+    let later = NOW.plus(10_000);
+    assert_eq!((0..20).filter(|_| ok(limits.take(&key, &rate, later))).count(), 5);
+}
+
+#[test]
+fn giving_back_is_exact() {
+    let limits = open(100);
+    let rate = Rate::new(1, 1000, 2).unwrap();
+    let key = limits.key(&[b"x"]);
+    let Take::Ok(first) = limits.take(&key, &rate, NOW) else { panic!() };
+    let Take::Ok(second) = limits.take(&key, &rate, NOW) else { panic!() };
+    assert!(!ok(limits.take(&key, &rate, NOW)));
+    assert!(limits.give_back(&key, &rate, second, NOW.plus(10)));
+    assert!(ok(limits.take(&key, &rate, NOW.plus(10))));
+    assert!(!ok(limits.take(&key, &rate, NOW.plus(10))));
+    // The first request's own debt is paid a second later: then there is nothing to give.
+    assert!(!limits.give_back(&key, &rate, first, NOW.plus(1000)));
+    assert!(ok(limits.take(&key, &rate, NOW.plus(1000))));
+    assert!(!ok(limits.take(&key, &rate, NOW.plus(1000))));
+}
+
+#[test]
+fn several_limits_are_all_or_nothing() {
+    let limits = open(100);
+    let wide = Rate::new(1, 60_000, 10).unwrap();
+    let narrow = Rate::new(1, 60_000, 3).unwrap();
+    let both = [(limits.key(&[b"wide"]), wide), (limits.key(&[b"narrow"]), narrow)];
+    let mut debits = [Debit::default(); 2];
+    for _ in 0..3 {
+        assert_eq!(limits.take_all(&both, NOW, &mut debits), Ok(()));
+    }
+    for _ in 0..20 {
+        assert_eq!(limits.take_all(&both, NOW, &mut debits), Err(Refusal { index: 1, retry_after_ms: 60_000 }));
+    }
+    // The same key twice: the look lets both pass, the second take refuses, and the first is given back.
+    let twice = [(limits.key(&[b"twice"]), Rate::new(1, 1000, 1).unwrap()); 2];
+    assert_eq!(limits.take_all(&twice, NOW, &mut debits), Err(Refusal { index: 1, retry_after_ms: 1000 }));
+    assert_eq!(limits.take_all(&twice[..1], NOW, &mut debits), Ok(()));
+    assert_eq!((0..20).filter(|_| ok(limits.take(&both[0].0, &wide, NOW))).count(), 7);
+}
+
+#[test]
+fn cells_are_used_again_and_the_stated_number_of_keys_fits() {
+    let keys = 3000u32;
+    let limits = open(u64::from(keys));
+    let rate = Rate::new(1, 1000, 1).unwrap();
+    // Two keys of one group share a tag, and so a cell, with a chance of 10^-7: three times in this test is as good as never.
+    let mut shared = 0;
+    for round in 0..20u32 {
+        let now = NOW.plus(i64::from(round) * 1000);
+        for n in 0..keys {
+            let key = limits.key(&[&round.to_le_bytes(), &n.to_le_bytes()]);
+            shared += u32::from(!ok(limits.take(&key, &rate, now)));
+            assert!(!ok(limits.take(&key, &rate, now)));
+        }
+    }
+    assert!(shared < 3, "{shared}");
+    assert_eq!(limits.refused_full(), 0);
+    // Far beyond: refused, and nobody's limit is lost.
+    let now = NOW.plus(100_000);
+    let taken: Vec<_> = (0..keys * 5)
+        .map(|n| limits.key(&[b"many", &n.to_le_bytes()]))
+        .filter(|key| ok(limits.take(key, &rate, now)))
+        .collect();
+    assert!(taken.len() >= keys as usize && limits.refused_full() > 0);
+    assert!(taken.iter().all(|key| !ok(limits.take(key, &rate, now))));
+}
+
+#[test]
+fn limits_of_every_unit_hold_over_long_times_and_changes() {
+    for (name, rate) in [
+        ("fine", Rate::new(1000, 1000, 100).unwrap()),
+        ("middle", Rate::new(100, 3_600_000, 100).unwrap()),
+        ("coarse", Rate::new(100, 86_400_000, 100).unwrap()),
+    ] {
+        let limits = open(1000);
+        let key = limits.key(&[name.as_bytes()]);
+        let mut now = NOW;
+        // Silence of every length that matters for wrapping: none may be read as a debt.
+        for silence in [
+            0,
+            1 << 17,
+            1 << 18,
+            700_000,
+            786_432,
+            900_000,
+            1_048_575,
+            1_048_576,
+            1 << 20,
+            1 << 22,
+            1 << 28,
+            500_000_000,
+            1 << 31,
+            1 << 34,
+            1 << 35,
+            1 << 40,
+        ] {
+            now =
+                now.plus(silence + 86_400_000 * i64::from(name == "coarse") + 3_600_000 * i64::from(name == "middle"));
+            if name == "fine" {
+                now = now.plus(1000);
+            }
+            let passed = (0..300).filter(|_| ok(limits.take(&key, &rate, now))).count();
+            assert_eq!(passed, 100, "{name} after {silence}");
+        }
+    }
+    let limits = open(1000);
+    // A limit changed at run time keeps what the key owes, in whatever unit.
+    let key = limits.key(&[b"changed"]);
+    let now = NOW.plus(1 << 41);
+    let (day, second) = (Rate::new(10, 86_400_000, 10).unwrap(), Rate::new(10, 1000, 10).unwrap());
+    assert!((0..10).all(|_| ok(limits.take(&key, &second, now))));
+    assert!(ok(limits.take(&key, &day, now)), "one second owed is little of a day");
+    let key = limits.key(&[b"changed the other way"]);
+    assert!((0..10).all(|_| ok(limits.take(&key, &day, now))));
+    assert!(!ok(limits.take(&key, &second, now)));
+}
+
+#[test]
+fn threads_on_one_limit_admit_exactly_its_burst() {
+    let rounds = if std::env::var_os("PORTCULLIS_SLOW").is_some() { 20_000 } else { 500u32 };
+    let limits = open(50_000);
+    let rate = Rate::new(1, 3_600_000, 20).unwrap();
+    let counts: Vec<AtomicUsize> = (0..rounds).map(|_| AtomicUsize::new(0)).collect();
+    let gate = std::sync::Barrier::new(4);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for round in 0..rounds {
+                    if round % 16 == 0 {
+                        gate.wait();
+                    }
+                    let key = limits.key(&[&round.to_le_bytes()]);
+                    for _ in 0..20 {
+                        if ok(limits.take(&key, &rate, NOW)) {
+                            counts[round as usize].fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let wrong: Vec<_> = counts.iter().map(|c| c.load(Ordering::Relaxed)).filter(|count| *count != 20).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
+fn threads_with_more_keys_than_cells_never_exceed_a_limit() {
+    // Few cells, short debts: claims, recycling and sweeping all the time.
+    let limits = open(28);
+    let rate = Rate::new(1, 5, 2).unwrap();
+    let log: Vec<std::sync::Mutex<HashMap<(u32, i64), usize>>> = (0..4).map(|_| HashMap::new().into()).collect();
+    std::thread::scope(|scope| {
+        for (thread, log) in log.iter().enumerate() {
+            let limits = &limits;
+            scope.spawn(move || {
+                let mut seed = thread as u64 + 1;
+                let mut log = log.lock().unwrap();
+                for step in 0..60_000i64 {
+                    seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    let id = (seed >> 40) as u32 % 100;
+                    // One moment for all: a thread that lags is a clock that lags, which may admit what its lag brings.
+                    let now = NOW.plus(step / 20_000 * 10);
+                    if ok(limits.take(&limits.key(&[&id.to_le_bytes()]), &rate, now)) {
+                        *log.entry((id, now.0)).or_insert(0) += 1;
+                    }
+                }
+            });
+        }
+    });
+    let mut total: HashMap<u32, usize> = HashMap::new();
+    for ((id, _), count) in log.iter().flat_map(|log| log.lock().unwrap().clone()) {
+        *total.entry(id).or_insert(0) += count;
+    }
+    // Three moments, 10 ms apart, in which both of a burst come back.
+    assert!(total.values().all(|count| *count <= 3 * 2 + 2), "{:?}", total.values().max());
+    assert!(total.len() > 50);
+}
+
+#[test]
+fn batches_answer_as_one_by_one() {
+    let (one, many) = (open(500), open(500));
+    let rate = Rate::new(1, 1000, 2).unwrap();
+    let ids: Vec<u32> = (0..1000).map(|n| n * n % 300).collect();
+    let requests: Vec<_> = ids.iter().map(|id| (many.key(&[&id.to_le_bytes()]), rate)).collect();
+    let mut out = vec![Take::Full; ids.len()];
+    many.take_batch(&requests, NOW, &mut out);
+    for (id, out) in ids.iter().zip(out) {
+        assert_eq!(ok(one.take(&one.key(&[&id.to_le_bytes()]), &rate, NOW)), ok(out));
+    }
+}
