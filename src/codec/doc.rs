@@ -4,6 +4,7 @@
 //! The text is parsed by simd-json into a tape; the tape is turned into a small tree whose strings are wiped when it is dropped, since
 //! any of them may be a secret.
 
+use super::fault;
 use crate::error::DocumentError;
 use simd_json::{Node as TapeNode, StaticNode};
 use std::cell::Cell;
@@ -56,11 +57,21 @@ impl Document {
     /// # Errors
     /// Where the text is not JSON (RFC 8259), names a member twice, or nests deeper than 64.
     pub fn parse(text: &[u8]) -> Result<Self, DocumentError> {
-        let mut copy = Zeroizing::new(text.to_vec());
-        if let Err(e) = simdutf8::basic::from_utf8(&copy) {
-            return Err(fail("", format!("not UTF-8: {e}")));
-        }
-        let tape = simd_json::to_tape(&mut copy).map_err(|e| fail("", format!("not JSON: {e}")))?;
+        let text = match simdutf8::compat::from_utf8(text) {
+            Ok(text) => text,
+            Err(e) => return Err(fail("", format!("not UTF-8: byte {} begins no character", e.valid_up_to()))),
+        };
+        let mut copy = Zeroizing::new(text.as_bytes().to_vec());
+        let tape = simd_json::to_tape(&mut copy).map_err(|e| {
+            fail(
+                "",
+                match fault::find(text) {
+                    Some(fault) => format!("not JSON: line {}, column {}: {}", fault.line, fault.column, fault.message),
+                    // Its own word for what is JSON, but more than it takes: numbers beyond 64 bits, nesting beyond its bound.
+                    None => format!("not JSON that can be taken: {:?} at byte {}", e.error(), e.index()),
+                },
+            )
+        })?;
         let mut at = 0;
         let root = Self::build(&tape.0, &mut at, "", 0)?;
         Ok(Self { root })

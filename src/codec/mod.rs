@@ -3,6 +3,7 @@
 pub mod base64;
 pub mod dates;
 pub mod doc;
+pub mod fault;
 pub mod hex;
 pub mod pem;
 pub mod percent;

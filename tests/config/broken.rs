@@ -167,6 +167,8 @@ fn every_broken_value_is_named_by_its_pointer() {
         ("/apps/1/credentials/11/public_key_jwk", json!("{}"), "", "expected an object"),
         ("/apps/1/credentials/11/public_key_jwk/kty", json!("oct"), "/apps/1/credentials/11/public_key_jwk", "JWK"),
         ("/apps/1/credentials/11/public_key_jwk/d", json!("hush"), "/apps/1/credentials/11/public_key_jwk", "JWK"),
+        ("/apps/1/credentials/11/public_key_jwk/d", json!(7), "", "expected a string"),
+        ("/apps/1/credentials/11/public_key_jwk/use", json!("enc"), "", "expected \"sig\""),
         ("/apps/1/credentials/11/public_key_jwk/kid", json!("x".repeat(65)), "", "1 to 64 bytes"),
         ("/apps/2/credentials", json!([{}]), "/apps/2/credentials/0", "\"alg\" is missing"),
         ("/apps/2/credentials", json!([{ "alg": "hmac-sha256" }]), "/apps/2/credentials/0", "no key; expected one of secret,"),
@@ -222,5 +224,9 @@ fn texts_that_are_no_document() {
     assert!(deep(65).ends_with("nested deeper than 64"));
     assert!(deep(1_000_000).starts_with("/"), "an error, not a stack that overflows");
     assert!(error(b"{\"version\":1e0}").starts_with("/version: expected an integer, found a fraction"));
-    assert!(error(b"{\"version\":99999999999999999999999}").starts_with("/"));
+    assert!(error(b"{\"version\":99999999999999999999999}").starts_with("/: not JSON that can be taken"));
+    assert_eq!(
+        error(b"{\"version\": 1,\n \"apps\": []\n \"apis\": []}"),
+        "/: not JSON: line 3, column 2: expected , or }"
+    );
 }

@@ -224,15 +224,22 @@ fn material(
     })
 }
 
-/// A JSON Web Key (RFC 7517). Members that are not text (`key_ops`, `x5c`) say nothing about the key itself and are passed over.
+/// Members of a JSON Web Key that say what key it is and what it is for; others (`key_ops`, `x5c`) are passed over.
+const JWK_MEMBERS: [&str; 16] =
+    ["kty", "crv", "x", "y", "n", "e", "kid", "use", "alg", "d", "p", "q", "dp", "dq", "qi", "k"];
+
+/// A JSON Web Key (RFC 7517).
 fn jwk(node: &Node<'_>) -> Result<Material, DocumentError> {
     let mut members = Vec::new();
     let mut kid = None;
-    for (member, value) in node.members()?.iter().filter(|(_, value)| value.is_str()) {
-        if *member == "kid" {
-            kid = Some(name(value, KID_MAX)?.to_owned());
+    for (member, value) in node.members()?.iter().filter(|(member, _)| JWK_MEMBERS.contains(member)) {
+        let text = value.str()?;
+        match *member {
+            "kid" => kid = Some(name(value, KID_MAX)?.to_owned()),
+            "use" if text != "sig" => return Err(value.error("expected \"sig\": a key for another use signs nothing")),
+            _ => {}
         }
-        members.push((*member, value.str()?));
+        members.push((*member, text));
     }
     let public = PublicKey::from_jwk(&members).map_err(|e| node.error(e.to_string()))?;
     Ok(Material::Jwk(public, kid))
