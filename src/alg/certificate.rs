@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use aws_lc_rs::digest;
 use der::{Decode, Encode};
+use x509_cert::ext::pkix::KeyUsage;
 
 use super::{KeyError, PublicKey};
 use crate::codec::{hex, pem};
@@ -19,6 +20,7 @@ pub struct Certificate {
     serial: Vec<u8>,
     subject: String,
     issuer: String,
+    signs: bool,
 }
 
 const WHAT: &str = "an X.509 certificate";
@@ -59,6 +61,10 @@ impl Certificate {
             serial: magnitude(&body.serial_number().to_der().map_err(broken)?)?,
             subject: body.subject().to_string(),
             issuer: body.issuer().to_string(),
+            signs: body
+                .get_extension::<KeyUsage>()
+                .map_err(broken)?
+                .is_none_or(|(_, usage)| usage.digital_signature() || usage.non_repudiation()),
             der: bytes.to_vec(),
         })
     }
@@ -127,6 +133,13 @@ impl Certificate {
         let mut out = [0; 32];
         out.copy_from_slice(digest::digest(&digest::SHA256, &self.der).as_ref());
         out
+    }
+
+    /// Whether its key may be used for signatures on messages: the key usage says so, or there is none (RFC 5280, 4.2.1.3). False for the
+    /// encryption half of a pair of certificates, as SM2 users are given them.
+    #[must_use]
+    pub fn signs(&self) -> bool {
+        self.signs
     }
 
     /// The bytes.

@@ -161,6 +161,7 @@ fn every_broken_value_is_named_by_its_pointer() {
         ("/apps/1/credentials/2/user_id", json!(""), "", "at least one byte"),
         ("/apps/1/credentials/2/user_id", json!("x".repeat(8192)), "/apps/1/credentials/2/public_key_hex", "user id of 8192 bytes"),
         ("/apps/1/credentials/4/certificate_pem", json!(P256), "", "PEM label `PUBLIC KEY`"),
+        ("/apps/1/credentials/4/certificate_pem", json!(include_str!("keys/p256-encryption-cert.pem")), "", "key usage is not signing"),
         ("/apps/1/credentials/4/alg", json!("rsa-pkcs1-sha256"), "/apps/1/credentials/4/certificate_pem", "needs an RSA key"),
         ("/apps/1/credentials/8/public_key_base64", json!("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="), "", "Ed25519 key"),
         ("/apps/1/credentials/9/public_key_hex", json!("00"), "", "Ed25519 key of 1 bytes, 32 needed"),

@@ -107,7 +107,8 @@ fn whole() -> Value {
                     { "kid": "raw16", "alg": "ed25519", "public_key_hex": ED25519_HEX },
                     { "kid": "spki", "alg": "ed25519", "public_key_base64": der_base64(ED25519) },
                     { "alg": "ed25519", "public_key_jwk": { "kty": "OKP", "crv": "Ed25519", "x": "_WjDVpJTzFYgrmzT0s83ZYHGT346ylLiCxv91m_U0Dk", "kid": "of-the-jwk", "key_ops": ["verify"] } },
-                    { "kid": "gone", "alg": "hmac-sha256", "secret": "voided, and kept", "status": "revoked" }
+                    { "kid": "gone", "alg": "hmac-sha256", "secret": "voided, and kept", "status": "revoked" },
+                    { "kid": "usage", "alg": "ecdsa-p256-sha256", "certificate_pem": include_str!("keys/p256-signing-cert.pem") }
                 ],
                 "allow_ips": [], "allow_apis": [], "limits": ["penalty"]
             },

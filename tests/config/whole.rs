@@ -81,7 +81,7 @@ fn apps_and_credentials_are_read() {
     assert!(app.credential(b"").is_none(), "a credential without a key id answers to none");
 
     let second = s.app(b"p10002").unwrap();
-    assert_eq!((second.status, second.level, second.credentials.len()), (AppStatus::Suspended, Level::A2, 13));
+    assert_eq!((second.status, second.level, second.credentials.len()), (AppStatus::Suspended, Level::A2, 14));
     assert!(second.credentials[..12].iter().all(|c| c.secret().is_none() && !c.algorithm().is_mac()));
     assert_eq!(second.credential(b"gone").unwrap().status, KeyStatus::Revoked);
     assert_eq!(second.credential(b"of-the-jwk").unwrap().algorithm(), Algorithm::Ed25519);

@@ -103,6 +103,11 @@ fn one(node: &Node<'_>, rules: Rules, environment: Environment<'_>) -> Result<Cr
             Key::public(algorithm, &public, user_id).map_err(refused)?
         }
         Material::Certificate(read) => {
+            if !read.signs() {
+                return Err(source.error(
+                    "the certificate's key usage is not signing; expected the signing certificate of the pair",
+                ));
+            }
             // A certificate is good to the end of its last second (RFC 5280, 4.1.2.5).
             (from, to) = (Millis(read.not_before()), Millis(read.not_after()).plus(999));
             certificate = Some(CertificateFacts {
