@@ -11,6 +11,9 @@
 mod aes;
 mod bytes;
 mod cpu;
+#[cfg(target_arch = "x86_64")]
+pub mod sha_ni;
+pub mod words;
 
 pub use aes::CbcMac;
 pub use bytes::{Baseline, ByteLanes, Portable};

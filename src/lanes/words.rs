@@ -1,0 +1,170 @@
+//! Lanes of machine words for hash kernels: one word of each of several messages side by side.
+//!
+//! A hash of the Merkle–Damgård family is a long chain of additions, rotations and three-input functions of one word size. It gains nothing
+//! from vectors inside one message and everything from vectors across messages: lane `i` of every vector belongs to message `i`. A
+//! compression function is written once over [`Lanes`] and runs on
+//!
+//! | type | word | messages | features |
+//! |---|---|---|---|
+//! | `u32`, `u64` | itself | 1 | none |
+//! | [`U32x8`], [`U64x4`] | `u32`, `u64` | 8, 4 | AVX2 |
+//! | [`U32x16`], [`U64x8`] | `u32`, `u64` | 16, 8 | AVX-512 F, BW, VL |
+//!
+//! A vector can be made only from a proof of its features (`splat`, `load`, `gather`), so everything that takes a vector already knows
+//! that the features are there; that is why the methods are safe to call. They are fast only inside a kernel entered through that proof:
+//! elsewhere each is a call.
+//!
+//! Words enter as they lie in memory, little-endian; a big-endian hash turns them with [`Lanes::reverse_bytes`].
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod scalar;
+
+#[cfg(target_arch = "x86_64")]
+pub use avx2::{U32x8, U64x4};
+#[cfg(target_arch = "x86_64")]
+pub use avx512::{U32x16, U64x8};
+
+/// The most lanes that any backend has; tables of rows are this long, and a backend reads as many of them as it has lanes.
+pub const MAX_LANES: usize = 16;
+
+/// A block of a message: sixteen words.
+pub trait Block: Copy + AsRef<[u8]> + AsMut<[u8]> + 'static {
+    /// Bytes.
+    const LEN: usize;
+    /// All zero.
+    const ZERO: &'static Self;
+    /// `bytes` as whole blocks, and what is left.
+    fn split(bytes: &[u8]) -> (&[Self], &[u8]);
+    /// `bytes` as whole blocks.
+    fn split_mut(bytes: &mut [u8]) -> &mut [Self];
+    /// Blocks as bytes.
+    fn bytes_mut(blocks: &mut [Self]) -> &mut [u8];
+    /// Sets a byte; nothing beyond the end.
+    fn set(&mut self, at: usize, byte: u8);
+    /// Sets the last eight bytes.
+    fn set_end(&mut self, bytes: [u8; 8]);
+}
+
+macro_rules! block {
+    ($len:literal) => {
+        impl Block for [u8; $len] {
+            const LEN: usize = $len;
+            const ZERO: &'static Self = &[0; $len];
+
+            #[inline(always)]
+            fn split(bytes: &[u8]) -> (&[Self], &[u8]) {
+                bytes.as_chunks()
+            }
+
+            #[inline(always)]
+            fn split_mut(bytes: &mut [u8]) -> &mut [Self] {
+                bytes.as_chunks_mut().0
+            }
+
+            #[inline(always)]
+            fn bytes_mut(blocks: &mut [Self]) -> &mut [u8] {
+                blocks.as_flattened_mut()
+            }
+
+            #[inline(always)]
+            fn set(&mut self, at: usize, byte: u8) {
+                if at < $len {
+                    self[at] = byte;
+                }
+            }
+
+            #[inline(always)]
+            fn set_end(&mut self, bytes: [u8; 8]) {
+                for i in 0..8 {
+                    self[$len - 8 + i] = bytes[i];
+                }
+            }
+        }
+    };
+}
+
+block!(64);
+block!(128);
+
+/// `u32` or `u64`, and the block that sixteen of them make.
+pub trait Word: Lanes<Word = Self, Proof = ()> + Default + PartialEq + Send + Sync + 'static {
+    /// Sixteen words.
+    type Block: Block;
+    /// The vector of AVX2.
+    #[cfg(target_arch = "x86_64")]
+    type Avx2: Lanes<Word = Self, Proof = super::Avx2>;
+    /// The vector of AVX-512.
+    #[cfg(target_arch = "x86_64")]
+    type Avx512: Lanes<Word = Self, Proof = super::Avx512>;
+    /// Four zeros.
+    const ZEROS: &'static [Self; 4];
+    /// From a number of 32 bits.
+    fn from_u32(value: u32) -> Self;
+    /// The bytes, read as a little-endian word, zeros above them.
+    fn read(bytes: &[u8]) -> Self;
+    /// The low bytes, little-endian, as many as `to` holds.
+    fn write(self, to: &mut [u8]);
+}
+
+/// One word of each of `COUNT` messages.
+pub trait Lanes: Copy {
+    /// The proof that the features are there.
+    type Proof: Copy;
+    /// The word.
+    type Word: Word;
+    /// A number of blocks for each lane.
+    type Counts: Copy;
+    /// A choice of lanes.
+    type Mask: Copy;
+    /// Messages side by side.
+    const COUNT: usize;
+
+    /// The same word in each lane.
+    fn splat(proof: Self::Proof, word: Self::Word) -> Self;
+    /// Word `i` of the block of lane `l` into lane `l` of vector `i`.
+    fn load(proof: Self::Proof, blocks: &[&<Self::Word as Word>::Block; MAX_LANES]) -> [Self; 16];
+    /// Word `i` of row `l` into lane `l` of vector `i`.
+    fn gather(proof: Self::Proof, rows: &[&[Self::Word; 4]; MAX_LANES]) -> [Self; 4];
+    /// The inverse of [`gather`](Self::gather); rows beyond the lanes stay as they are.
+    fn scatter(words: [Self; 4], rows: &mut [[Self::Word; 4]; MAX_LANES]);
+
+    /// Sum modulo 2^word.
+    fn add(self, other: Self) -> Self;
+    /// Exclusive or.
+    fn xor(self, other: Self) -> Self;
+    /// Exclusive or of three.
+    fn xor3(self, b: Self, c: Self) -> Self;
+    /// Bits of `yes` where this has ones, of `no` where it has zeros (`Ch` of FIPS 180-4, `F` of RFC 1321).
+    fn choose(self, yes: Self, no: Self) -> Self;
+    /// The bit that two or three of the three have (`Maj` of FIPS 180-4).
+    fn majority(self, b: Self, c: Self) -> Self;
+    /// `self ^ (or | !not)` (`I` of RFC 1321).
+    fn xor_or_not(self, or: Self, not: Self) -> Self;
+    /// Rotation by `LEFT` bits to the left, which is by `RIGHT` to the right; they add up to the word's bits and neither is 0.
+    fn rotate<const LEFT: i32, const RIGHT: i32>(self) -> Self;
+    /// Shift to the right, zeros coming in.
+    fn shift_right<const BITS: u32>(self) -> Self;
+    /// Each word's bytes in reverse.
+    fn reverse_bytes(self) -> Self;
+
+    /// The counts of the lanes; entries beyond the lanes are not read.
+    fn counts(proof: Self::Proof, counts: &[u32; MAX_LANES]) -> Self::Counts;
+    /// The lanes whose count is greater than `done`.
+    fn longer(proof: Self::Proof, counts: Self::Counts, done: u32) -> Self::Mask;
+    /// `self` in the lanes of `mask`, `other` in the rest.
+    fn keep(self, mask: Self::Mask, other: Self) -> Self;
+
+    /// Copies `from` into the blocks, to begin at byte `at`; reads and writes not a byte beyond either.
+    ///
+    /// # Panics
+    /// Where it does not fit.
+    fn put(proof: Self::Proof, to: &mut [<Self::Word as Word>::Block], at: usize, from: &[u8]);
+    /// Makes the block `from` with zeros after it; bytes of `from` beyond a block's are not read.
+    fn fill(proof: Self::Proof, to: &mut <Self::Word as Word>::Block, from: &[u8]);
+}
+
+#[cfg(test)]
+mod tests;
