@@ -427,6 +427,20 @@ fn private_keys_that_do_not_hold_together() {
 }
 
 #[test]
+fn the_one_number_that_is_no_private_key_of_sm2() {
+    use sm2::pkcs8::EncodePrivateKey;
+    let mut n = bytes("fffffffeffffffffffffffffffffffff7203df6b21c6052b53bbf40939d54123");
+    for (last, words) in
+        [(0x22, Some("private key refused: not PKCS#8 of an SM2 key: its number is n - 1")), (0x21, None)]
+    {
+        n[31] = last;
+        let der = sm2::SecretKey::from_slice(&n).unwrap().to_pkcs8_der().unwrap();
+        let why = SigningKey::from_pkcs8_der(Algorithm::Sm2Sm3, der.as_bytes(), None).err();
+        assert_eq!(why.map(|w| w.to_string()).as_deref(), words);
+    }
+}
+
+#[test]
 fn json_web_keys() {
     // RFC 7517, A.1 (P-256, RSA) and RFC 8037, A.2.
     let ec = [

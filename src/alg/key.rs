@@ -8,6 +8,8 @@ use super::{Algorithm, KeyError, ecdsa_p256, ecdsa_p384, ed25519, hmac, keyed, r
 /// A verification key, prepared: parsed, checked, with its hash states. `Send` and `Sync`; secrets are wiped on drop and never printed.
 pub struct Key {
     algorithm: Algorithm,
+    /// [`Material::group`], kept here so that grouping a batch touches nothing behind the key's pointers.
+    pub(in crate::alg) group: u64,
     pub(in crate::alg) material: Material,
 }
 
@@ -26,7 +28,7 @@ pub(in crate::alg) enum Material {
 impl Material {
     /// Items whose keys have the same number here are verified together. The high byte names the scheme, the rest is the scheme's own:
     /// HMAC's hash; RSA's limb count and exponent, for those fix the course of the computation.
-    pub fn group(&self) -> u64 {
+    fn group(&self) -> u64 {
         let (scheme, own) = match self {
             Self::Md5(_) => (0, 0),
             Self::Hmac(key) => (1, key.group()),
@@ -59,7 +61,7 @@ impl Key {
                 return Err(KeyError::Mismatch { algorithm, needed: needed(algorithm), found: "a secret" });
             }
         };
-        Ok(Self { algorithm: alg, material })
+        Ok(Self { algorithm: alg, group: material.group(), material })
     }
 
     /// The key of a signature algorithm. `sm2_user_id` is the signer's distinguishing identifier, for SM2 alone (GB/T 32918.2, 5.5);
@@ -88,7 +90,7 @@ impl Key {
             }
             _ => return Err(mismatch()),
         };
-        Ok(Self { algorithm: alg, material })
+        Ok(Self { algorithm: alg, group: material.group(), material })
     }
 
     /// The algorithm that this key is bound to.

@@ -85,7 +85,10 @@ impl Signer {
         let point = secret.public_key().as_affine().to_sec1_point(false);
         let point: [u8; 65] = point.as_bytes().try_into().map_err(|_| refused("its point"))?;
         let key = SigningKey::new("", &secret).map_err(|_| refused("its number"))?;
-        Ok(Self { key, point, after_z: Sm3::new_with_prefix(z(&point, user_id)?) })
+        let signer = Self { key, point, after_z: Sm3::new_with_prefix(z(&point, user_id)?) };
+        // d = n − 1 is a number of the curve but no private key (GB/T 32918.1, 6.1): 1 + d has no inverse, nothing can be signed.
+        signer.sign(b"").map_err(|_| refused("its number is n - 1"))?;
+        Ok(signer)
     }
 
     /// The public point as 04 ‖ x ‖ y.
