@@ -22,8 +22,6 @@ use crate::lanes::ByteLanes;
 struct JsonStops;
 
 impl Stops for JsonStops {
-    const END: u8 = b'"';
-
     #[inline(always)]
     fn find<L: ByteLanes>(self, lanes: L, block: L::Block) -> L::Mask {
         let marks = lanes.or(lanes.equal(block, b'"'), lanes.equal(block, b'\\'));

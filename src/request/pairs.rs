@@ -16,8 +16,6 @@ use crate::lanes::ByteLanes;
 struct PairStops;
 
 impl Stops for PairStops {
-    const END: u8 = b'&';
-
     #[inline(always)]
     fn find<L: ByteLanes>(self, lanes: L, block: L::Block) -> L::Mask {
         let separators = lanes.or(lanes.equal(block, b'&'), lanes.equal(block, b'='));

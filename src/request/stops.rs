@@ -7,8 +7,6 @@ use crate::lanes::{Avx2, Avx512, Baseline, ByteLanes, Cpu, Kernel};
 
 /// Which bytes are stops.
 pub(super) trait Stops: Copy {
-    /// A stop, which stands behind the end of the text.
-    const END: u8;
     /// Where the block has stops.
     fn find<L: ByteLanes>(self, lanes: L, block: L::Block) -> L::Mask;
 }
@@ -25,19 +23,27 @@ impl<S: Stops> Index<'_, S> {
         let (blocks, rest) = self.text.as_chunks::<64>();
         // No branch between a comparison and the store of its bits (a `push` has one): a mask that lives across branches is taken apart
         // into bytes by the compiler. What the words held before is overwritten.
-        self.bits.resize(blocks.len() + 1, 0);
-        let Some((last, bits)) = self.bits.split_last_mut() else { return false };
+        self.bits.resize(blocks.len() + 2, 0);
+        let Some((bits, [last, end])) = self.bits.split_last_chunk_mut() else { return false };
         let mut high = 0;
         for (bytes, bits) in blocks.iter().zip(bits) {
             let block = lanes.load(bytes);
             high |= lanes.high(block);
             *bits = lanes.bits(self.kind.find(lanes, block));
         }
-        let mut padded = [S::END; 64];
-        padded[..rest.len()].copy_from_slice(rest);
-        let block = lanes.load(&padded);
+        // The rest, less than a block: the text's last 64 bytes, shifted, or a padded copy where it has fewer.
+        let (block, shift) = match self.text.last_chunk() {
+            Some(bytes) => (lanes.load(bytes), 64 - rest.len()),
+            None => {
+                let mut padded = [0; 64];
+                padded[..rest.len()].copy_from_slice(rest);
+                (lanes.load(&padded), 0)
+            }
+        };
         high |= lanes.high(block);
-        *last = lanes.bits(self.kind.find(lanes, block));
+        let found = lanes.bits(self.kind.find(lanes, block)).checked_shr(shift as u32).unwrap_or(0);
+        *last = found | u64::MAX << rest.len();
+        *end = u64::MAX;
         high != 0
     }
 }
@@ -85,18 +91,24 @@ impl Text<'_> {
     }
 
     /// The first stop at or after `at`: the end of the text at the latest.
+    ///
+    /// Two words are put together, so that the 64 bytes from `at` on are seen at once: whether a string crosses a block is nothing that
+    /// could be foreseen.
     #[inline(always)]
     pub(super) fn stop(&self, at: usize) -> usize {
-        let mut word = at >> 6;
-        let first = self.stops.get(word).map_or(0, |bits| bits >> (at & 63));
-        if first != 0 {
-            return at + first.trailing_zeros() as usize;
-        }
+        let (word, shift) = (at >> 6, at & 63);
+        let Some(&[low, high]) = self.stops.get(word..).and_then(<[u64]>::first_chunk) else { return self.bytes.len() };
+        // In two steps, since `high` has to vanish where the shift is 0.
+        let window = low >> shift | high << 1 << (63 - shift);
+        if window != 0 { at + window.trailing_zeros() as usize } else { self.stop_beyond(word + 1) }
+    }
+
+    /// The first stop in `word` or later.
+    fn stop_beyond(&self, mut word: usize) -> usize {
         loop {
-            word += 1;
             match self.stops.get(word) {
                 None => return self.bytes.len(),
-                Some(0) => {}
+                Some(0) => word += 1,
                 Some(bits) => return (word << 6) + bits.trailing_zeros() as usize,
             }
         }
