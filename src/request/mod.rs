@@ -1,5 +1,6 @@
 //! A request as borrowed bytes, and its parameters: query, form and JSON body, each decoded exactly once.
 
+mod check;
 mod escape;
 mod json;
 mod order;
@@ -15,6 +16,7 @@ use crate::time::Millis;
 use std::net::IpAddr;
 
 pub use crate::codec::percent::Plus;
+pub use check::RequestError;
 pub use params::{Kind, ParamError, Params, Source, View};
 pub use sizes::Sizes;
 
