@@ -3,7 +3,7 @@
 //! Scanners are written once over [`ByteLanes`]. A value of the type that implements it is the proof that its instructions may be used;
 //! [`Baseline`] needs none (SSE2 belongs to every x86-64, elsewhere it is [`Portable`]). Bit `i` of a mask is byte `i` of the block.
 
-use super::{Avx2, Avx512};
+use super::{Avx2, Avx512, Cpu, Kernel};
 
 /// Comparisons of a block of 64 bytes.
 pub trait ByteLanes: Copy {
@@ -23,6 +23,44 @@ pub trait ByteLanes: Copy {
     fn or(self, a: Self::Mask, b: Self::Mask) -> Self::Mask;
     /// One bit a byte.
     fn bits(self, mask: Self::Mask) -> u64;
+}
+
+/// Code over [`ByteLanes`]. Implementations mark `run` `#[inline(always)]`, and everything hot that it calls.
+pub trait ByteKernel {
+    /// What the kernel yields.
+    type Output;
+    /// Runs with these lanes.
+    fn run<L: ByteLanes>(self, lanes: L) -> Self::Output;
+}
+
+/// Runs `kernel` with the widest lanes of `cpu`.
+#[inline]
+pub fn with_bytes<K: ByteKernel>(cpu: Cpu, kernel: K) -> K::Output {
+    if let Some(proof) = cpu.avx512() {
+        proof.enter(Wide(kernel))
+    } else if let Some(proof) = cpu.avx2() {
+        proof.enter(Wide(kernel))
+    } else {
+        kernel.run(Baseline)
+    }
+}
+
+struct Wide<K>(K);
+
+impl<K: ByteKernel> Kernel<Avx2> for Wide<K> {
+    type Output = K::Output;
+    #[inline(always)]
+    fn run(self, proof: Avx2) -> K::Output {
+        self.0.run(proof)
+    }
+}
+
+impl<K: ByteKernel> Kernel<Avx512> for Wide<K> {
+    type Output = K::Output;
+    #[inline(always)]
+    fn run(self, proof: Avx512) -> K::Output {
+        self.0.run(proof)
+    }
 }
 
 /// The instructions that every CPU of the target has.
@@ -296,47 +334,26 @@ mod elsewhere {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lanes::{Cpu, Kernel};
 
     struct Compare<'a>(&'a [u8; 64], u8);
 
-    impl Compare<'_> {
+    impl ByteKernel for Compare<'_> {
+        type Output = [u64; 4];
         #[inline(always)]
-        fn go<L: ByteLanes>(self, lanes: L) -> [u64; 4] {
+        fn run<L: ByteLanes>(self, lanes: L) -> [u64; 4] {
             let block = lanes.load(self.0);
             let (equal, at_most) = (lanes.equal(block, self.1), lanes.at_most(block, self.1));
-            [
-                lanes.bits(equal),
-                lanes.bits(at_most),
-                lanes.high(block),
-                lanes.bits(lanes.or(equal, lanes.at_most(block, 9))),
-            ]
-        }
-    }
-
-    impl Kernel<Avx2> for Compare<'_> {
-        type Output = [u64; 4];
-        #[inline(always)]
-        fn run(self, proof: Avx2) -> [u64; 4] {
-            self.go(proof)
-        }
-    }
-
-    impl Kernel<Avx512> for Compare<'_> {
-        type Output = [u64; 4];
-        #[inline(always)]
-        fn run(self, proof: Avx512) -> [u64; 4] {
-            self.go(proof)
+            let either = lanes.or(equal, lanes.at_most(block, 9));
+            [lanes.bits(equal), lanes.bits(at_most), lanes.high(block), lanes.bits(either)]
         }
     }
 
     #[test]
     fn every_backend_agrees_with_plain_comparison() {
-        let cpu = Cpu::hardware();
         let bit = |set: bool, i: usize| u64::from(set) << i;
         for limit in 0..=255u8 {
-            // Steps that meet every byte value in every position over the limits and starts.
             for start in [0u8, 1, 0x3F, 0x7F, 0xC1] {
+                // An odd step, so that the 64 bytes differ; over all limits every value comes to stand in every place.
                 let block: [u8; 64] = std::array::from_fn(|i| start.wrapping_add((i as u8).wrapping_mul(limit | 1)));
                 let mut expected = [0; 4];
                 for (i, &byte) in block.iter().enumerate() {
@@ -345,13 +362,9 @@ mod tests {
                     expected[2] |= bit(byte >= 0x80, i);
                     expected[3] |= bit(byte == limit || byte <= 9, i);
                 }
-                assert_eq!(Compare(&block, limit).go(Portable), expected, "portable, {limit}");
-                assert_eq!(Compare(&block, limit).go(Baseline), expected, "baseline, {limit}");
-                if let Some(proof) = cpu.avx2() {
-                    assert_eq!(proof.enter(Compare(&block, limit)), expected, "AVX2, {limit}");
-                }
-                if let Some(proof) = cpu.avx512() {
-                    assert_eq!(proof.enter(Compare(&block, limit)), expected, "AVX-512, {limit}");
+                assert_eq!(Compare(&block, limit).run(Portable), expected, "portable, {limit}");
+                for cpu in Cpu::variants() {
+                    assert_eq!(with_bytes(cpu, Compare(&block, limit)), expected, "{cpu:?}, {limit}");
                 }
             }
         }

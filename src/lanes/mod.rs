@@ -16,5 +16,5 @@ pub mod sha_ni;
 pub mod words;
 
 pub use aes::CbcMac;
-pub use bytes::{Baseline, ByteLanes, Portable};
+pub use bytes::{Baseline, ByteKernel, ByteLanes, Portable, with_bytes};
 pub use cpu::{AesNi, Avx2, Avx512, Avx512Ifma, Backend, Cpu, Kernel, ShaNi};

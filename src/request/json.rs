@@ -13,7 +13,7 @@
 //! great.
 
 use super::escape::{self, Nowhere};
-use super::params::{AS_SENT, Entry, Kind, ParamError, Params, Piece, Source, Span, Store, offset};
+use super::params::{AS_SENT, Entry, Kind, ParamError, Params, Piece, Source, Span, Store, check_utf8, offset};
 use super::sizes::Sizes;
 use super::stops::{Stops, Text, index};
 use crate::lanes::ByteLanes;
@@ -43,21 +43,23 @@ impl Params {
             return Err(ParamError::TooLong { source: Source::Json });
         }
         self.order.clear();
-        let start = Text { bytes: body, stops: &[] }.skip(0);
-        if body.get(start) != Some(&b'{') {
-            return Err(malformed(start));
-        }
-        if index(self.cpu, JsonStops, body, &mut self.stops) && simdutf8::basic::from_utf8(body).is_err() {
-            let valid = std::str::from_utf8(body).map_or_else(|e| e.valid_up_to(), str::len);
-            return Err(ParamError::BadEncoding { source: Source::Json, offset: offset(valid) });
-        }
-        let text = Text { bytes: body, stops: &self.stops };
         let mark = self.store.mark();
-        let walked = text.members(start, &mut self.store, &mut self.nesting, sizes);
+        let walked = self.walk_json(body, sizes);
         if walked.is_err() {
             self.store.back_to(mark);
         }
         walked
+    }
+
+    fn walk_json(&mut self, body: &[u8], sizes: &Sizes) -> Result<(), ParamError> {
+        let start = Text { bytes: body, stops: &[] }.skip(0);
+        if body.get(start) != Some(&b'{') {
+            return Err(malformed(start));
+        }
+        if index(self.cpu, JsonStops, body, &mut self.stops) {
+            check_utf8(body, Source::Json)?;
+        }
+        Text { bytes: body, stops: &self.stops }.members(start, &mut self.store, &mut self.nesting, sizes)
     }
 }
 
@@ -68,6 +70,7 @@ impl Text<'_> {
         if self.at(at) > b' ' { at } else { self.skip_more(at) }
     }
 
+    #[inline(never)]
     fn skip_more(&self, mut at: usize) -> usize {
         while matches!(self.at(at), b' ' | b'\t' | b'\n' | b'\r') {
             at += 1;
@@ -114,8 +117,10 @@ impl Text<'_> {
                 first => {
                     let end;
                     (end, kind) = match first {
-                        b'{' => (self.nested(at, nesting, sizes.depth)?, Kind::Object),
-                        b'[' => (self.nested(at, nesting, sizes.depth)?, Kind::Array),
+                        b'{' | b'[' => {
+                            let kind = if first == b'{' { Kind::Object } else { Kind::Array };
+                            (self.nested(at, nesting, sizes.depth)?, kind)
+                        }
                         _ => self.scalar(at)?,
                     };
                     value = Piece { sent: Span::new(at, end), decoded: AS_SENT };
@@ -233,6 +238,7 @@ impl Text<'_> {
     /// included; the place behind its closing bracket.
     ///
     /// The containers around the current place are bits of a word, the innermost lowest, one for an object; full words go to `nesting`.
+    #[inline(never)]
     fn nested(&self, mut at: usize, nesting: &mut Vec<u64>, most: usize) -> Result<usize, ParamError> {
         nesting.clear();
         let mut around = 0u64;

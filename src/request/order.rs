@@ -9,7 +9,7 @@
 //! then by names does, which is n log n.
 
 use super::params::{self, Entry, ParamError, Source, Store};
-use crate::lanes::{Avx2, Avx512, Cpu, Kernel};
+use crate::lanes::{ByteKernel, ByteLanes, Cpu, with_bytes};
 use std::cmp::Ordering;
 
 /// As many names as are ranked.
@@ -29,10 +29,13 @@ struct Rank<'a> {
     indices: &'a mut Vec<u32>,
 }
 
-impl Rank<'_> {
+impl ByteKernel for Rank<'_> {
     /// Whether it could be done: the keys are at most [`RANKED`] and all different.
+    type Output = bool;
+
+    // Plain loops over arrays, which the compiler turns into the vector instructions of where it runs.
     #[inline(always)]
-    fn go(self) -> bool {
+    fn run<L: ByteLanes>(self, _: L) -> bool {
         match self.keys.len() {
             0..=8 => self.among::<8>(),
             9..=16 => self.among::<16>(),
@@ -41,7 +44,9 @@ impl Rank<'_> {
             _ => false,
         }
     }
+}
 
+impl Rank<'_> {
     #[inline(always)]
     fn among<const N: usize>(self) -> bool {
         let count = self.keys.len();
@@ -62,33 +67,6 @@ impl Rank<'_> {
         self.indices.clear();
         self.indices.extend_from_slice(&order[..count]);
         taken.count_ones() as usize == count
-    }
-}
-
-impl Kernel<Avx2> for Rank<'_> {
-    type Output = bool;
-    #[inline(always)]
-    fn run(self, _: Avx2) -> bool {
-        self.go()
-    }
-}
-
-impl Kernel<Avx512> for Rank<'_> {
-    type Output = bool;
-    #[inline(always)]
-    fn run(self, _: Avx512) -> bool {
-        self.go()
-    }
-}
-
-fn rank(cpu: Cpu, keys: &[u64], indices: &mut Vec<u32>) -> bool {
-    let rank = Rank { keys, indices };
-    if let Some(proof) = cpu.avx512() {
-        proof.enter(rank)
-    } else if let Some(proof) = cpu.avx2() {
-        proof.enter(rank)
-    } else {
-        rank.go()
     }
 }
 
@@ -127,12 +105,17 @@ impl Order {
         self.indices.clear();
     }
 
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> (usize, usize) {
+        (self.indices.capacity(), self.keys.capacity())
+    }
+
     pub(super) fn indices(&self) -> &[u32] {
         &self.indices
     }
 
     pub(super) fn sort(&mut self, cpu: Cpu, store: &Store, query: &[u8], body: &[u8]) -> Result<(), ParamError> {
-        if rank(cpu, &store.keys, &mut self.indices) {
+        if with_bytes(cpu, Rank { keys: &store.keys, indices: &mut self.indices }) {
             // All keys differ, hence all names.
             return Ok(());
         }
@@ -144,7 +127,7 @@ impl Order {
             let name = names.name(index);
             params::key(name, common, name.len())
         }));
-        if rank(cpu, &self.keys, &mut self.indices) {
+        if with_bytes(cpu, Rank { keys: &self.keys, indices: &mut self.indices }) {
             return Ok(());
         }
         self.indices.clear();

@@ -5,10 +5,10 @@
 //! value's span then tells whether a `=` was there. Stricter than there: a `%` needs two hexadecimal digits, the decoded text has to be
 //! UTF-8, and control characters (below 0x20, and 0x7F) are refused where they stand unencoded.
 
-use super::params::{AS_SENT, Entry, Kind, ParamError, Params, Piece, Source, Span, Store, offset};
+use super::params::{AS_SENT, Entry, Kind, ParamError, Params, Piece, Source, Span, Store, check_utf8, offset};
 use super::sizes::Sizes;
 use super::stops::{Stops, Text, index};
-use crate::codec::percent::{self, Plus};
+use crate::codec::percent::{Plus, hex_pair};
 use crate::lanes::ByteLanes;
 
 /// Stops at what separates, what is encoded, and what may not be there.
@@ -54,18 +54,19 @@ impl Params {
             return Err(ParamError::TooLong { source });
         }
         self.order.clear();
-        let high = index(self.cpu, PairStops, text, &mut self.stops);
-        let text = Text { bytes: text, stops: &self.stops };
-        if high && simdutf8::basic::from_utf8(text.bytes).is_err() {
-            let valid = std::str::from_utf8(text.bytes).map_or_else(|e| e.valid_up_to(), str::len);
-            return Err(ParamError::BadEncoding { source, offset: offset(valid) });
-        }
         let mark = self.store.mark();
-        let walked = Pairs { text, plus, source }.walk(&mut self.store, sizes.params);
+        let walked = self.walk_pairs(text, plus, source, sizes);
         if walked.is_err() {
             self.store.back_to(mark);
         }
         walked
+    }
+
+    fn walk_pairs(&mut self, text: &[u8], plus: Plus, source: Source, sizes: &Sizes) -> Result<(), ParamError> {
+        if index(self.cpu, PairStops, text, &mut self.stops) {
+            check_utf8(text, source)?;
+        }
+        Pairs { text: Text { bytes: text, stops: &self.stops }, plus, source }.walk(&mut self.store, sizes.params)
     }
 }
 
@@ -87,53 +88,75 @@ impl Pairs<'_> {
             if store.entries.len() >= most {
                 return Err(ParamError::TooMany { source: self.source });
             }
-            let name = self.part(at, true, store)?;
-            let divider = name.sent.end as usize;
-            let value = if self.text.at(divider) == b'=' {
+            let (name, divider) = self.part(at, true, store)?;
+            let (value, end) = if self.text.at(divider) == b'=' {
                 self.part(divider + 1, false, store)?
             } else {
-                Piece { sent: Span::new(divider, divider), decoded: AS_SENT }
+                (Piece { sent: Span::new(divider, divider), decoded: AS_SENT }, divider)
             };
-            at = value.sent.end as usize + 1;
+            at = end + 1;
             store.push(Entry { name, value, kind: Kind::Text, source: self.source }, self.text.bytes);
         }
         Ok(())
     }
 
-    /// The name or value that begins at `start`: to the next `&`, a name also to the next `=`.
+    /// Whether the byte at `at` ends a value, or a name. The stop that is no byte is the end of the text.
     #[inline(always)]
-    fn part(&self, start: usize, is_name: bool, store: &mut Store) -> Result<Piece, ParamError> {
-        let mut encoded = false;
-        let mut at = start;
-        loop {
-            at = self.text.stop(at);
-            match self.text.at(at) {
-                b'&' => break,
-                b'=' if is_name => break,
-                b'=' => {}
-                b'%' => encoded = true,
-                b'+' => encoded |= self.plus == Plus::Space,
-                _ if at == self.text.bytes.len() => break,
-                _ => return Err(ParamError::Malformed { source: self.source, offset: offset(at) }),
-            }
-            at += 1;
+    fn ends(&self, at: usize, is_name: bool) -> bool {
+        match self.text.at(at) {
+            b'&' => true,
+            b'=' => is_name,
+            0 => at == self.text.bytes.len(),
+            _ => false,
         }
-        let decoded = if encoded { self.decode(start, at, store)? } else { AS_SENT };
-        Ok(Piece { sent: Span::new(start, at), decoded })
     }
 
-    #[inline(never)]
-    fn decode(&self, start: usize, end: usize, store: &mut Store) -> Result<u32, ParamError> {
+    /// The name or value that begins at `start`, and its end: the next `&`, for a name also the next `=`.
+    #[inline(always)]
+    fn part(&self, start: usize, is_name: bool, store: &mut Store) -> Result<(Piece, usize), ParamError> {
+        let mut end = self.text.stop(start);
+        let mut decoded = AS_SENT;
+        if !self.ends(end, is_name) {
+            (end, decoded) = self.decode(start, end, is_name, store)?;
+        }
+        Ok((Piece { sent: Span::new(start, end), decoded }, end))
+    }
+
+    /// The same for a part that goes on behind its first stop: where it ends, and its decoded text, if that is another.
+    fn decode(&self, start: usize, stop: usize, is_name: bool, store: &mut Store) -> Result<(usize, u32), ParamError> {
         let source = self.source;
+        let malformed = |at| ParamError::Malformed { source, offset: offset(at) };
         let arena = store.arena.len();
-        percent::decode(self.text.bytes.get(start..end).unwrap_or_default(), self.plus, &mut store.arena)
-            .map_err(|at| ParamError::Malformed { source, offset: offset(start + at) })?;
-        let text = store.arena.get(arena..).unwrap_or_default();
+        // What stands before is in the arena already.
+        let mut copied = start;
+        let mut at = stop;
+        while !self.ends(at, is_name) {
+            let (byte, length) = match self.text.bytes.get(at..) {
+                Some(&[b'%', high, low, ..]) => (hex_pair(high, low).ok_or_else(|| malformed(at))?, 3),
+                Some([b'+', ..]) if self.plus == Plus::Space => (b' ', 1),
+                Some([b'+' | b'=', ..]) => {
+                    at = self.text.stop(at + 1);
+                    continue;
+                }
+                // A control character, or a `%` at the end.
+                _ => return Err(malformed(at)),
+            };
+            store.arena.extend_from_slice(self.text.bytes.get(copied..at).unwrap_or_default());
+            store.arena.push(byte);
+            copied = at + length;
+            at = self.text.stop(copied);
+        }
+        if copied == start {
+            return Ok((at, AS_SENT));
+        }
+        store.arena.extend_from_slice(self.text.bytes.get(copied..at).unwrap_or_default());
         // The text as sent is UTF-8, but escapes may stand for anything, and raw bytes may continue what escapes began: the decoded text
         // is checked as a whole.
+        let text = store.arena.get(arena..).unwrap_or_default();
         if !text.is_ascii() && simdutf8::basic::from_utf8(text).is_err() {
             return Err(ParamError::BadEncoding { source, offset: offset(start) });
         }
-        store.decoded_from(arena).map_err(|_| ParamError::TooLong { source })
+        let decoded = store.decoded_from(arena).map_err(|_| ParamError::TooLong { source })?;
+        Ok((at, decoded))
     }
 }

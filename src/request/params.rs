@@ -124,6 +124,16 @@ pub(super) fn offset(at: usize) -> u32 {
     at as u32
 }
 
+/// Refuses what is not UTF-8.
+#[inline(never)]
+pub(super) fn check_utf8(text: &[u8], source: Source) -> Result<(), ParamError> {
+    if simdutf8::basic::from_utf8(text).is_ok() {
+        return Ok(());
+    }
+    let valid = std::str::from_utf8(text).map_or_else(|e| e.valid_up_to(), str::len);
+    Err(ParamError::BadEncoding { source, offset: offset(valid) })
+}
+
 /// From a first byte to the one after the last.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span {

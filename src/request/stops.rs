@@ -3,7 +3,7 @@
 //! Blocks of 64 bytes are classified by [`ByteLanes`], with nothing carried from block to block; what a stop means is decided by the one
 //! who stops. Searching the next stop is then a shift and a count of zeros, for 64 bytes at once.
 
-use crate::lanes::{Avx2, Avx512, Baseline, ByteLanes, Cpu, Kernel};
+use crate::lanes::{ByteKernel, ByteLanes, Cpu, with_bytes};
 
 /// Which bytes are stops.
 pub(super) trait Stops: Copy {
@@ -17,22 +17,30 @@ struct Index<'a, S> {
     bits: &'a mut Vec<u64>,
 }
 
-impl<S: Stops> Index<'_, S> {
+/// Writes the stops of `text` to `bits`, and a stop at its end (and behind it). Says whether a byte of 0x80 or above is there.
+pub(super) fn index<S: Stops>(cpu: Cpu, kind: S, text: &[u8], bits: &mut Vec<u64>) -> bool {
+    with_bytes(cpu, Index { kind, text, bits })
+}
+
+impl<S: Stops> ByteKernel for Index<'_, S> {
+    type Output = bool;
+
     #[inline(always)]
-    fn go<L: ByteLanes>(self, lanes: L) -> bool {
-        let (blocks, rest) = self.text.as_chunks::<64>();
+    fn run<L: ByteLanes>(self, lanes: L) -> bool {
+        let Self { kind, text, bits } = self;
+        let (blocks, rest) = text.as_chunks::<64>();
         // No branch between a comparison and the store of its bits (a `push` has one): a mask that lives across branches is taken apart
         // into bytes by the compiler. What the words held before is overwritten.
-        self.bits.resize(blocks.len() + 2, 0);
-        let Some((bits, [last, end])) = self.bits.split_last_chunk_mut() else { return false };
+        bits.resize(blocks.len() + 2, 0);
+        let Some((words, [last, end])) = bits.split_last_chunk_mut() else { return false };
         let mut high = 0;
-        for (bytes, bits) in blocks.iter().zip(bits) {
+        for (bytes, word) in blocks.iter().zip(words) {
             let block = lanes.load(bytes);
             high |= lanes.high(block);
-            *bits = lanes.bits(self.kind.find(lanes, block));
+            *word = lanes.bits(kind.find(lanes, block));
         }
         // The rest, less than a block: the text's last 64 bytes, shifted, or a padded copy where it has fewer.
-        let (block, shift) = match self.text.last_chunk() {
+        let (block, shift) = match text.last_chunk() {
             Some(bytes) => (lanes.load(bytes), 64 - rest.len()),
             None => {
                 let mut padded = [0; 64];
@@ -41,38 +49,10 @@ impl<S: Stops> Index<'_, S> {
             }
         };
         high |= lanes.high(block);
-        let found = lanes.bits(self.kind.find(lanes, block)).checked_shr(shift as u32).unwrap_or(0);
+        let found = lanes.bits(kind.find(lanes, block)).checked_shr(shift as u32).unwrap_or(0);
         *last = found | u64::MAX << rest.len();
         *end = u64::MAX;
         high != 0
-    }
-}
-
-impl<S: Stops> Kernel<Avx2> for Index<'_, S> {
-    type Output = bool;
-    #[inline(always)]
-    fn run(self, proof: Avx2) -> bool {
-        self.go(proof)
-    }
-}
-
-impl<S: Stops> Kernel<Avx512> for Index<'_, S> {
-    type Output = bool;
-    #[inline(always)]
-    fn run(self, proof: Avx512) -> bool {
-        self.go(proof)
-    }
-}
-
-/// Writes the stops of `text` to `bits`, and a stop at its end (and behind it). Says whether a byte of 0x80 or above is there.
-pub(super) fn index<S: Stops>(cpu: Cpu, kind: S, text: &[u8], bits: &mut Vec<u64>) -> bool {
-    let index = Index { kind, text, bits };
-    if let Some(proof) = cpu.avx512() {
-        proof.enter(index)
-    } else if let Some(proof) = cpu.avx2() {
-        proof.enter(index)
-    } else {
-        index.go(Baseline)
     }
 }
 

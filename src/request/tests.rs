@@ -148,3 +148,106 @@ fn every_backend_gives_the_same() {
         }
     }
 }
+
+#[test]
+fn memory_is_kept_and_does_not_grow_from_request_to_request() {
+    let query = b"sign=a%2Bb&same+prefix+1=%E4%B8%AD&same+prefix+2=x";
+    let body = r#"{"a\u0062":"\n","same prefix 1":[[]],"same prefix 2":"x"}"#.as_bytes();
+    let mut params = Params::new();
+    let mut capacities = Vec::new();
+    for _ in 0..3 {
+        params.clear();
+        params.parse_query(query, Plus::Space, &Sizes::default()).unwrap();
+        params.parse_json(body, &Sizes::default()).unwrap();
+        params.sort(query, body).unwrap();
+        let Params { store, stops, nesting, order, .. } = &params;
+        let stored =
+            [store.entries.capacity(), store.keys.capacity(), store.arena.capacity(), store.decoded.capacity()];
+        capacities.push((stored, stops.capacity(), nesting.capacity(), order.capacity()));
+    }
+    assert_eq!(capacities[0], capacities[1]);
+    assert_eq!(capacities[0], capacities[2]);
+}
+
+/// Pairs by plain means: split first, then decode each part with the codec (which has its own tests).
+fn plainly(text: &[u8], plus: Plus) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
+    let part = |part: &[u8]| {
+        let mut out = Vec::new();
+        let clean = !part.iter().any(u8::is_ascii_control);
+        (clean && crate::codec::percent::decode(part, plus, &mut out).is_ok() && std::str::from_utf8(&out).is_ok())
+            .then_some(out)
+    };
+    std::str::from_utf8(text).ok()?;
+    text.split(|&b| b == b'&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let at = pair.iter().position(|&b| b == b'=').unwrap_or(pair.len());
+            Some((part(&pair[..at])?, part(pair.get(at + 1..).unwrap_or_default())?))
+        })
+        .collect()
+}
+
+mod properties {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn queries() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            8 => "[a-z]{0,9}".prop_map(String::into_bytes),
+            2 => Just(b"&".to_vec()),
+            2 => Just(b"=".to_vec()),
+            2 => Just(b"+".to_vec()),
+            3 => any::<u8>().prop_map(|byte| format!("%{byte:02X}").into_bytes()),
+            3 => any::<char>().prop_map(|c| c.to_string().bytes().map(|b| format!("%{b:02x}")).collect::<String>().into_bytes()),
+            1 => any::<char>().prop_map(|c| c.to_string().into_bytes()),
+            1 => "[a-z]{50,80}".prop_map(String::into_bytes),
+        ];
+        // Wholly random bytes at times, and not too many of what makes a query wrong.
+        prop_oneof![
+            9 => proptest::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat()),
+            1 => proptest::collection::vec(any::<u8>(), 0..200),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn queries_are_split_first_and_decoded_afterwards(query in queries(), space: bool) {
+            let plus = if space { Plus::Space } else { Plus::Literal };
+            let expected = plainly(&query, plus);
+            for cpu in Cpu::variants() {
+                let mut params = Params::with_cpu(cpu);
+                let parsed = params.parse_query(&query, plus, &Sizes::default());
+                prop_assert_eq!(parsed.is_ok(), expected.is_some(), "{:?}", parsed);
+                let view = params.view(&query, b"");
+                let found: Vec<_> = (0..view.len()).map(|i| (view.name(i).to_vec(), view.value(i).to_vec())).collect();
+                prop_assert_eq!(found, expected.clone().unwrap_or_default());
+            }
+        }
+
+        #[test]
+        fn names_of_any_kind_and_number_are_sorted(
+            names in proptest::collection::vec(prop_oneof!["[ab]{0,3}", "same_prefix[ab\0]{0,3}", "\\PC{0,12}"], 0..100),
+            bodies: bool,
+        ) {
+            // Every name once or more, in a query and a body.
+            let mut query = Vec::new();
+            for name in &names {
+                crate::codec::percent::encode(name.as_bytes(), &mut query);
+                query.extend_from_slice(b"=&");
+            }
+            let body = if bodies { query.clone() } else { Vec::new() };
+            for cpu in Cpu::variants() {
+                let mut params = Params::with_cpu(cpu);
+                params.parse_query(&query, Plus::Space, &Sizes::default()).unwrap();
+                params.parse_form(&body, &Sizes::default()).unwrap();
+                let sorted = params.sort(&query, &body);
+                let view = params.view(&query, &body);
+                let mut order: Vec<u32> = (0..view.len() as u32).collect();
+                order.sort_by(|&a, &b| view.name(a as usize).cmp(view.name(b as usize)));
+                prop_assert_eq!(view.sorted(), &order[..]);
+                let once: std::collections::HashSet<_> = names.iter().collect();
+                prop_assert_eq!(sorted.is_ok(), once.len() == names.len());
+            }
+        }
+    }
+}
