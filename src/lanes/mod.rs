@@ -11,6 +11,7 @@
 mod aes;
 mod bytes;
 mod cpu;
+mod f52;
 #[cfg(target_arch = "x86_64")]
 pub mod sha_ni;
 pub mod words;
@@ -18,3 +19,4 @@ pub mod words;
 pub use aes::CbcMac;
 pub use bytes::{Baseline, ByteKernel, ByteLanes, Portable, with_bytes};
 pub use cpu::{AesNi, Avx2, Avx512, Avx512Ifma, Backend, Cpu, Kernel, ShaNi};
+pub use f52::{Lanes52, Line, MASK52, Model};
