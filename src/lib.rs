@@ -41,6 +41,7 @@ pub mod bucket;
 pub mod canon;
 pub mod codec;
 pub mod error;
+pub mod field;
 pub mod hash;
 pub mod keys;
 pub mod lanes;

@@ -1,0 +1,216 @@
+//! The inverse modulo an odd number, in variable time: for public data only.
+//!
+//! The algorithm is the division-step GCD of Bernstein and Yang ("Fast constant-time gcd computation and modular inversion", 2019) in the
+//! variable-time form in which runs of zero bits are skipped at once. State: f odd, g, starting as M and x. A step looks at the low bits
+//! only, so 62 steps are gathered into a 2×2 matrix of integers on single words, and the matrix is then applied to the full numbers:
+//!
+//! ```text
+//!   (f, g) := matrix * (f, g) / 2^62      exact
+//!   (d, e) := matrix * (d, e) / 2^62      modulo M
+//! ```
+//!
+//! with d x = f and e x = g modulo M throughout. When g is 0, f is ± gcd(M, x) and d is ± the inverse.
+//!
+//! Bounds. Each row of the matrix has |u| + |v| ≤ 2^62. f and g shrink and stay in (-M, M). d and e are kept in (-2M, M): M is added
+//! where one is negative before the matrix is applied, which gives numbers in (-M, M); the row then yields magnitudes below 2^62 M; the
+//! multiple of M, less than 2^62 of them, that makes the low 62 bits zero is *subtracted*, so that after the division the result lies in
+//! (-2M, M) again. Numbers are five signed limbs of 62 bits; a row of products is at most 3 * 2^62 * 2^62 + carry, which fits 128 bits
+//! with the sign.
+
+use super::words::{Words, is_zero, negated_inverse};
+
+const BITS: u32 = 62;
+const MASK: u64 = u64::MAX >> 2;
+
+/// Five signed limbs of 62 bits; the lower four in 0..2^62, the highest carries the sign.
+type Signed = [i64; 5];
+
+fn cut(a: &Words) -> Signed {
+    [
+        (a[0] & MASK).cast_signed(),
+        ((a[0] >> 62 | a[1] << 2) & MASK).cast_signed(),
+        ((a[1] >> 60 | a[2] << 4) & MASK).cast_signed(),
+        ((a[2] >> 58 | a[3] << 6) & MASK).cast_signed(),
+        (a[3] >> 56).cast_signed(),
+    ]
+}
+
+fn join(a: &Signed) -> Words {
+    let b = a.map(i64::cast_unsigned);
+    [b[0] | b[1] << 62, b[1] >> 2 | b[2] << 60, b[2] >> 4 | b[3] << 58, b[3] >> 6 | b[4] << 56]
+}
+
+#[inline(always)]
+fn wide(a: i64, b: i64) -> i128 {
+    i128::from(a) * i128::from(b)
+}
+
+/// What a modulus needs for inversions.
+#[derive(Clone, Copy, Debug)]
+pub struct Inverter {
+    modulus: Signed,
+    /// 1/M mod 2^62.
+    inverse: u64,
+}
+
+/// Rows (u v) and (q r).
+struct Matrix {
+    u: i64,
+    v: i64,
+    q: i64,
+    r: i64,
+}
+
+/// 62 division steps on the low words of f and g. `delta` is the negated counter of Bernstein and Yang, in whole steps.
+#[inline(always)]
+fn steps(mut delta: i64, f: u64, g: u64) -> (i64, Matrix) {
+    let (mut f, mut g) = (f, g);
+    let (mut u, mut v, mut q, mut r) = (1u64, 0u64, 0u64, 1u64);
+    let mut left = BITS;
+    loop {
+        // Skip the zeros of g: each is one step. The bits set at `left` end the run there.
+        let zeros = (g | u64::MAX << left).trailing_zeros();
+        g >>= zeros;
+        u <<= zeros;
+        v <<= zeros;
+        delta -= i64::from(zeros);
+        left -= zeros;
+        if left == 0 {
+            break;
+        }
+        // g is odd. Swap if the counter says so, then clear as many low bits of g at once as the counter and the steps left allow.
+        let swapped = delta < 0;
+        if swapped {
+            delta = -delta;
+            (f, g) = (g, f.wrapping_neg());
+            (u, q) = (q, u.wrapping_neg());
+            (v, r) = (r, v.wrapping_neg());
+        }
+        let limit = (delta as u64 + 1).min(u64::from(left)) as u32;
+        // A multiple w of f with g + w f = 0 modulo 2^min(limit, 4 or 6). f (f² - 2) is -1/f modulo 2^6, and f + (((f + 1) & 4) << 1)
+        // is 1/f modulo 2^4.
+        let w = if swapped {
+            let m = u64::MAX >> (64 - limit) & 63;
+            f.wrapping_mul(g).wrapping_mul(f.wrapping_mul(f).wrapping_sub(2)) & m
+        } else {
+            let m = u64::MAX >> (64 - limit) & 15;
+            f.wrapping_add((f.wrapping_add(1) & 4) << 1).wrapping_neg().wrapping_mul(g) & m
+        };
+        g = g.wrapping_add(f.wrapping_mul(w));
+        q = q.wrapping_add(u.wrapping_mul(w));
+        r = r.wrapping_add(v.wrapping_mul(w));
+    }
+    let m = Matrix { u: u.cast_signed(), v: v.cast_signed(), q: q.cast_signed(), r: r.cast_signed() };
+    (delta, m)
+}
+
+impl Inverter {
+    /// For an odd modulus.
+    #[must_use]
+    pub fn new(modulus: &Words) -> Self {
+        Self { modulus: cut(modulus), inverse: negated_inverse(modulus[0]).wrapping_neg() & MASK }
+    }
+
+    /// `x^-1 mod M` for `0 ≤ x < M` and gcd(x, M) = 1; 0 for 0.
+    #[must_use]
+    pub fn invert(&self, x: &Words) -> Words {
+        if is_zero(x) {
+            return [0; 4];
+        }
+        let (mut d, mut e): (Signed, Signed) = ([0; 5], [1, 0, 0, 0, 0]);
+        let (mut f, mut g) = (self.modulus, cut(x));
+        let mut delta = -1;
+        let mut length = 5;
+        loop {
+            let (next, m) = steps(delta, f[0].cast_unsigned(), g[0].cast_unsigned());
+            delta = next;
+            self.apply_modular(&m, &mut d, &mut e);
+            apply(&m, &mut f, &mut g, length);
+            if g[..length].iter().all(|&limb| limb == 0) {
+                break;
+            }
+            // Drop the highest limb of f and g once it holds nothing but the sign.
+            let (top_f, top_g) = (f[length - 1], g[length - 1]);
+            if length > 1 && (top_f == 0 || top_f == -1) && (top_g == 0 || top_g == -1) {
+                f[length - 2] |= top_f << BITS;
+                g[length - 2] |= top_g << BITS;
+                length -= 1;
+            }
+        }
+        self.normalize(d, f[length - 1] < 0)
+    }
+
+    #[inline(always)]
+    fn apply_modular(&self, t: &Matrix, d: &mut Signed, e: &mut Signed) {
+        let m = &self.modulus;
+        let (sign_d, sign_e) = (d[4] >> 63, e[4] >> 63);
+        // How many times M is added: once for each negative number, ...
+        let mut times_d = (t.u & sign_d) + (t.v & sign_e);
+        let mut times_e = (t.q & sign_d) + (t.r & sign_e);
+        let mut c = wide(t.u, d[0]) + wide(t.v, e[0]);
+        let mut k = wide(t.q, d[0]) + wide(t.r, e[0]);
+        // ... less what makes the low 62 bits zero.
+        let low = |times: i64, column: i128| {
+            (self.inverse.wrapping_mul(column as u64).wrapping_add(times.cast_unsigned()) & MASK).cast_signed()
+        };
+        times_d -= low(times_d, c);
+        times_e -= low(times_e, k);
+        c = (c + wide(m[0], times_d)) >> BITS;
+        k = (k + wide(m[0], times_e)) >> BITS;
+        for i in 1..5 {
+            c += wide(t.u, d[i]) + wide(t.v, e[i]) + wide(m[i], times_d);
+            k += wide(t.q, d[i]) + wide(t.r, e[i]) + wide(m[i], times_e);
+            d[i - 1] = (c as u64 & MASK).cast_signed();
+            e[i - 1] = (k as u64 & MASK).cast_signed();
+            c >>= BITS;
+            k >>= BITS;
+        }
+        d[4] = c as i64;
+        e[4] = k as i64;
+    }
+
+    /// `±d` brought into 0..M.
+    fn normalize(&self, mut d: Signed, negated: bool) -> Words {
+        let add_modulus = |d: &mut Signed| {
+            for (limb, m) in d.iter_mut().zip(&self.modulus) {
+                *limb += m;
+            }
+        };
+        if d[4] < 0 {
+            add_modulus(&mut d);
+        }
+        if negated {
+            d = d.map(|limb| -limb);
+        }
+        carry(&mut d);
+        if d[4] < 0 {
+            add_modulus(&mut d);
+            carry(&mut d);
+        }
+        join(&d)
+    }
+}
+
+#[inline(always)]
+fn carry(d: &mut Signed) {
+    for i in 0..4 {
+        d[i + 1] += d[i] >> BITS;
+        d[i] &= MASK.cast_signed();
+    }
+}
+
+#[inline(always)]
+fn apply(t: &Matrix, f: &mut Signed, g: &mut Signed, length: usize) {
+    let mut c = (wide(t.u, f[0]) + wide(t.v, g[0])) >> BITS;
+    let mut k = (wide(t.q, f[0]) + wide(t.r, g[0])) >> BITS;
+    for i in 1..length {
+        c += wide(t.u, f[i]) + wide(t.v, g[i]);
+        k += wide(t.q, f[i]) + wide(t.r, g[i]);
+        f[i - 1] = (c as u64 & MASK).cast_signed();
+        g[i - 1] = (k as u64 & MASK).cast_signed();
+        c >>= BITS;
+        k >>= BITS;
+    }
+    f[length - 1] = c as i64;
+    g[length - 1] = k as i64;
+}

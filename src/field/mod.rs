@@ -1,0 +1,14 @@
+//! Arithmetic modulo the primes and group orders of P-256 and SM2.
+//!
+//! * [`words`]: numbers below 2^256 as four 64-bit words, one at a time: comparison, carries, bytes.
+//! * [`inverse`]: the variable-time inverse modulo an odd number (public data only).
+//! * [`modulus`]: the four moduli, and every constant that follows from them, computed by the compiler from the modulus itself.
+//! * [`fe`]: elements in eight lanes of 52-bit limbs, Montgomery form with R = 2^260.
+
+pub mod fe;
+pub mod inverse;
+pub mod modulus;
+pub mod words;
+
+#[cfg(test)]
+pub(crate) mod tests;
