@@ -40,6 +40,7 @@ pub mod alg;
 pub mod bucket;
 pub mod canon;
 pub mod codec;
+pub mod curve;
 pub mod error;
 pub mod field;
 pub mod hash;

@@ -20,7 +20,8 @@
 
 use super::modulus::{Modulus, Prime};
 use super::words::Limbs;
-use crate::lanes::{Lanes52, MASK52};
+use crate::lanes::{Kernel, Lanes52, MASK52};
+use std::marker::PhantomData;
 
 /// Five vectors of limbs, the lowest first: eight numbers.
 pub type Fe<L> = [<L as Lanes52>::V; 5];
@@ -112,7 +113,22 @@ pub fn negate<const K: u64, M: Modulus, L: Lanes52>(l: L, a: &Fe<L>) -> Fe<L> {
 /// at least M / 4: with t = 0 nothing changes but the carries, and with t ≥ 1 the fold adds at least 2^223, far more than the lower limbs
 /// can take away (less than 2^215).
 #[inline(always)]
-pub fn weak<P: Prime, L: Lanes52>(l: L, mut r: Fe<L>) -> Fe<L> {
+pub fn weak<P: Prime, L: Lanes52>(l: L, r: Fe<L>) -> Fe<L> {
+    if L::OUT_OF_LINE { l.call(Weak::<P, L>(r, PhantomData)) } else { weak_here::<P, L>(l, r) }
+}
+
+struct Weak<P, L: Lanes52>(Fe<L>, PhantomData<P>);
+
+impl<P: Prime, L: Lanes52> Kernel<L> for Weak<P, L> {
+    type Output = Fe<L>;
+    #[inline(always)]
+    fn run(self, l: L) -> Fe<L> {
+        weak_here::<P, L>(l, self.0)
+    }
+}
+
+#[inline(always)]
+fn weak_here<P: Prime, L: Lanes52>(l: L, mut r: Fe<L>) -> Fe<L> {
     let t = l.shr::<48>(r[4]);
     r[4] = l.and(r[4], l.splat((1 << 48) - 1));
     P::fold(l, &mut r, t);
@@ -156,6 +172,25 @@ pub fn reduce_minus_one<M: Modulus, L: Lanes52>(l: L, mut t: Wide<L>) -> Fe<L> {
     carry_up(l, [t[5], t[6], t[7], t[8], t[9]])
 }
 
+/// Montgomery reduction modulo the prime of SM2, the case of [`reduce_minus_one`] with limbs of M + 1 that are nearly all ones. With
+/// B = 2^52 it is l1 B + (B - 1) B^2 + (B - 1) B^3 + l4 B^4 = l1 B - B^2 + (l4 + 1) B^4, so two of four limb products become one
+/// subtraction of m. Columns may go below zero by 2^52 on the way, hence arithmetic shifts; the sum T + m M does not.
+#[inline(always)]
+pub fn reduce_sm2<M: Modulus, L: Lanes52>(l: L, mut t: Wide<L>) -> Fe<L> {
+    const { assert!(M::PLUS_ONE[0] == 0 && M::PLUS_ONE[2] == MASK52 && M::PLUS_ONE[3] == MASK52) };
+    let (l1, l4, mask) = (l.splat(M::PLUS_ONE[1]), l.splat(M::PLUS_ONE[4] + 1), l.splat(MASK52));
+    for i in 0..5 {
+        let m = t[i];
+        t[i + 1] = l.add(t[i + 1], l.sar::<52>(m));
+        t[i + 1] = l.madd_lo(t[i + 1], m, l1);
+        t[i + 2] = l.madd_hi(t[i + 2], m, l1);
+        t[i + 2] = l.sub(t[i + 2], l.and(m, mask));
+        t[i + 4] = l.madd_lo(t[i + 4], m, l4);
+        t[i + 5] = l.madd_hi(t[i + 5], m, l4);
+    }
+    carry(l, [t[5], t[6], t[7], t[8], t[9]])
+}
+
 /// Montgomery reduction modulo any odd modulus. The low half of m M's lowest limb product makes the column's low 52 bits zero, so it is not
 /// computed: the carry is the column divided by 2^52, rounded up.
 #[inline(always)]
@@ -188,6 +223,11 @@ fn carry_up<L: Lanes52>(l: L, mut r: Fe<L>) -> Fe<L> {
 /// `a b / R`: for a < αM, b < βM below (1 + αβ/16) M. Inputs normal.
 #[inline(always)]
 pub fn mul<M: Modulus, L: Lanes52>(l: L, a: &Fe<L>, b: &Fe<L>) -> Fe<L> {
+    if L::OUT_OF_LINE { l.call(Product::<M, L, 2>([a, b], PhantomData)) } else { mul_here::<M, L>(l, a, b) }
+}
+
+#[inline(always)]
+fn mul_here<M: Modulus, L: Lanes52>(l: L, a: &Fe<L>, b: &Fe<L>) -> Fe<L> {
     check::<M, L>(l, a, 1601);
     check::<M, L>(l, b, 1601);
     let mut t = [l.splat(0); 10];
@@ -198,6 +238,11 @@ pub fn mul<M: Modulus, L: Lanes52>(l: L, a: &Fe<L>, b: &Fe<L>) -> Fe<L> {
 /// `a a / R`: for a < αM below (1 + α²/16) M. Input normal.
 #[inline(always)]
 pub fn square<M: Modulus, L: Lanes52>(l: L, a: &Fe<L>) -> Fe<L> {
+    if L::OUT_OF_LINE { l.call(Product::<M, L, 1>([a], PhantomData)) } else { square_here::<M, L>(l, a) }
+}
+
+#[inline(always)]
+fn square_here<M: Modulus, L: Lanes52>(l: L, a: &Fe<L>) -> Fe<L> {
     check::<M, L>(l, a, 1601);
     let mut t = [l.splat(0); 10];
     for i in 0..4 {
@@ -221,6 +266,31 @@ pub fn square<M: Modulus, L: Lanes52>(l: L, a: &Fe<L>) -> Fe<L> {
 /// `(a b + c d) / R` under one reduction: below (1 + (αβ + γδ)/16) M. Inputs normal.
 #[inline(always)]
 pub fn mul_add<M: Modulus, L: Lanes52>(l: L, a: &Fe<L>, b: &Fe<L>, c: &Fe<L>, d: &Fe<L>) -> Fe<L> {
+    if L::OUT_OF_LINE {
+        l.call(Product::<M, L, 4>([a, b, c, d], PhantomData))
+    } else {
+        mul_add_here::<M, L>(l, a, b, c, d)
+    }
+}
+
+/// One factor: its square; two: their product; four: the sum of two products.
+struct Product<'a, M, L: Lanes52, const N: usize>([&'a Fe<L>; N], PhantomData<M>);
+
+impl<M: Modulus, L: Lanes52, const N: usize> Kernel<L> for Product<'_, M, L, N> {
+    type Output = Fe<L>;
+    #[inline(always)]
+    fn run(self, l: L) -> Fe<L> {
+        match *self.0.as_slice() {
+            [a] => square_here::<M, L>(l, a),
+            [a, b] => mul_here::<M, L>(l, a, b),
+            [a, b, c, d] => mul_add_here::<M, L>(l, a, b, c, d),
+            _ => unreachable!("made in three places, with one, two or four factors"),
+        }
+    }
+}
+
+#[inline(always)]
+fn mul_add_here<M: Modulus, L: Lanes52>(l: L, a: &Fe<L>, b: &Fe<L>, c: &Fe<L>, d: &Fe<L>) -> Fe<L> {
     for x in [a, b, c, d] {
         check::<M, L>(l, x, 1601);
     }

@@ -17,7 +17,10 @@
 //! (-2M, M) again. Numbers are five signed limbs of 62 bits; a row of products is at most 3 * 2^62 * 2^62 + carry, which fits 128 bits
 //! with the sign.
 
+use super::fe::{self, Fe};
+use super::modulus::Modulus;
 use super::words::{Words, is_zero, negated_inverse};
+use crate::lanes::Lanes52;
 
 const BITS: u32 = 62;
 const MASK: u64 = u64::MAX >> 2;
@@ -25,7 +28,7 @@ const MASK: u64 = u64::MAX >> 2;
 /// Five signed limbs of 62 bits; the lower four in 0..2^62, the highest carries the sign.
 type Signed = [i64; 5];
 
-fn cut(a: &Words) -> Signed {
+const fn cut(a: &Words) -> Signed {
     [
         (a[0] & MASK).cast_signed(),
         ((a[0] >> 62 | a[1] << 2) & MASK).cast_signed(),
@@ -107,7 +110,7 @@ fn steps(mut delta: i64, f: u64, g: u64) -> (i64, Matrix) {
 impl Inverter {
     /// For an odd modulus.
     #[must_use]
-    pub fn new(modulus: &Words) -> Self {
+    pub const fn new(modulus: &Words) -> Self {
         Self { modulus: cut(modulus), inverse: negated_inverse(modulus[0]).wrapping_neg() & MASK }
     }
 
@@ -189,6 +192,29 @@ impl Inverter {
         }
         join(&d)
     }
+}
+
+/// The inverses of eight numbers in Montgomery form by one inversion: none of them may be zero. Inputs and result below 2 M.
+///
+/// Products over pairs, fours and eights of lanes; the inverse of the whole product in every lane; and each partner's product taken off
+/// again (the trick of Montgomery, across lanes).
+#[inline(always)]
+pub fn invert_lanes<M: Modulus, L: Lanes52>(l: L, a: &Fe<L>) -> Fe<L> {
+    let swapped4 = fe::limbwise!(|I| l.swap::<4>(a[I]));
+    let fours = fe::mul::<M, L>(l, a, &swapped4);
+    let swapped2 = fe::limbwise!(|I| l.swap::<2>(fours[I]));
+    let twos = fe::mul::<M, L>(l, &fours, &swapped2);
+    let swapped1 = fe::limbwise!(|I| l.swap::<1>(twos[I]));
+    let whole = fe::pack(l, &fe::canonical::<M, L>(l, &fe::mul::<M, L>(l, &twos, &swapped1)));
+    let whole = [l.store(whole[0]).0[0], l.store(whole[1]).0[0], l.store(whole[2]).0[0], l.store(whole[3]).0[0]];
+    debug_assert!(!is_zero(&whole), "a zero among numbers to be inverted");
+    // (t R)^-1 times R^3 / R is t^-1 R.
+    let inverse = Inverter::new(&M::M).invert(&whole);
+    let inverse = fe::constant(l, super::words::limbs(&inverse));
+    let inverse = fe::mul::<M, L>(l, &inverse, &fe::constant(l, M::R3));
+    let inverse = fe::mul::<M, L>(l, &inverse, &swapped1);
+    let inverse = fe::mul::<M, L>(l, &inverse, &swapped2);
+    fe::mul::<M, L>(l, &inverse, &swapped4)
 }
 
 #[inline(always)]

@@ -5,6 +5,9 @@
 //! * [`modulus`]: the four moduli, and every constant that follows from them, computed by the compiler from the modulus itself.
 //! * [`fe`]: elements in eight lanes of 52-bit limbs, Montgomery form with R = 2^260.
 
+// Lanes and limbs are numbers in the mathematics; loops over them say so.
+#![allow(clippy::needless_range_loop)]
+
 pub mod fe;
 pub mod inverse;
 pub mod modulus;

@@ -2,7 +2,7 @@
 //!
 //! Only the modulus itself is typed in; all other constants follow from it at compile time.
 
-use super::fe::{Fe, Wide, reduce_general, reduce_minus_one};
+use super::fe::{Fe, Wide, reduce_general, reduce_minus_one, reduce_sm2};
 use super::words::{Limbs, Words, add, limbs, negated_inverse, power_of_two, sub};
 use crate::lanes::{Lanes52, MASK52};
 
@@ -20,6 +20,8 @@ pub trait Modulus: Copy + 'static {
     const ONE: Limbs = limbs(&power_of_two(260, &Self::M));
     /// R^2 mod M: the factor that brings a number into Montgomery form.
     const R2: Limbs = limbs(&power_of_two(520, &Self::M));
+    /// R^3 mod M: the factor that makes the inverse of a Montgomery form a Montgomery form again.
+    const R3: Limbs = limbs(&power_of_two(780, &Self::M));
 
     /// Montgomery reduction of a sum of products (see [`super::fe`] for its bounds).
     fn reduce<L: Lanes52>(l: L, t: Wide<L>) -> Fe<L>;
@@ -62,7 +64,7 @@ impl Modulus for Sm2Prime {
     const M: Words = [0xffff_ffff_ffff_ffff, 0xffff_ffff_0000_0000, 0xffff_ffff_ffff_ffff, 0xffff_fffe_ffff_ffff];
     #[inline(always)]
     fn reduce<L: Lanes52>(l: L, t: Wide<L>) -> Fe<L> {
-        reduce_minus_one::<Self, L>(l, t)
+        reduce_sm2::<Self, L>(l, t)
     }
 }
 

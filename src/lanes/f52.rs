@@ -6,6 +6,9 @@
 //!
 //! A mask is a `u8`: bit *l* speaks for lane *l*.
 
+// Lanes and limbs are numbers in the mathematics; loops over them say so.
+#![allow(clippy::needless_range_loop)]
+
 #[cfg(target_arch = "x86_64")]
 use super::Avx512Ifma;
 use super::Kernel;
@@ -27,6 +30,8 @@ impl Line {
 pub trait Lanes52: Copy + 'static {
     /// Eight words.
     type V: Copy;
+    /// Whether a multiplication is better a function of its own than inlined: wherever speed is no matter, for the sake of compile time.
+    const OUT_OF_LINE: bool;
 
     /// Runs `kernel` in code compiled with the features of this token; also the way to keep a large body from being inlined twice.
     fn call<K: Kernel<Self>>(self, kernel: K) -> K::Output
@@ -38,6 +43,8 @@ pub trait Lanes52: Copy + 'static {
     fn load(self, words: &Line) -> Self::V;
     /// Lane *l* in word *l*.
     fn store(self, v: Self::V) -> Line;
+    /// The low 16 bits of lane *l* in word *l*.
+    fn store16(self, v: Self::V) -> [u16; 8];
     /// Sum modulo 2^64.
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     /// Difference modulo 2^64.
@@ -118,8 +125,9 @@ fn product52(a: u64, b: u64) -> u128 {
 
 impl Lanes52 for Model {
     type V = Line;
+    const OUT_OF_LINE: bool = true;
 
-    #[inline]
+    #[inline(never)]
     fn call<K: Kernel<Self>>(self, kernel: K) -> K::Output {
         kernel.run(self)
     }
@@ -131,6 +139,9 @@ impl Lanes52 for Model {
     }
     fn store(self, v: Line) -> Line {
         v
+    }
+    fn store16(self, v: Line) -> [u16; 8] {
+        v.0.map(|x| x as u16)
     }
     fn add(self, a: Line, b: Line) -> Line {
         map2(a, b, u64::wrapping_add)
@@ -235,6 +246,7 @@ mod ifma {
 
     impl Lanes52 for Avx512Ifma {
         type V = __m512i;
+        const OUT_OF_LINE: bool = cfg!(debug_assertions);
 
         #[inline(always)]
         fn call<K: Kernel<Self>>(self, kernel: K) -> K::Output {
@@ -254,6 +266,13 @@ mod ifma {
             let mut out = Line::ZERO;
             // SAFETY: `out` is 64 writable bytes aligned to 64 (`repr(C, align(64))`); features as the token says.
             unsafe { _mm512_store_si512(out.0.as_mut_ptr().cast(), v) };
+            out
+        }
+        #[inline(always)]
+        fn store16(self, v: __m512i) -> [u16; 8] {
+            let mut out = [0; 8];
+            // SAFETY: `out` is 16 writable bytes, and the store asks for no alignment; features as the token says.
+            unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), _mm512_cvtepi64_epi16(v)) };
             out
         }
         #[inline(always)]
@@ -483,6 +502,7 @@ mod tests {
             v.extend(back);
             assert_eq!(back, self.rows, "unlines undoes lines");
             l.prefetch(&r[0]);
+            v.push(Line(l.store16(a).map(u64::from)));
             (v, vec![l.eq(a, b), l.eq(a, a), l.lt(a, b), l.lt(b, a), l.disjoint(a, b), l.negative(a)])
         }
     }
@@ -496,7 +516,7 @@ mod tests {
             }
             let all = || All { a: words(seed), b: words(seed + 1000), c: words(seed + 2000), mask: seed as u8, rows };
             let expected = Model.call(all());
-            assert_eq!(expected.0.len(), 37);
+            assert_eq!(expected.0.len(), 38);
             if let Some(ifma) = Cpu::hardware().avx512_ifma() {
                 assert_eq!(ifma.call(all()), expected, "seed {seed}");
             }

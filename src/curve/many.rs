@@ -1,0 +1,434 @@
+//! Claims in groups of eight: with a table for every key, or without.
+//!
+//! A *known* claim needs no doublings of its own: both scalars' digits pick entries of tables that are added one after the other, the key's
+//! first. Digits of all groups are cut before any addition, and the lines that they name are asked for, so that tables that lie in main
+//! memory are near when their turn comes. Two groups go hand in hand.
+//!
+//! A *fresh* claim (a key without a table) makes the sixteen odd multiples Q, 3 Q .. 31 Q in its own lane and walks five-bit windows from
+//! the top; the generator's part still comes from its table.
+
+use super::build::{load, scale, store};
+use super::digits::{self, Digits, MOST};
+use super::jacobian::{Affine, Jacobian, add_mixed, double, is_exceptional, x_is};
+use super::table::{Shape, Window10};
+use super::{Claim, Curve, Decision};
+use crate::field::fe::{self, mul, square, to_montgomery, unpack};
+use crate::field::inverse::invert_lanes;
+use crate::field::modulus::Modulus;
+use crate::lanes::{Kernel, Lanes52, Line};
+use std::marker::PhantomData;
+
+/// How many groups one call takes at most.
+pub const GROUPS: usize = 8;
+
+/// How many claims one call takes at most.
+pub const CLAIMS: usize = 8 * GROUPS;
+
+/// Digits of the claims of one call; kept by the caller from call to call.
+pub struct Scratch {
+    key: Box<[Digits]>,
+    generator: Box<[Digits]>,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        let room = || vec![Digits::EMPTY; GROUPS].into_boxed_slice();
+        Self { key: room(), generator: room() }
+    }
+}
+
+impl std::fmt::Debug for Scratch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Scratch")
+    }
+}
+
+/// Claims whose keys all have a table of shape `S`.
+pub struct Known<'a, C, S: Shape> {
+    /// At most [`CLAIMS`] of them.
+    pub claims: &'a [Claim],
+    /// The tables of their keys.
+    pub tables: &'a [&'a S::Table],
+    /// The generator's.
+    pub generator: &'a <Window10 as Shape>::Table,
+    /// Kept from call to call.
+    pub scratch: &'a mut Scratch,
+    /// As long as `claims`.
+    pub decisions: &'a mut [Decision],
+    /// The curve.
+    pub curve: PhantomData<C>,
+}
+
+/// Claims of any keys.
+pub struct Fresh<'a, C> {
+    /// At most [`CLAIMS`] of them.
+    pub claims: &'a [Claim],
+    /// The keys, in Montgomery form (see [`super::montgomery_point`]).
+    pub points: &'a [Line],
+    /// The generator's table.
+    pub generator: &'a <Window10 as Shape>::Table,
+    /// Kept from call to call.
+    pub scratch: &'a mut Scratch,
+    /// As long as `claims`.
+    pub decisions: &'a mut [Decision],
+    /// The curve.
+    pub curve: PhantomData<C>,
+}
+
+/// Item `8 group + lane`, or the last one where there are no more.
+#[inline(always)]
+fn nth<T>(items: &[T], group: usize, lane: usize) -> &T {
+    &items[(8 * group + lane).min(items.len() - 1)]
+}
+
+/// The eight of a group.
+macro_rules! eight {
+    (|$lane:ident| $e:expr) => {
+        [
+            { const $lane: usize = 0; $e },
+            { const $lane: usize = 1; $e },
+            { const $lane: usize = 2; $e },
+            { const $lane: usize = 3; $e },
+            { const $lane: usize = 4; $e },
+            { const $lane: usize = 5; $e },
+            { const $lane: usize = 6; $e },
+            { const $lane: usize = 7; $e },
+        ]
+    };
+}
+
+/// The scalars (u1, u2) of a group.
+#[inline(always)]
+fn scalars<L: Lanes52>(l: L, claims: &[Claim], group: usize) -> (fe::Fe<L>, fe::Fe<L>) {
+    let w = l.lines(eight!(|LANE| &nth(claims, group, LANE).scalars));
+    (unpack(l, [w[0], w[1], w[2], w[3]]), unpack(l, [w[4], w[5], w[6], w[7]]))
+}
+
+/// Compares and writes down what became of a group.
+#[inline(always)]
+fn decide<C: Curve, L: Lanes52>(l: L, claims: &[Claim], group: usize, sum: &Jacobian<L>, decisions: &mut [Decision]) {
+    let w = l.lines(eight!(|LANE| &nth(claims, group, LANE).x));
+    let zz = square::<C::Field, L>(l, &sum.z);
+    let first = to_montgomery::<C::Field, L>(l, &unpack(l, [w[0], w[1], w[2], w[3]]));
+    let mut is = x_is::<C, L>(l, sum, &zz, &first);
+    // The second candidate differs only for x-coordinates above the order: hardly ever.
+    if l.eq(w[0], w[4]) & l.eq(w[1], w[5]) & l.eq(w[2], w[6]) & l.eq(w[3], w[7]) != 0xff {
+        let second = to_montgomery::<C::Field, L>(l, &unpack(l, [w[4], w[5], w[6], w[7]]));
+        is |= x_is::<C, L>(l, sum, &zz, &second);
+    }
+    let exceptional = is_exceptional::<C, L>(l, sum);
+    for (lane, out) in decisions.iter_mut().skip(8 * group).take(8).enumerate() {
+        *out = match (exceptional >> lane & 1, is >> lane & 1) {
+            (1, _) => Decision::Exceptional,
+            (_, 1) => Decision::True,
+            _ => Decision::False,
+        };
+    }
+}
+
+/// The entries that digit `at` of a group picks from subtable `j` of eight tables.
+#[inline(always)]
+fn pick<S: Shape, L: Lanes52>(l: L, tables: &[&S::Table; 8], digits: &Digits, at: usize, j: usize) -> Affine<L> {
+    let index = &digits.index[at];
+    load(l, eight!(|LANE| S::entry(tables[LANE], j, index[LANE])))
+}
+
+/// Adds the generator's entries.
+#[inline(always)]
+fn add_generator<C: Curve, L: Lanes52, const G: usize>(
+    l: L,
+    a: &mut [Jacobian<L>; G],
+    table: &<Window10 as Shape>::Table,
+    digits: &[Digits],
+) {
+    for at in 0..Window10::SUBTABLES {
+        let mut b = [Affine { x: fe::zero(l), y: fe::zero(l) }; G];
+        let mut negative = [0; G];
+        for g in 0..G {
+            b[g] = pick::<Window10, L>(l, &[table; 8], &digits[g], at, at);
+            negative[g] = digits[g].negative[at];
+        }
+        add_mixed::<C, L, G>(l, a, &b, &negative);
+    }
+}
+
+impl<C: Curve, S: Shape, L: Lanes52> Kernel<L> for Known<'_, C, S> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, l: L) {
+        let count = self.claims.len().min(CLAIMS);
+        if count == 0 || self.tables.len() < count {
+            return;
+        }
+        let (claims, tables) = (&self.claims[..count], &self.tables[..count]);
+        let groups = count.div_ceil(8);
+        for group in 0..groups {
+            let (u1, u2) = scalars(l, claims, group);
+            let key = &mut self.scratch.key[group];
+            S::digits::<C, L>(l, &u2, key);
+            for round in 0..S::ROUNDS {
+                for j in 0..S::SUBTABLES {
+                    let index = &key.index[round * S::SUBTABLES + j];
+                    for lane in 0..8 {
+                        l.prefetch(S::entry(*nth(tables, group, lane), j, index[lane]));
+                    }
+                }
+            }
+            Window10::digits::<C, L>(l, &u1, &mut self.scratch.generator[group]);
+        }
+        let mut group = 0;
+        while group < groups {
+            let rest = Rest {
+                claims,
+                tables,
+                generator: self.generator,
+                key: &self.scratch.key[group..],
+                generator_digits: &self.scratch.generator[group..],
+                group,
+                decisions: self.decisions,
+                shape: PhantomData::<(C, S)>,
+            };
+            if group + 1 < groups {
+                l.call(Pair(rest));
+                group += 2;
+            } else {
+                l.call(Single(rest));
+                group += 1;
+            }
+        }
+    }
+}
+
+/// What is left of a call once the digits are cut.
+struct Rest<'a, 'd, C, S: Shape> {
+    claims: &'a [Claim],
+    tables: &'a [&'a S::Table],
+    generator: &'a <Window10 as Shape>::Table,
+    key: &'d [Digits],
+    generator_digits: &'d [Digits],
+    group: usize,
+    decisions: &'d mut [Decision],
+    shape: PhantomData<(C, S)>,
+}
+
+impl<C: Curve, S: Shape> Rest<'_, '_, C, S> {
+    #[inline(always)]
+    fn sum<L: Lanes52, const G: usize>(self, l: L) {
+        let mut tables: [[&S::Table; 8]; G] = [[self.tables[0]; 8]; G];
+        for g in 0..G {
+            tables[g] = eight!(|LANE| *nth(self.tables, self.group + g, LANE));
+        }
+        let mut a = [Affine { x: fe::zero(l), y: fe::zero(l) }.to_jacobian::<C>(l); G];
+        for g in 0..G {
+            let first = pick::<S, L>(l, &tables[g], &self.key[g], 0, 0);
+            a[g] = first.negate_where::<C>(l, self.key[g].negative[0]).to_jacobian::<C>(l);
+        }
+        for round in 0..S::ROUNDS {
+            if round > 0 {
+                double::<C, L, G>(l, &mut a);
+            }
+            for j in usize::from(round == 0)..S::SUBTABLES {
+                let at = round * S::SUBTABLES + j;
+                let mut b = [Affine { x: fe::zero(l), y: fe::zero(l) }; G];
+                let mut negative = [0; G];
+                for g in 0..G {
+                    b[g] = pick::<S, L>(l, &tables[g], &self.key[g], at, j);
+                    negative[g] = self.key[g].negative[at];
+                }
+                add_mixed::<C, L, G>(l, &mut a, &b, &negative);
+            }
+        }
+        add_generator::<C, L, G>(l, &mut a, self.generator, self.generator_digits);
+        for g in 0..G {
+            decide::<C, L>(l, self.claims, self.group + g, &a[g], self.decisions);
+        }
+    }
+}
+
+struct Pair<'a, 'd, C, S: Shape>(Rest<'a, 'd, C, S>);
+struct Single<'a, 'd, C, S: Shape>(Rest<'a, 'd, C, S>);
+
+impl<C: Curve, S: Shape, L: Lanes52> Kernel<L> for Pair<'_, '_, C, S> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self, l: L) {
+        self.0.sum::<L, 2>(l);
+    }
+}
+
+impl<C: Curve, S: Shape, L: Lanes52> Kernel<L> for Single<'_, '_, C, S> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self, l: L) {
+        self.0.sum::<L, 1>(l);
+    }
+}
+
+/// How many odd multiples a lane makes of its key.
+const MULTIPLES: usize = 16;
+
+impl<C: Curve, L: Lanes52> Kernel<L> for Fresh<'_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, l: L) {
+        let count = self.claims.len().min(CLAIMS);
+        if count == 0 || self.points.len() < count {
+            return;
+        }
+        let (claims, points) = (&self.claims[..count], &self.points[..count]);
+        let groups = count.div_ceil(8);
+        for group in 0..groups {
+            let (u1, u2) = scalars(l, claims, group);
+            digits::windows::<C, L, 5, true>(l, &u2, &mut self.scratch.key[group]);
+            Window10::digits::<C, L>(l, &u1, &mut self.scratch.generator[group]);
+        }
+        let mut group = 0;
+        while group < groups {
+            let rest = FreshRest {
+                claims,
+                points,
+                generator: self.generator,
+                key: &self.scratch.key[group..],
+                generator_digits: &self.scratch.generator[group..],
+                group,
+                decisions: self.decisions,
+                curve: PhantomData::<C>,
+            };
+            if group + 1 < groups {
+                l.call(FreshPair(rest));
+                group += 2;
+            } else {
+                l.call(FreshSingle(rest));
+                group += 1;
+            }
+        }
+    }
+}
+
+struct FreshRest<'a, 'd, C> {
+    claims: &'a [Claim],
+    points: &'a [Line],
+    generator: &'a <Window10 as Shape>::Table,
+    key: &'d [Digits],
+    generator_digits: &'d [Digits],
+    group: usize,
+    decisions: &'d mut [Decision],
+    curve: PhantomData<C>,
+}
+
+impl<C: Curve> FreshRest<'_, '_, C> {
+    /// Q, 3 Q .. 31 Q of `G` groups, packed: multiple 2 i + 1 of group g, lane l is line [g][i][l].
+    ///
+    /// 2 Q is made affine so that all further additions are mixed ones; two inversions serve all lanes of all groups. No sum is exceptional:
+    /// (2 i + 1) Q and 2 Q are neither equal nor opposite in a group whose order is a large prime.
+    #[inline(always)]
+    fn multiples<L: Lanes52, const G: usize>(&self, l: L) -> [[[Line; 8]; MULTIPLES]; G] {
+        let one = fe::constant(l, C::Field::ONE);
+        let nothing = Affine { x: fe::zero(l), y: fe::zero(l) };
+        let mut table = [[[Line::ZERO; 8]; MULTIPLES]; G];
+        let mut first = [nothing; G];
+        let mut twice = [nothing.to_jacobian::<C>(l); G];
+        for g in 0..G {
+            table[g][0] = eight!(|LANE| *nth(self.points, self.group + g, LANE));
+            first[g] = load(l, eight!(|LANE| &table[g][0][LANE]));
+            twice[g] = first[g].to_jacobian::<C>(l);
+        }
+        double::<C, L, G>(l, &mut twice);
+        let mut prefix = [one; G];
+        for g in 1..G {
+            prefix[g] = mul::<C::Field, L>(l, &prefix[g - 1], &twice[g - 1].z);
+        }
+        let mut inverse = invert_lanes::<C::Field, L>(l, &mul::<C::Field, L>(l, &prefix[G - 1], &twice[G - 1].z));
+        let mut step = [nothing; G];
+        for g in (0..G).rev() {
+            let z = mul::<C::Field, L>(l, &inverse, &prefix[g]);
+            inverse = mul::<C::Field, L>(l, &inverse, &twice[g].z);
+            step[g] = scale::<C, L>(l, &twice[g], &z);
+        }
+        let mut a = [nothing.to_jacobian::<C>(l); G];
+        for g in 0..G {
+            a[g] = first[g].to_jacobian::<C>(l);
+        }
+        let mut sums = [[a[0]; MULTIPLES]; G];
+        let mut products = [[one; MULTIPLES]; G];
+        let mut product = [one; G];
+        for i in 1..MULTIPLES {
+            add_mixed::<C, L, G>(l, &mut a, &step, &[0; G]);
+            for g in 0..G {
+                sums[g][i] = a[g];
+                products[g][i] = product[g];
+                product[g] = mul::<C::Field, L>(l, &product[g], &a[g].z);
+            }
+        }
+        let mut prefix = [one; G];
+        for g in 1..G {
+            prefix[g] = mul::<C::Field, L>(l, &prefix[g - 1], &product[g - 1]);
+        }
+        let mut rest = invert_lanes::<C::Field, L>(l, &mul::<C::Field, L>(l, &prefix[G - 1], &product[G - 1]));
+        let mut inverse = [one; G];
+        for g in (0..G).rev() {
+            inverse[g] = mul::<C::Field, L>(l, &rest, &prefix[g]);
+            rest = mul::<C::Field, L>(l, &rest, &product[g]);
+        }
+        for i in (1..MULTIPLES).rev() {
+            for g in 0..G {
+                let z = mul::<C::Field, L>(l, &inverse[g], &products[g][i]);
+                inverse[g] = mul::<C::Field, L>(l, &inverse[g], &sums[g][i].z);
+                table[g][i] = store::<C, L>(l, &scale::<C, L>(l, &sums[g][i], &z));
+            }
+        }
+        table
+    }
+
+    #[inline(always)]
+    fn sum<L: Lanes52, const G: usize>(self, l: L) {
+        let table = self.multiples::<L, G>(l);
+        let mut a = [Affine { x: fe::zero(l), y: fe::zero(l) }.to_jacobian::<C>(l); G];
+        for at in 0..MOST {
+            if at > 0 {
+                for _ in 0..5 {
+                    double::<C, L, G>(l, &mut a);
+                }
+            }
+            let mut b = [Affine { x: fe::zero(l), y: fe::zero(l) }; G];
+            let mut negative = [0; G];
+            for g in 0..G {
+                let index = &self.key[g].index[at];
+                b[g] = load(l, eight!(|LANE| &table[g][usize::from(index[LANE]) & (MULTIPLES - 1)][LANE]));
+                negative[g] = self.key[g].negative[at];
+            }
+            if at == 0 {
+                for g in 0..G {
+                    a[g] = b[g].negate_where::<C>(l, negative[g]).to_jacobian::<C>(l);
+                }
+            } else {
+                add_mixed::<C, L, G>(l, &mut a, &b, &negative);
+            }
+        }
+        add_generator::<C, L, G>(l, &mut a, self.generator, self.generator_digits);
+        for g in 0..G {
+            decide::<C, L>(l, self.claims, self.group + g, &a[g], self.decisions);
+        }
+    }
+}
+
+struct FreshPair<'a, 'd, C>(FreshRest<'a, 'd, C>);
+struct FreshSingle<'a, 'd, C>(FreshRest<'a, 'd, C>);
+
+impl<C: Curve, L: Lanes52> Kernel<L> for FreshPair<'_, '_, C> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self, l: L) {
+        self.0.sum::<L, 2>(l);
+    }
+}
+
+impl<C: Curve, L: Lanes52> Kernel<L> for FreshSingle<'_, '_, C> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self, l: L) {
+        self.0.sum::<L, 1>(l);
+    }
+}
