@@ -2,8 +2,10 @@
 //! and the exchange of snapshots under readers.
 
 mod broken;
+mod hostile;
 mod live;
 mod policy;
+mod steady;
 mod whole;
 
 use portcullis::error::{DocumentError, Error};
