@@ -15,6 +15,8 @@ use std::sync::Arc;
 pub(super) struct Profiles {
     list: Vec<Arc<Profile>>,
     names: HashMap<String, ProfileIndex>,
+    /// How many of them, from the front, the document defines.
+    defined: usize,
 }
 
 impl Profiles {
@@ -36,7 +38,12 @@ impl Profiles {
             debug_assert_eq!(at, profiles.list.len());
             profiles.add(name, Arc::new(profile), node)?;
         }
+        profiles.defined = profiles.list.len();
         Ok(profiles)
+    }
+
+    pub(super) fn defined(&self) -> usize {
+        self.defined
     }
 
     fn add(&mut self, name: String, profile: Arc<Profile>, node: &Node<'_>) -> Result<ProfileIndex, DocumentError> {

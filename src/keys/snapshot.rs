@@ -227,6 +227,11 @@ impl Snapshot {
         self.profiles.iter()
     }
 
+    /// How many profiles the document defines itself: those come first.
+    pub(super) fn defined_profiles(&self) -> usize {
+        self.profiles.defined()
+    }
+
     /// The API that `method` and `path` call (as on the wire, without the query); `None` where the document lists no APIs.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 
 mod broken;
 mod hostile;
+mod lint;
 mod live;
 mod policy;
 mod steady;
