@@ -31,7 +31,7 @@
 //! | 2 | field | fixed-size big-number arithmetic over lanes | lanes |
 //! | 2 | curve | curve arithmetic over lanes | field lanes |
 //! | 2 | alg | every signature and MAC algorithm, one and many | hash field curve lanes codec verdict error |
-//! | 3 | keys | the configuration document and the immutable snapshot | alg canon request codec verdict error time |
+//! | 3 | keys | the configuration document and the immutable snapshot | bucket alg canon request codec verdict error time |
 //! | 5 | engine | the order of checks, batches; the only room that sees all | verdict error time sync codec lanes request shm hash canon nonce bucket alg keys |
 //! | 6 | ffi | the C ABI (unsafe) | engine verdict error time request lanes |
 #![cfg_attr(docsrs, feature(doc_cfg))]

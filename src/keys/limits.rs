@@ -1,5 +1,7 @@
 //! Limits as a document states them: what they count by, how much, and what happens beyond.
 
+pub use crate::bucket::Rate;
+
 /// A part of a limit's key. A request has its own counter for every combination of the parts' values.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(u8)]
@@ -72,17 +74,6 @@ pub enum Action {
         /// The length of the suspension.
         for_ms: u64,
     },
-}
-
-/// A rate: `rate` requests in `per_ms` milliseconds on the long run, `burst` at once.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Rate {
-    /// Requests in `per_ms`.
-    pub rate: u64,
-    /// Milliseconds.
-    pub per_ms: u64,
-    /// Requests at once, after a quiet time.
-    pub burst: u64,
 }
 
 /// A limit.

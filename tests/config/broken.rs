@@ -86,6 +86,7 @@ fn every_broken_value_is_named_by_its_pointer() {
         ("/limits/2/rate", json!(0), "", "integer from 1"),
         ("/limits/2/per_ms", json!(86_400_001), "", "from 1 to 86400000"),
         ("/limits/2/burst", json!("2"), "", "found a string"),
+        ("/limits/2/burst", json!(1_000_000_000_u64), "/limits/2/rate", "burst × per_ms / rate must be at most"),
         ("/limits/2/action", json!("shout"), "", "expected one of reject, alert, suspend"),
         ("/limits/2/suspend_ms", json!(5), "", "action \"suspend\" only"),
         ("/limits/2/action", json!("suspend"), "/limits/2", "\"suspend_ms\" is missing"),

@@ -21,7 +21,7 @@ fn consistent(s: &Snapshot) -> u64 {
     let credential = app.credential(format!("kid-{n}").as_bytes()).expect("the credential of this document");
     assert_eq!(credential.secret().unwrap().expose(), format!("secret-{n}").as_bytes());
     let limit = s.limit(app.limits.after_signature[0]).unwrap();
-    assert_eq!((limit.name.as_str(), limit.rate.unwrap().rate), (format!("limit-{n}").as_str(), n + 1));
+    assert_eq!((limit.name.as_str(), limit.rate.unwrap().rate()), (format!("limit-{n}").as_str(), n + 1));
     n
 }
 

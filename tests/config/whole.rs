@@ -57,8 +57,8 @@ fn limits_are_resolved_and_sorted_by_when_they_count() {
     assert_eq!((names(&app.before_signature), names(&app.after_signature)), (vec![], vec!["per-ip-path", "watch"]));
 
     let [door, door_pay, _, pay, watch, penalty] = s.limits() else { panic!("six limits") };
-    assert_eq!(door.rate, Some(Rate { rate: 1000, per_ms: 1000, burst: 2000 }));
-    assert_eq!(door_pay.rate, Some(Rate { rate: 5, per_ms: 60_000, burst: 5 }), "as much at once as in a span");
+    assert_eq!(door.rate, Rate::new(1000, 1000, 2000).ok());
+    assert_eq!(door_pay.rate, Rate::new(5, 60_000, 5).ok(), "as much at once as in a span");
     assert_eq!(door_pay.key.iter().collect::<Vec<_>>(), [KeyPart::ClientIp, KeyPart::Path, KeyPart::Method]);
     assert_eq!((pay.rate, pay.concurrency, pay.action), (None, Some(50), Action::Reject));
     assert_eq!((watch.action, watch.before_signature), (Action::Alert, false));

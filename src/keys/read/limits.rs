@@ -62,10 +62,10 @@ fn rate(object: &Object<'_>) -> Result<Option<Rate>, DocumentError> {
             None => Ok(None),
         };
     };
-    let rate = rate.u64_in(1..=COUNT_MAX)?;
+    let count = rate.u64_in(1..=COUNT_MAX)?;
     let per_ms = object.required("per_ms")?.u64_in(1..=SPAN_MAX_MS)?;
-    let burst = burst.map_or(Ok(rate), |node| node.u64_in(1..=COUNT_MAX))?;
-    Ok(Some(Rate { rate, per_ms, burst }))
+    let burst = burst.map_or(Ok(count), |node| node.u64_in(1..=COUNT_MAX))?;
+    Rate::new(count, per_ms, burst).map(Some).map_err(|e| rate.error(e.to_string()))
 }
 
 fn action(object: &Object<'_>) -> Result<Action, DocumentError> {
