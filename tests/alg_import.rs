@@ -1,5 +1,7 @@
 //! Keys and certificates in every form that they come in, and every way in which one is broken, with the words that an operator reads.
 
+mod support;
+
 use portcullis::alg::{
     Algorithm, Certificate, Item, Key, KeyError, MacInput, PublicKey, SignatureForm, SigningKey, Verifier,
 };
@@ -438,6 +440,56 @@ fn the_one_number_that_is_no_private_key_of_sm2() {
         let why = SigningKey::from_pkcs8_der(Algorithm::Sm2Sm3, der.as_bytes(), None).err();
         assert_eq!(why.map(|w| w.to_string()).as_deref(), words);
     }
+}
+
+/// Keys are read from documents that operators paste together: whatever the bytes, the answer is a key or a word.
+#[test]
+fn no_bytes_upset_the_readers() {
+    let table = openssl();
+    let mut random = support::Random(0x6b65_7973);
+    let mut whole = Vec::new();
+    for entry in table["keys"].as_array().unwrap() {
+        whole.push(bytes(text(entry, "public_der")));
+        whole.push(pem::only(text(&entry["certificate"], "pem")).unwrap().der.to_vec());
+        whole.push(pem::only(text(entry, "private_pem")).unwrap().der.to_vec());
+    }
+    let (mut taken, mut refused) = (0, 0);
+    for round in 0..3000 * support::scale() {
+        let mut der = whole[round % whole.len()].clone();
+        for _ in 0..1 + random.below(3) {
+            // Most of the structure is in the first bytes.
+            let within = if random.below(2) == 0 { 48.min(der.len()) } else { der.len() };
+            let at = random.below(within);
+            match random.below(4) {
+                0 => der[at] = random.next() as u8,
+                1 => der[at] ^= 1 << random.below(8),
+                2 => {
+                    der.remove(at);
+                }
+                _ => der.insert(at, random.next() as u8),
+            }
+        }
+        if let Ok(certificate) = Certificate::from_der(&der) {
+            assert!(!certificate.serial_decimal().is_empty() && certificate.serial_hex().len() <= 42);
+        }
+        for alg in [Algorithm::EcdsaP256Sha256, Algorithm::Sm2Sm3, Algorithm::Ed25519, Algorithm::RsaPssSha256] {
+            if round % 64 == 0 {
+                let _ = SigningKey::from_pkcs8_der(alg, &der, None).map(|key| key.public_key().unwrap());
+            }
+            let key = PublicKey::from_spki_der(&der).and_then(|public| Key::public(alg, &public, None));
+            match key {
+                Ok(key) => {
+                    taken += 1;
+                    assert!(!good(&key, b"message", &der));
+                }
+                Err(why) => {
+                    refused += 1;
+                    assert!(why.to_string().len() < 300, "{why}");
+                }
+            }
+        }
+    }
+    assert!(taken > 0 && refused > taken, "{taken} taken, {refused} refused");
 }
 
 #[test]

@@ -2,12 +2,16 @@
 //!
 //! Their verifying key takes the identifier as text; ours is bytes, so Z is made here, and the crate is handed the finished hash e.
 
-use ::sm2::dsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
-use ::sm2::dsa::{Signature, SigningKey, VerifyingKey};
+use ::sm2::dsa::signature::hazmat::PrehashVerifier;
+use ::sm2::dsa::{Signature, VerifyingKey};
+use ::sm2::elliptic_curve::Group;
+use ::sm2::elliptic_curve::ops::Reduce;
+use ::sm2::elliptic_curve::point::AffineCoordinates;
 use ::sm2::elliptic_curve::sec1::ToSec1Point;
 use ::sm2::pkcs8::DecodePrivateKey;
-use ::sm2::{PublicKey, SecretKey};
+use ::sm2::{NonZeroScalar, ProjectivePoint, PublicKey, Scalar, SecretKey};
 use sm3::{Digest, Sm3};
+use zeroize::Zeroizing;
 
 use crate::alg::KeyError;
 
@@ -71,8 +75,13 @@ impl Parsed {
 }
 
 /// A private key with its identifier.
+///
+/// The crate's own signing key is not wiped on drop and gives up where a nonce does not fit, so the few lines of GB/T 32918.2, 6.1 stand
+/// here, over the crate's constant-time arithmetic.
 pub(in crate::alg) struct Signer {
-    key: SigningKey,
+    d: Zeroizing<Scalar>,
+    /// (1 + d)^−1.
+    inverse: Zeroizing<Scalar>,
     point: [u8; 65],
     after_z: Sm3,
 }
@@ -84,11 +93,11 @@ impl Signer {
         let secret = SecretKey::from_pkcs8_der(der).map_err(|why| refused(&why.to_string()))?;
         let point = secret.public_key().as_affine().to_sec1_point(false);
         let point: [u8; 65] = point.as_bytes().try_into().map_err(|_| refused("its point"))?;
-        let key = SigningKey::new("", &secret).map_err(|_| refused("its number"))?;
-        let signer = Self { key, point, after_z: Sm3::new_with_prefix(z(&point, user_id)?) };
-        // d = n − 1 is a number of the curve but no private key (GB/T 32918.1, 6.1): 1 + d has no inverse, nothing can be signed.
-        signer.sign(b"").map_err(|_| refused("its number is n - 1"))?;
-        Ok(signer)
+        let d: Zeroizing<Scalar> = Zeroizing::new(*Zeroizing::new(secret.to_nonzero_scalar()).as_ref());
+        // d = n − 1 is a number of the curve but no private key (GB/T 32918.1, 6.1): 1 + d has no inverse.
+        let sum = Zeroizing::new(*d + Scalar::ONE);
+        let inverse = sum.invert().into_option().ok_or_else(|| refused("its number is n - 1"))?;
+        Ok(Self { d, inverse: Zeroizing::new(inverse), point, after_z: Sm3::new_with_prefix(z(&point, user_id)?) })
     }
 
     /// The public point as 04 ‖ x ‖ y.
@@ -96,10 +105,21 @@ impl Signer {
         &self.point
     }
 
-    /// r and s, with the deterministic nonce of RFC 6979.
+    /// r and s (GB/T 32918.2, 6.1, A1 to A7).
     pub fn sign(&self, message: &[u8]) -> Result<[[u8; 32]; 2], KeyError> {
-        let e = self.after_z.clone().chain_update(message).finalize();
-        let pair: Signature = self.key.sign_prehash(&e).map_err(|_| KeyError::Sign("no nonce was found"))?;
-        Ok([pair.r_bytes().into(), pair.s_bytes().into()])
+        let e = Scalar::reduce(&self.after_z.clone().chain_update(message).finalize());
+        loop {
+            // A random number of 256 bits that is not in [1, n) is drawn again, so that every k is as likely as any other.
+            let mut bytes = Zeroizing::new([0; 32]);
+            aws_lc_rs::rand::fill(bytes.as_mut_slice()).map_err(|_| KeyError::Sign("no random numbers"))?;
+            let Ok(k) = NonZeroScalar::try_from(bytes.as_slice()).map(Zeroizing::new) else { continue };
+            let k: Zeroizing<Scalar> = Zeroizing::new(*k.as_ref());
+            let r = e + Scalar::reduce(&ProjectivePoint::mul_by_generator(&k).to_affine().x());
+            let s = *self.inverse * (*k - r * *self.d);
+            // r = 0, r + k = n and s = 0 are met by nobody; the standard draws again.
+            if bool::from(!(r.is_zero() | (r + *k).is_zero() | s.is_zero())) {
+                return Ok([r.to_bytes().into(), s.to_bytes().into()]);
+            }
+        }
     }
 }
