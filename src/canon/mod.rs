@@ -45,8 +45,8 @@
 //! | `values.null` | **`empty`** \| `text` \| `refuse` | JSON `null`: an empty value, the text `null`, or `invalid_field` |
 //! | `values.bool` | **`text`** \| `refuse` | JSON `true` and `false` |
 //! | `values.nested` | **`raw`** \| `drop` \| `refuse` | JSON objects and arrays: their bytes as sent, or left out (hole `unsigned_body`) |
-//! | `values.spaces` | **`refuse`** \| `keep` | a name or value with a space (or control character) at either end; never trimmed |
-//! | `values.delimiters` | **`keep`** \| `refuse` | `refuse`: names with `&` or `=`, and values in which an `&` is followed by a `=`, which could be read as other parameters (hole `ambiguous_join` otherwise) |
+//! | `values.spaces` | **`refuse`** \| `keep` | a name or value with a space (U+0020) at either end: `invalid_field`; never trimmed |
+//! | `values.delimiters` | **`keep`** \| `refuse` | `refuse`: names with `&` or `=`, and values (unless `encode` is `values`) in which an `&` is followed by a `=`, which could be read as other parameters; kept, they are the hole `ambiguous_join` |
 //! | `encode` | **`off`** \| `string` \| `whole` \| `values` | percent-encode the joined string before the secret is appended, or with it (secrets must then need no encoding), or each value before joining |
 //! | `encoder` | **`rfc3986`** \| `form` | see [`Encoder`](crate::codec::percent::Encoder) |
 //!

@@ -2,10 +2,12 @@
 
 mod basics;
 mod client;
+mod docs;
 mod hostile;
 mod linter;
 mod naive;
 mod options;
+mod oracle;
 mod steady;
 mod support;
 mod vectors;

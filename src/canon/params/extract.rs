@@ -11,7 +11,7 @@ use super::super::extract::Rest;
 use super::super::names::{FIELDS, Role};
 use super::super::{Extract, Refusal, Scratch};
 use super::media::{self, Charset, Media};
-use super::{ContentType, Nested, NullText, Program, Sources};
+use super::{ContentType, Encode, Nested, NullText, Program, Sources};
 
 /// The index of no parameter.
 pub(super) const NONE: u32 = u32::MAX;
@@ -45,10 +45,10 @@ impl<'r> Found<'r> {
     }
 }
 
-/// Whether `text` begins or ends with a space or a control character.
+/// Whether `text` begins or ends with a space (U+0020).
 #[inline]
 fn edged(text: &[u8]) -> bool {
-    matches!(text, [0..=b' ', ..] | [.., 0..=b' '])
+    matches!(text, [b' ', ..] | [.., b' '])
 }
 
 /// Whether a value could be read as the end of one parameter and the whole of others: an `&` and, before the next `&`, a `=`.
@@ -207,21 +207,22 @@ impl Program {
     /// What is refused of a parameter that is no field: spaces at its ends, and kinds and texts that the profile refuses.
     #[inline]
     fn check(&self, view: &View<'_>, name: &[u8], at: u32) -> Result<(), Refusal> {
-        let refused = match view.kind(at as usize) {
+        let rules = &self.values;
+        // Encoded values hold no delimiter.
+        let ambiguous = |value: &[u8]| rules.refuse_delimiters && self.encode != Encode::Values && splits(value);
+        let bad_value = match view.kind(at as usize) {
             Kind::Number => false,
             Kind::Text => {
                 let value = view.value(at as usize);
-                (self.values.refuse_spaces && edged(value)) || (self.values.refuse_delimiters && splits(value))
+                (rules.refuse_spaces && edged(value)) || ambiguous(value)
             }
-            Kind::Bool => self.values.refuse_bool,
-            Kind::Null => self.values.null == NullText::Refuse,
-            Kind::Object | Kind::Array => {
-                self.values.nested == Nested::Refuse || (self.values.refuse_delimiters && splits(view.raw(at as usize)))
-            }
+            Kind::Bool => rules.refuse_bool,
+            Kind::Null => rules.null == NullText::Refuse,
+            Kind::Object | Kind::Array => rules.nested == Nested::Refuse || ambiguous(view.raw(at as usize)),
         };
-        let bad_name = (self.values.refuse_spaces && edged(name))
-            || (self.values.refuse_delimiters && memchr::memchr2(b'&', b'=', name).is_some());
-        if refused || bad_name { Err(Refusal::invalid("parameter")) } else { Ok(()) }
+        let bad_name = (rules.refuse_spaces && edged(name))
+            || (rules.refuse_delimiters && memchr::memchr2(b'&', b'=', name).is_some());
+        if bad_value || bad_name { Err(Refusal::invalid("parameter")) } else { Ok(()) }
     }
 
     /// Adds the parameters of the body. A body that nothing reads would travel unsigned: it is refused.

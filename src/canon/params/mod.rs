@@ -67,6 +67,7 @@ struct Values {
     refuse_bool: bool,
     nested: Nested,
     refuse_spaces: bool,
+    /// Refuse names with `&` or `=`, and values that could be read as several parameters, unless they are encoded.
     refuse_delimiters: bool,
 }
 
