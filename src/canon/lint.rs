@@ -28,6 +28,7 @@ pub const HOLES: &[(&str, &str)] = &[
     ("unsigned_path", "the path is not covered by the signature"),
     ("unsigned_body", "a body, or part of one, can travel unsigned"),
     ("unsigned_parameter", "parameters are left out of the string to sign by name"),
+    ("unsigned_source", "parameters of query and body are signed alike"),
     ("unsigned_empty", "parameters with empty values are left out of the string to sign"),
     ("ambiguous_join", "two different sets of parameters can have the same string to sign"),
     ("algorithm_from_request", "an unsigned part of the request chooses the algorithm"),
@@ -58,6 +59,8 @@ pub(super) struct Coverage {
     pub body_gap: Option<&'static str>,
     /// Whether nonces are kept apart by method and path.
     pub endpoint_scope: bool,
+    /// Whether a method's parameters may come from more than one source, of which the string does not tell.
+    pub movable: bool,
     /// Whether parameters with empty values are left out.
     pub empty_dropped: bool,
     /// Whether different parameters can make the same string.
@@ -137,6 +140,12 @@ pub(super) fn findings(coverage: &Coverage, algs: AlgSet, a2: bool, accepted: &[
             ),
         ));
     }
+    if coverage.movable {
+        found.push((
+            "unsigned_source",
+            "parameters of query and body are signed alike: whoever relays a request can move them from one to the other".into(),
+        ));
+    }
     if coverage.empty_dropped {
         found.push((
             "unsigned_empty",
@@ -197,6 +206,7 @@ mod tests {
             path: false,
             body_gap: Some("the body is not read"),
             endpoint_scope: true,
+            movable: true,
             empty_dropped: true,
             ambiguous: true,
             excluded: vec!["file".into()],
@@ -223,6 +233,7 @@ mod tests {
             path: true,
             body_gap: None,
             endpoint_scope: true,
+            movable: false,
             empty_dropped: false,
             ambiguous: false,
             excluded: Vec::new(),

@@ -35,7 +35,7 @@
 //!
 //! | member | values (**default**) | meaning |
 //! |---|---|---|
-//! | `methods` | object (**`{"GET": ["query"], "POST": ["query", "json"]}`**) | for each method the sources of its parameters: `query`, `json`, `form`; other methods are `method_not_allowed`; a body that no source of its method reads is refused |
+//! | `methods` | object (**`{"GET": ["query"], "POST": ["query", "json"]}`**) | for each method the sources of its parameters: `query`, `json`, `form` (more than one: hole `unsigned_source`); other methods are `method_not_allowed`; a body that no source of its method reads, and without `query` anything in the query but fields that are `in` it, are `invalid_field` |
 //! | `content_type` | **`check`** \| `require_charset` \| `ignore` | `check`: a body's type must be the one of its source, and its `charset`, if given, UTF-8; `require_charset`: it must be given; `ignore`: not looked at |
 //! | `plus` | **`space`** \| `literal` | what a `+` in a query or form means |
 //! | `fields` | object | `app_id`, `kid`, `timestamp`, `nonce`, `signature`, `sign_type`; see below |

@@ -294,6 +294,12 @@ fn methods_and_sources() {
     let body = format!("{{{MEMBERS}}}");
     let refused = read_as(&guide, "hmac-sha256", "GET", "/?sign=x", JSON, body.as_bytes());
     assert_eq!(reason(refused), (Reason::InvalidField, "body"), "nothing reads the body of a GET");
+    let body_only = profile(&[("/methods", json!({"POST": ["json"]}))]);
+    assert_eq!(post(&body_only, "sign=x", &body).unwrap().string, SIGNED);
+    for query in ["sign=x&a=1", "sign=x&nonce=n", "sign=x&a="] {
+        let members = if query.contains("nonce") { body.replace(",\"nonce\":\"n\"", "") } else { body.clone() };
+        assert_eq!(reason(post(&body_only, query, &members)), (Reason::InvalidField, "query"), "{query}");
+    }
     let rest = profile(&[("/methods", json!({"GET": ["query"], "PUT": ["query", "json", "form"]}))]);
     assert_eq!(read_as(&rest, "hmac-sha256", "PUT", "/?sign=x", JSON, body.as_bytes()).unwrap().string, SIGNED);
     let form = [("Content-Type", "application/x-www-form-urlencoded")];

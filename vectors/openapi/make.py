@@ -123,7 +123,7 @@ def document(alg, **members):
     form = {"signature": "hex"} if alg == "md5" or alg.startswith("hmac-") else {"signature": "base64"}
     if alg == "md5":
         form["secret_suffix"] = "&partnerKey="
-    holes = ["unsigned_method", "unsigned_path", "unsigned_empty", "ambiguous_join"]
+    holes = ["unsigned_method", "unsigned_path", "unsigned_source", "unsigned_empty", "ambiguous_join"]
     return {"name": "partner", "shape": "params", "legacy_unsafe": holes, "algorithms": {alg: form}, **members}
 
 
@@ -265,13 +265,13 @@ options = [
     case("encode-values", "each value encoded before joining", "hmac-sha256", PLAIN, "GET",
          document("hmac-sha256", encode="values"), string=join(PAIRS, each=rfc3986)),
     case("empty-kept", "empty values signed as name=", "hmac-sha256", PLAIN + JSON_ONLY, profile=document(
-        "hmac-sha256", values={"empty": "keep"}, legacy_unsafe=["unsigned_method", "unsigned_path", "ambiguous_join"]),
+        "hmac-sha256", values={"empty": "keep"}, legacy_unsafe=["unsigned_method", "unsigned_path", "unsigned_source", "ambiguous_join"]),
          string=join([(p.name, p.value) for p in PLAIN + JSON_ONLY], "keep")),
     case("null-text", "h: null signed as its text", "hmac-sha256", base() + [P("none", "null", "null")],
          profile=document("hmac-sha256", values={"null": "text"})),
     case("nested-dropped", "h: objects and arrays left out", "hmac-sha256", base() + [P("a", "1", "1")] + JSON_ONLY[6:8],
          profile=document("hmac-sha256", values={"nested": "drop"}, legacy_unsafe=[
-             "unsigned_method", "unsigned_path", "unsigned_empty", "ambiguous_join", "unsigned_body"]),
+             "unsigned_method", "unsigned_path", "unsigned_source", "unsigned_empty", "ambiguous_join", "unsigned_body"]),
          string=join([(p.name, p.value) for p in base()] + [("a", "1")])),
     case("spaces-kept", "spaces at the ends are signed as sent", "hmac-sha256", base() + [P("s", " x "), P(" n", "1")], "GET",
          document("hmac-sha256", values={"spaces": "keep"})),
@@ -360,7 +360,7 @@ failures += [
              profile=document("hmac-sha256", values={"null": "refuse"})),
     refused("delimiters-refused", "a value that reads as two parameters", "invalid_field", f"/p?{ID}&a=1%26b%3D2&sign=00",
             profile=document("hmac-sha256", values={"delimiters": "refuse"},
-                             legacy_unsafe=["unsigned_method", "unsigned_path", "unsigned_empty"])),
+                             legacy_unsafe=["unsigned_method", "unsigned_path", "unsigned_source", "unsigned_empty"])),
     refused("damaged-example", "i: the guide's example, damaged by an HTML entity", "missing_field",
             f"/p?nonce=n&partnerId=p\u00d7tamp={STAMP}&sign=00"),
 ] + [

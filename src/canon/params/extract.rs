@@ -119,12 +119,19 @@ impl Program {
                 }
                 previous = Some(name);
             }
+            // Where a method's parameters do not come from its query, that may hold nothing but fields that are read there.
+            let stray = !sources.query && view.source(at as usize) == Source::Query;
             match self.names.role(name) {
+                None | Some(Role::Excluded) if stray => return Err(Refusal::invalid("query")),
                 None => self.check(&view, name, at)?,
                 Some(Role::Secret) => return Err(Refusal::invalid("secret")),
                 Some(Role::Excluded) => {}
                 Some(role) => {
-                    if !self.field(role).is_some_and(|field| in_place(field.place, view.source(at as usize))) {
+                    let place = self.field(role).map_or(Place::Header, |field| field.place);
+                    if stray && place != Place::Query {
+                        return Err(Refusal::invalid("query"));
+                    }
+                    if !in_place(place, view.source(at as usize)) {
                         // Not where the field is read: a parameter like any other.
                         self.check(&view, name, at)?;
                         continue;

@@ -153,6 +153,7 @@ impl Program {
                 .then_some("JSON objects and arrays are left out of the string to sign"),
             endpoint_scope: self.nonce_scope == NonceScope::Endpoint,
             excluded: self.excluded.clone(),
+            movable: self.methods.iter().any(|(_, s)| [s.query, s.json, s.form].iter().filter(|on| **on).count() > 1),
             empty_dropped: self.values.drop_empty,
             ambiguous: !self.values.refuse_delimiters,
         }
