@@ -50,8 +50,11 @@ impl Rank<'_> {
     #[inline(always)]
     fn among<const N: usize>(self) -> bool {
         let count = self.keys.len();
+        // Element by element: masked loads, where a copy of some length would be a call.
         let mut keys = [u64::MAX; N];
-        keys[..count].copy_from_slice(self.keys);
+        for (index, key) in keys.iter_mut().enumerate() {
+            *key = self.keys.get(index).copied().unwrap_or(u64::MAX);
+        }
         let mut ranks = [0u64; N];
         for &less in self.keys {
             for (rank, &key) in ranks.iter_mut().zip(&keys) {
