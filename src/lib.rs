@@ -41,7 +41,10 @@ pub mod bucket;
 pub mod canon;
 pub mod codec;
 pub mod curve;
+pub mod engine;
 pub mod error;
+#[cfg(feature = "ffi")]
+pub mod ffi;
 pub mod field;
 pub mod hash;
 pub mod keys;

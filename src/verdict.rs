@@ -28,6 +28,17 @@ macro_rules! reasons {
             #[must_use]
             pub const fn http_status(self) -> u16 { match self { $(Reason::$variant => $http,)* } }
 
+            /// The stable name as a C string.
+            #[must_use]
+            pub const fn c_name(self) -> &'static std::ffi::CStr {
+                match self {
+                    $(Reason::$variant => match std::ffi::CStr::from_bytes_with_nul(concat!($name, "\0").as_bytes()) {
+                        Ok(name) => name,
+                        Err(_) => c"",
+                    },)*
+                }
+            }
+
             /// One line, for documentation. Safe to show a client: it names nothing internal.
             #[must_use]
             pub const fn meaning(self) -> &'static str { match self { $(Reason::$variant => $meaning,)* } }
@@ -150,6 +161,28 @@ impl<const N: usize> fmt::Debug for Label<N> {
     }
 }
 
+/// What the holder of an accepted request may give back: its nonce, where nothing reached the upstream. Opaque; good for the engine whose
+/// verdict it came with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Ticket([u64; 2]);
+
+impl Ticket {
+    /// The ticket of a request that was not accepted.
+    pub const NONE: Self = Self([0; 2]);
+
+    /// A ticket of the words that [`Ticket::words`] gave.
+    #[must_use]
+    pub const fn of(words: [u64; 2]) -> Self {
+        Self(words)
+    }
+
+    /// The ticket as two words, to be carried across a border.
+    #[must_use]
+    pub const fn words(&self) -> [u64; 2] {
+        self.0
+    }
+}
+
 /// Greatest length of an app id in bytes.
 pub const APP_ID_MAX: usize = 64;
 /// Greatest length of a key id in bytes.
@@ -174,6 +207,8 @@ pub struct Verdict {
     pub api_id: Label<API_ID_MAX>,
     /// For [`Reason::RateLimited`] and its like: milliseconds after which the same request may pass; otherwise 0.
     pub retry_after_ms: u64,
+    /// For [`Reason::Ok`]: what gives the nonce back ([`Ticket::NONE`] otherwise).
+    pub ticket: Ticket,
 }
 
 impl Verdict {
@@ -187,6 +222,7 @@ impl Verdict {
             kid: Label::EMPTY,
             api_id: Label::EMPTY,
             retry_after_ms: 0,
+            ticket: Ticket::NONE,
         }
     }
 

@@ -85,6 +85,20 @@ pub struct Ticket {
     word: u64,
 }
 
+impl Ticket {
+    /// The ticket as two words, to be carried across a border.
+    #[must_use]
+    pub const fn to_words(self) -> [u64; 2] {
+        [self.slot, self.word]
+    }
+
+    /// The ticket of two words. Words that never were a ticket give nothing back.
+    #[must_use]
+    pub const fn from_words([slot, word]: [u64; 2]) -> Self {
+        Self { slot, word }
+    }
+}
+
 /// The table's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -196,9 +210,23 @@ impl Store {
     #[inline]
     #[must_use]
     pub fn key(&self, app: &[u8], nonce: &[u8], timestamp: Millis, mode: Mode) -> NonceKey {
+        self.key_of(&[app, nonce], timestamp, mode)
+    }
+
+    /// As [`Self::key`], for a message that more than app and nonce make out: at most 7 parts, of which none runs into the next.
+    #[inline]
+    #[must_use]
+    pub fn key_of(&self, parts: &[&[u8]], timestamp: Millis, mode: Mode) -> NonceKey {
+        let stamp = timestamp.0.to_le_bytes();
         let (low, high) = match mode {
-            Mode::Strict => self.prf.hash_in(1, &[app, nonce]),
-            Mode::Message => self.prf.hash_in(2, &[app, &timestamp.0.to_le_bytes(), nonce]),
+            Mode::Strict => self.prf.hash_in(1, parts),
+            Mode::Message => {
+                let mut all: [&[u8]; 8] = [&[]; 8];
+                all[0] = &stamp;
+                let count = parts.len().min(7);
+                all[1..=count].copy_from_slice(&parts[..count]);
+                self.prf.hash_in(2, &all[..=count])
+            }
         };
         // The low half chooses the page, the lowest bits of the high half the line, its upper 43 bits are the tag.
         let page = ((u128::from(low) * u128::from(self.geometry.pages)) >> 64) as u64;

@@ -1,0 +1,195 @@
+//! A batch on its way: what is known of each request between the stages, and the signatures of all of them side by side.
+
+use super::memory::{Memory, NonceKey};
+use super::order::{self, Facts, Refused};
+use crate::alg::{Item, MacInput, SignatureForm, Verifier};
+use crate::canon;
+use crate::keys::{ApiIndex, AppIndex, ProfileIndex, Snapshot};
+use crate::lanes::Cpu;
+use crate::request::Request;
+use crate::time::Millis;
+use crate::verdict::{Reason, Ticket, Verdict};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Requests that go through the stages together: full lanes for every algorithm, and scratch memory that stays in the second-level cache.
+pub(super) const CHUNK: usize = 256;
+
+/// What a worker's stages need beside the batch.
+pub(super) struct Tools {
+    pub scratch: canon::Scratch,
+    pub verifier: Verifier,
+}
+
+impl Tools {
+    pub fn new(cpu: Cpu) -> Self {
+        Self { scratch: canon::Scratch::new(), verifier: Verifier::new(cpu) }
+    }
+}
+
+/// Where a request stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Stand {
+    /// Refused by a check that no state can change; the verdict says why.
+    Refused,
+    /// Signatures to check, then the commit.
+    Open,
+    /// Seen in the nonce table before its signature was looked at: refused at the commit, by the same look.
+    Seen,
+}
+
+/// What is known of one request.
+pub(super) struct Slot {
+    pub stand: Stand,
+    pub verdict: Verdict,
+    pub now: Millis,
+    pub app: Option<AppIndex>,
+    pub api: Option<ApiIndex>,
+    pub profile: Option<ProfileIndex>,
+    pub works: Range<usize>,
+    pub nonce: Option<NonceKey>,
+}
+
+/// One signature to check: a credential of an app against a string to sign.
+pub(super) struct Work {
+    pub app: AppIndex,
+    pub credential: usize,
+    pub message: Range<usize>,
+    pub signature: Range<usize>,
+    pub form: SignatureForm,
+    pub input: MacInput,
+}
+
+/// The memory of a batch; kept from batch to batch, so that nothing is allocated in steady state.
+#[derive(Default)]
+pub struct Batch {
+    snapshot: Option<Arc<Snapshot>>,
+    slots: Vec<Slot>,
+    works: Vec<Work>,
+    /// Strings to sign and decoded signatures.
+    bytes: Vec<u8>,
+    items: Vec<Item<'static>>,
+    good: Vec<bool>,
+}
+
+/// Strings of more bytes than this together are checked before the batch goes on, so that large bodies do not add up.
+const BYTES_MAX: usize = 4 << 20;
+
+impl Batch {
+    /// With nothing in it yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub(super) fn begin(&mut self, snapshot: Arc<Snapshot>, now: Millis, count: usize) {
+        self.snapshot = Some(snapshot);
+        self.works.clear();
+        self.bytes.clear();
+        self.good.clear();
+        self.slots.clear();
+        self.slots.extend((0..count).map(|_| Slot {
+            stand: Stand::Refused,
+            verdict: Verdict::of(Reason::Internal),
+            now,
+            app: None,
+            api: None,
+            profile: None,
+            works: 0..0,
+            nonce: None,
+        }));
+    }
+
+    pub(super) fn gate(&mut self, memory: &Memory, requests: &[Request<'_>]) {
+        let Some(snapshot) = self.snapshot.as_deref() else { return };
+        for (slot, request) in self.slots.iter_mut().zip(requests) {
+            slot.now = request.received_at.unwrap_or(slot.now);
+            match order::gate(snapshot, memory, request, slot) {
+                Ok(()) => slot.stand = Stand::Open,
+                Err(refused) => refuse(snapshot, slot, refused),
+            }
+        }
+    }
+
+    pub(super) fn prepare(&mut self, memory: &Memory, requests: &[Request<'_>], tools: &mut Tools) {
+        let Some(snapshot) = self.snapshot.clone() else { return };
+        for (index, request) in requests.iter().enumerate() {
+            let first = self.works.len();
+            let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.stand == Stand::Open) else { continue };
+            let mut facts = Facts { works: &mut self.works, bytes: &mut self.bytes };
+            let outcome = order::prepare(&snapshot, memory, request, slot, &mut facts, &mut tools.scratch);
+            slot.works = first..self.works.len();
+            if let Err(refused) = outcome {
+                refuse(&snapshot, slot, refused);
+            }
+            if self.bytes.len() > BYTES_MAX {
+                self.verify(tools);
+                self.bytes.clear();
+            }
+        }
+    }
+
+    /// Checks every signature that is not checked yet.
+    pub(super) fn verify(&mut self, tools: &mut Tools) {
+        let Some(snapshot) = self.snapshot.as_deref() else { return };
+        let done = self.good.len();
+        let mut items: Vec<Item<'_>> = recycle(std::mem::take(&mut self.items));
+        for work in &self.works[done..] {
+            // The indices are this batch's own, made from the same snapshot and buffer.
+            items.push(Item {
+                key: &snapshot.apps()[work.app.get()].credentials[work.credential].key,
+                message: &self.bytes[work.message.clone()],
+                signature: &self.bytes[work.signature.clone()],
+                form: work.form,
+                input: work.input,
+            });
+        }
+        self.good.resize(self.works.len(), false);
+        tools.verifier.verify(&items, &mut self.good[done..]);
+        self.items = recycle(items);
+    }
+
+    pub(super) fn commit(&mut self, memory: &Memory, requests: &[Request<'_>], verdicts: &mut [Verdict]) {
+        // Taken, so that an idle batch does not keep an old document's keys alive.
+        let Some(snapshot) = self.snapshot.take() else { return };
+        for slot in &self.slots {
+            if let (Stand::Open, Some(nonce)) = (slot.stand, &slot.nonce) {
+                memory.prefetch(nonce);
+            }
+        }
+        for ((slot, request), verdict) in self.slots.iter_mut().zip(requests).zip(verdicts) {
+            if slot.stand != Stand::Refused {
+                let verified = slot.works.clone().find(|at| self.good.get(*at) == Some(&true));
+                let verified = verified.and_then(|at| self.works.get(at)).map(|work| work.credential);
+                match order::commit(&snapshot, memory, request, slot, verified) {
+                    Ok(ticket) => accept(&snapshot, slot, verified, ticket),
+                    Err(refused) => refuse(&snapshot, slot, refused),
+                }
+            }
+            *verdict = slot.verdict;
+        }
+    }
+}
+
+fn refuse(snapshot: &Snapshot, slot: &mut Slot, refused: Refused) {
+    slot.stand = Stand::Refused;
+    slot.verdict.reason = refused.reason;
+    slot.verdict.retry_after_ms = refused.retry_after_ms;
+    slot.verdict.code = snapshot.code(refused.reason);
+}
+
+fn accept(snapshot: &Snapshot, slot: &mut Slot, credential: Option<usize>, ticket: Ticket) {
+    slot.verdict.ticket = ticket;
+    slot.verdict.reason = Reason::Ok;
+    slot.verdict.code = snapshot.code(Reason::Ok);
+    let app = slot.app.and_then(|app| snapshot.apps().get(app.get()));
+    if let Some(credential) = app.zip(credential).and_then(|(app, index)| app.credentials.get(index)) {
+        slot.verdict.kid = credential.kid;
+    }
+}
+
+/// An emptied vector for items of another lifetime; the memory is kept (`collect` works in place).
+fn recycle<'b>(mut items: Vec<Item<'_>>) -> Vec<Item<'b>> {
+    items.clear();
+    items.into_iter().map(|_| unreachable!("the vector was emptied")).collect()
+}

@@ -1,0 +1,204 @@
+//! The state of an engine: the region, the nonces and the limits in it.
+
+use super::Options;
+use super::order::{Parts, Refused};
+use crate::bucket::{Debit, LimitKey, Limits, LimitsConfig, Take};
+use crate::canon::{NonceMode, NonceScope, Profile};
+use crate::error::{DocumentError, Error};
+use crate::hash::prf::Kind;
+use crate::keys::{Action, App, Limit, Snapshot};
+use crate::lanes::Cpu;
+use crate::nonce::{Admit, Mode, NonceConfig, Store};
+use crate::request::Request;
+use crate::shm::{Region, RegionSpec};
+use crate::time::Millis;
+use crate::verdict::{Reason, Ticket};
+use std::path::Path;
+
+pub(super) use crate::nonce::NonceKey;
+
+/// The nonces and limits of an engine.
+pub(super) struct Memory {
+    nonces: Store,
+    limits: Limits,
+    config: NonceConfig,
+    warnings: Vec<String>,
+}
+
+/// What the commit of a nonce came to.
+pub(super) enum Admitted {
+    /// Never seen: accepted. The ticket gives it back.
+    Fresh(Ticket),
+    /// Not accepted.
+    Refused(Reason),
+}
+
+/// The windows that the nonce table must cover: the widest of any profile.
+fn windows(snapshot: &Snapshot) -> (u64, u64) {
+    let clock = snapshot.widest_clock();
+    (clock.past_window_ms.max(0).cast_unsigned(), clock.future_window_ms.max(0).cast_unsigned())
+}
+
+/// Most limits that may count every request.
+pub(super) const LIMITS_OF_ALL: usize = 16;
+
+/// Refuses what a document may say and this version does not enforce: a limit that is not held is worse than an error.
+fn enforceable(snapshot: &Snapshot) -> Result<(), DocumentError> {
+    let refuse = |index: usize, member: &str, message: &str| {
+        Err(DocumentError { pointer: format!("/limits/{index}/{member}"), message: message.to_owned() })
+    };
+    for (index, limit) in snapshot.limits().iter().enumerate() {
+        if limit.concurrency.is_some() {
+            return refuse(index, "concurrency", "limits of requests in flight are not enforced by this version");
+        }
+        match limit.action {
+            Action::Reject => {}
+            Action::Alert | Action::Suspend { .. } => {
+                return refuse(index, "action", "this version enforces \"reject\" only");
+            }
+        }
+    }
+    if snapshot.limits_of_all().len() > LIMITS_OF_ALL {
+        return Err(DocumentError {
+            pointer: "/limits".to_owned(),
+            message: format!(
+                "expected at most {LIMITS_OF_ALL} limits before the signature that no app and no API names"
+            ),
+        });
+    }
+    Ok(())
+}
+
+/// Shared memory on a disk works, and is written back to it all the time.
+fn warnings(path: Option<&Path>) -> Vec<String> {
+    const TMPFS: i64 = 0x0102_1994;
+    const RAMFS: i64 = 0x8584_58f6;
+    let Some(path) = path else { return Vec::new() };
+    match rustix::fs::statfs(path) {
+        Ok(fs) if [TMPFS, RAMFS].contains(&fs.f_type) => Vec::new(),
+        Ok(_) => {
+            vec![format!("the state region {} is not on tmpfs (/dev/shm): the disk is in its way", path.display())]
+        }
+        Err(_) => Vec::new(),
+    }
+}
+
+impl Memory {
+    pub fn open(snapshot: &Snapshot, options: &Options, cpu: Cpu, now: Millis) -> Result<Self, Error> {
+        enforceable(snapshot)?;
+        let state = snapshot.state();
+        let (past_window_ms, future_window_ms) = windows(snapshot);
+        let private = state.path.is_none();
+        let config = NonceConfig {
+            birth_rule: state.birth_rule && !(private && options.closed_set),
+            capacity: state.nonces,
+            past_window_ms,
+            future_window_ms,
+            ..NonceConfig::default()
+        };
+        let rates = LimitsConfig { keys: state.limit_keys };
+        let kind = Kind::best(cpu);
+        let mut spec = RegionSpec::new(state.path.clone(), now).with(config.section(kind)).with(rates.section(kind));
+        spec.mode = state.mode;
+        spec.group = state.group;
+        let region = Region::open(&spec)?;
+        Ok(Self {
+            nonces: Store::open(&region, &config)?,
+            limits: Limits::open(&region, &rates)?,
+            config,
+            warnings: warnings(state.path.as_deref()),
+        })
+    }
+
+    /// What an operator should know.
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.clone()
+    }
+
+    /// Whether another document can be in force over this state.
+    pub fn fits(&self, snapshot: &Snapshot) -> Result<(), Error> {
+        enforceable(snapshot)?;
+        let (past, future) = windows(snapshot);
+        if past > self.config.past_window_ms || future > self.config.future_window_ms {
+            return Err(DocumentError {
+                pointer: "/profiles".to_owned(),
+                message: format!(
+                    "a profile's window of {past} ms past and {future} ms future is wider than the state was made for \
+                     ({} and {}); it takes a restart",
+                    self.config.past_window_ms, self.config.future_window_ms
+                ),
+            }
+            .into());
+        }
+        Ok(())
+    }
+
+    /// The place of a message in the nonce table. Never endpoint and app mixed up: each part's length goes into the hash.
+    pub fn nonce_key(
+        &self,
+        app: &App,
+        nonce: &[u8],
+        timestamp: Millis,
+        profile: &Profile,
+        mode: NonceMode,
+        request: &Request<'_>,
+    ) -> NonceKey {
+        let mode = match mode {
+            NonceMode::Message => Mode::Message,
+            NonceMode::Strict | NonceMode::Arrival => Mode::Strict,
+        };
+        let app = app.id.as_str().as_bytes();
+        match profile.nonce_scope() {
+            NonceScope::App => self.nonces.key(app, nonce, timestamp, mode),
+            NonceScope::Endpoint => self.nonces.key_of(&[app, request.method, request.path(), nonce], timestamp, mode),
+        }
+    }
+
+    /// Asks for the memory that the commit will look at.
+    pub fn prefetch(&self, nonce: &NonceKey) {
+        self.nonces.prefetch(nonce);
+    }
+
+    /// Whether the message was admitted before. Takes nothing.
+    pub fn seen(&self, nonce: &NonceKey) -> bool {
+        self.nonces.peek(nonce)
+    }
+
+    /// Takes the nonce: the point of acceptance.
+    pub fn admit(&self, nonce: &NonceKey, now: Millis) -> Admitted {
+        match self.nonces.admit(nonce, now) {
+            Admit::Ok(ticket) => Admitted::Fresh(Ticket::of(ticket.to_words())),
+            Admit::Replayed => Admitted::Refused(Reason::Replayed),
+            Admit::Stale | Admit::BeforeBirth => Admitted::Refused(Reason::TimestampTooOld),
+            Admit::TooNew => Admitted::Refused(Reason::TimestampTooNew),
+            Admit::Full => Admitted::Refused(Reason::NonceStoreFull),
+        }
+    }
+
+    /// Gives a nonce back.
+    pub fn release(&self, ticket: &Ticket) -> bool {
+        self.nonces.release(crate::nonce::Ticket::from_words(ticket.words()))
+    }
+
+    fn limit_key(&self, limit: &Limit, parts: &Parts<'_>) -> LimitKey {
+        parts.with_key(limit, |key| self.limits.key(key))
+    }
+
+    /// Counts one request against a limit.
+    pub fn take(&self, limit: &Limit, parts: &Parts<'_>, now: Millis) -> Result<Debit, Refused> {
+        let Some(rate) = &limit.rate else { return Ok(Debit::default()) };
+        match self.limits.take(&self.limit_key(limit, parts), rate, now) {
+            Take::Ok(debit) => Ok(debit),
+            Take::Limited { retry_after_ms } => Err(Refused { reason: Reason::RateLimited, retry_after_ms }),
+            // No room for another key: who cannot be counted is not let in.
+            Take::Full => Err(Refused { reason: Reason::RateLimited, retry_after_ms: rate.per_ms() }),
+        }
+    }
+
+    /// Takes the count of one request back.
+    pub fn give_back(&self, limit: &Limit, parts: &Parts<'_>, debit: Debit, now: Millis) {
+        if let Some(rate) = &limit.rate {
+            self.limits.give_back(&self.limit_key(limit, parts), rate, debit, now);
+        }
+    }
+}

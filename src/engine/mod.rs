@@ -1,0 +1,176 @@
+//! The pipeline: requests in, verdicts out, one at a time or in batches, always with the same answer.
+//!
+//! An [`Engine`] holds the configuration in force and the shared state; a [`Worker`] holds the scratch memory of one thread. The order of
+//! checks is in `order` alone. A batch goes through three stages, which [`Worker::verify_batch`] runs one after the other:
+//!
+//! 1. [`Worker::gate`], in the order of the requests: bounds of size, and the limits that are counted before anybody is known;
+//! 2. [`Worker::prepare`], which depends on nothing but the request and the configuration, and may run in parallel with other batches:
+//!    reading, cheap refusals, and all signatures together;
+//! 3. [`Worker::commit`], in the order of the requests: replays, limits, and the commit of the nonce, which is the point of acceptance.
+//!
+//! What one request after the other would get is what each gets in any batch: every check that depends on state is decided in stages 1
+//! and 3. (Stage 2 looks at the nonces too, without taking any, only to spare the signature of a request that stage 3 will refuse: a nonce
+//! once seen stays seen.)
+
+mod batch;
+mod memory;
+mod order;
+
+pub use batch::Batch;
+
+use crate::error::Error;
+use crate::keys::{Config, Live, Snapshot};
+use crate::lanes::Cpu;
+use crate::request::Request;
+use crate::time::Millis;
+use crate::verdict::{Reason, Ticket, Verdict};
+use memory::Memory;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// How to open an engine; the default is what a gateway wants.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// A clock that stands still, for tests and for judging what was recorded; `None` is the wall clock.
+    pub now: Option<Millis>,
+    /// A closed set of requests is judged, and no store of an earlier run can have admitted any of them: without `state.path` the birth
+    /// rule is then off, unless the document says otherwise.
+    pub closed_set: bool,
+    /// The CPU features to use; `None` is what [`Cpu::detect`] finds.
+    pub cpu: Option<Cpu>,
+}
+
+/// A configuration in force and the state it keeps. A clone is another handle of the same.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    live: Live,
+    memory: Memory,
+    cpu: Cpu,
+    now: Option<Millis>,
+    warnings: Vec<String>,
+}
+
+impl Shared {
+    fn now(&self) -> Millis {
+        self.now.unwrap_or_else(wall_clock)
+    }
+}
+
+fn wall_clock() -> Millis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+impl Engine {
+    /// Opens an engine from a configuration document (JSON, UTF-8), attaching to its shared state or making it.
+    ///
+    /// # Errors
+    /// A refused document (by JSON pointer), or a state region that cannot be had. Nothing is left behind.
+    pub fn open(document: &[u8]) -> Result<Self, Error> {
+        Self::open_with(document, &Options::default())
+    }
+
+    /// As [`Engine::open`], with options.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn open_with(document: &[u8], options: &Options) -> Result<Self, Error> {
+        let snapshot = Config::from_json(document)?;
+        let cpu = options.cpu.unwrap_or_else(Cpu::detect);
+        let mut shared = Shared {
+            memory: Memory::open(&snapshot, options, cpu, options.now.unwrap_or_else(wall_clock))?,
+            live: Live::new(snapshot),
+            cpu,
+            now: options.now,
+            warnings: Vec::new(),
+        };
+        shared.warnings = shared.memory.warnings();
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Puts another document in force for all workers, from their next batch on; returns its number. A refused document changes nothing.
+    ///
+    /// # Errors
+    /// As [`Engine::open`]; and where `state` or `clock` differ from those in force, which cannot change while running.
+    pub fn reload(&self, document: &[u8]) -> Result<u64, Error> {
+        let snapshot = Config::from_json(document)?;
+        self.shared.memory.fits(&snapshot)?;
+        self.shared.live.swap(snapshot)
+    }
+
+    /// A worker for one thread.
+    #[must_use]
+    pub fn worker(&self) -> Worker {
+        Worker { shared: Arc::clone(&self.shared), tools: batch::Tools::new(self.shared.cpu), batch: Batch::new() }
+    }
+
+    /// The snapshot in force.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.shared.live.load_full()
+    }
+
+    /// What an operator should know although it is no error.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.shared.warnings
+    }
+}
+
+/// The scratch memory of one thread. Owned by it; `Send`, so it may move.
+pub struct Worker {
+    shared: Arc<Shared>,
+    tools: batch::Tools,
+    batch: Batch,
+}
+
+impl Worker {
+    /// Judges one request.
+    #[must_use]
+    pub fn verify(&mut self, request: &Request<'_>) -> Verdict {
+        let mut verdict = Verdict::of(Reason::Internal);
+        self.verify_batch(std::slice::from_ref(request), std::slice::from_mut(&mut verdict));
+        verdict
+    }
+
+    /// Judges requests in order: the verdict of `requests[i]` goes into `verdicts[i]`. Where one slice is longer, its rest is left alone.
+    pub fn verify_batch(&mut self, requests: &[Request<'_>], verdicts: &mut [Verdict]) {
+        let mut batch = std::mem::take(&mut self.batch);
+        // Larger batches gain nothing and would outgrow the caches.
+        for (requests, verdicts) in requests.chunks(batch::CHUNK).zip(verdicts.chunks_mut(batch::CHUNK)) {
+            let count = requests.len().min(verdicts.len());
+            self.gate(&requests[..count], &mut batch);
+            self.prepare(&requests[..count], &mut batch);
+            self.commit(&requests[..count], &mut batch, &mut verdicts[..count]);
+        }
+        self.batch = batch;
+    }
+
+    /// Stage 1. Batches pass here in the order of their requests.
+    pub fn gate(&mut self, requests: &[Request<'_>], batch: &mut Batch) {
+        let now = self.shared.now();
+        batch.begin(self.shared.live.load_full(), now, requests.len());
+        batch.gate(&self.shared.memory, requests);
+    }
+
+    /// Stage 2. Batches may be here in any order and at the same time, each with its own worker.
+    pub fn prepare(&mut self, requests: &[Request<'_>], batch: &mut Batch) {
+        batch.prepare(&self.shared.memory, requests, &mut self.tools);
+        batch.verify(&mut self.tools);
+    }
+
+    /// Stage 3. Batches pass here in the order of their requests.
+    pub fn commit(&mut self, requests: &[Request<'_>], batch: &mut Batch, verdicts: &mut [Verdict]) {
+        batch.commit(&self.shared.memory, requests, verdicts);
+    }
+
+    /// Gives the nonce of an accepted request back, because nothing of the request reached the upstream: the identical request is then
+    /// accepted once more, once. `false` where the ticket is none, was given back before, or its time is over.
+    pub fn release(&mut self, ticket: &Ticket) -> bool {
+        self.shared.memory.release(ticket)
+    }
+}

@@ -1,0 +1,418 @@
+//! The order of checks. It is part of the security argument, so it stands in one place.
+//!
+//! | stage | check | refused as |
+//! |---|---|---|
+//! | gate | shape and size | `malformed_request` |
+//! | gate | limits before the signature: of all requests, of the API | `rate_limited` |
+//! | prepare | a profile that fits, and its fields | `no_profile`, `missing_*`, `invalid_field`, `duplicate_field`, `malformed_request` |
+//! | prepare | the app and its status | `unknown_app`, `app_suspended`, `app_exited` |
+//! | prepare | the app may use the profile | `no_profile` |
+//! | prepare | the client's address | `ip_not_allowed` |
+//! | prepare | the API: known, method, served, permitted | `api_not_allowed`, `method_not_allowed`, `api_retired` |
+//! | prepare | a key for it, of the right level and strength, valid now | `unknown_key`, `key_expired`, `key_revoked`, `level_too_low`, `weak_algorithm` |
+//! | prepare | the timestamp | `timestamp_too_old`, `timestamp_too_new` |
+//! | prepare, commit | seen before (a look, nothing taken) | `replayed` |
+//! | prepare | **the signature** | `bad_signature` |
+//! | commit | limits, all or nothing | `rate_limited` |
+//! | commit | the nonce: **the point of acceptance** | `replayed`, `nonce_store_full`, `timestamp_too_old` |
+//!
+//! A request whose signature fails takes no nonce and nothing of an app's limits; one that is limited keeps its nonce, so that it may come
+//! again; a replay that is found only at the commit gives back what its limits took.
+
+use super::batch::{Slot, Stand, Work};
+use super::memory::{Admitted, LIMITS_OF_ALL, Memory};
+use crate::alg::{Algorithm, MacInput, SignatureForm};
+use crate::bucket::Debit;
+use crate::canon::{self, Alg, Extract, Profile, Refusal};
+use crate::keys::{Api, App, KeyPart, Limit, LimitIndex, ProfileIndex, Snapshot, policy};
+use crate::request::{Request, Sizes};
+use crate::time::Millis;
+use crate::verdict::{Label, Reason, Ticket};
+use std::net::IpAddr;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+/// Why a request goes no further.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refused {
+    pub reason: Reason,
+    pub retry_after_ms: u64,
+}
+
+impl From<Reason> for Refused {
+    fn from(reason: Reason) -> Self {
+        Self { reason, retry_after_ms: 0 }
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        refusal.reason.into()
+    }
+}
+
+/// Where preparation writes what the signature stage reads.
+pub(super) struct Facts<'b> {
+    pub works: &'b mut Vec<Work>,
+    pub bytes: &'b mut Vec<u8>,
+}
+
+/// Stage 1.
+pub(super) fn gate(
+    snapshot: &Snapshot,
+    memory: &Memory,
+    request: &Request<'_>,
+    slot: &mut Slot,
+) -> Result<(), Refused> {
+    shape(request, snapshot.sizes())?;
+    let api = snapshot.api_for(request.method, request.path()).ok().flatten();
+    slot.api = api.map(|api| api.index);
+    slot.verdict.api_id = api.map_or(Label::EMPTY, |api| api.id);
+    let of_api = api.map_or(&[][..], |api| &api.limits.before_signature);
+    let parts = Parts { app: None, kid: &[], api, request };
+    take_all(snapshot, memory, &[snapshot.limits_of_all(), of_api], &parts, slot.now).map(drop)
+}
+
+/// Bounds of size, and bytes that no HTTP message can carry (RFC 9110, 5.1 and 5.5; RFC 9112, 3).
+fn shape(request: &Request<'_>, sizes: &Sizes) -> Result<(), Refused> {
+    let bad = Err(Refused::from(Reason::MalformedRequest));
+    if request.method.is_empty() || request.method.len() > 32 || request.target.len() > sizes.target {
+        return bad;
+    }
+    if request.headers.len() > sizes.headers || request.body.len() > sizes.body {
+        return bad;
+    }
+    let mut bytes = 0;
+    for header in request.headers {
+        bytes += header.name.len() + header.value.len();
+        let name_ok = !header.name.is_empty() && header.name.iter().all(|b| b.is_ascii_graphic() && *b != b':');
+        if !name_ok || memchr::memchr3(b'\r', b'\n', 0, header.value).is_some() {
+            return bad;
+        }
+    }
+    let graphic = |text: &[u8]| text.iter().all(u8::is_ascii_graphic);
+    if bytes > sizes.header_bytes || !graphic(request.method) || request.target.iter().any(|b| *b <= b' ' || *b == 0x7f)
+    {
+        return bad;
+    }
+    Ok(())
+}
+
+/// Stage 2, up to the signature.
+pub(super) fn prepare(
+    snapshot: &Snapshot,
+    memory: &Memory,
+    request: &Request<'_>,
+    slot: &mut Slot,
+    facts: &mut Facts<'_>,
+    scratch: &mut canon::Scratch,
+) -> Result<(), Refused> {
+    if let Some(name) = request.profile {
+        let index = snapshot.profile_named(name).ok_or(Reason::NoProfile)?;
+        return by_profile(snapshot, memory, request, slot, facts, scratch, index);
+    }
+    // The first profile that recognises the request and that its app allows.
+    let mut outcome = None;
+    for (index, profile) in snapshot.profiles() {
+        if profile.recognises(request) {
+            match by_profile(snapshot, memory, request, slot, facts, scratch, index) {
+                Err(refused) if refused.reason == Reason::NoProfile => outcome = Some(refused),
+                other => return other,
+            }
+        }
+    }
+    if let Some(refused) = outcome {
+        return Err(refused);
+    }
+    // None recognises it: the first one says what is missing.
+    match snapshot.profiles().next() {
+        Some((index, _)) => by_profile(snapshot, memory, request, slot, facts, scratch, index),
+        None => Err(Reason::NoProfile.into()),
+    }
+}
+
+fn by_profile(
+    snapshot: &Snapshot,
+    memory: &Memory,
+    request: &Request<'_>,
+    slot: &mut Slot,
+    facts: &mut Facts<'_>,
+    scratch: &mut canon::Scratch,
+    index: ProfileIndex,
+) -> Result<(), Refused> {
+    let profile = snapshot.profile(index).ok_or(Reason::NoProfile)?;
+    let extract = profile.extract(request, scratch, snapshot.sizes())?;
+    let app = whose(snapshot, request, index, &extract, slot)?;
+    policy::app_status(app)?;
+    if !app.allows_profile(index) {
+        return Err(Reason::NoProfile.into());
+    }
+    slot.app = Some(app.index);
+    slot.profile = Some(index);
+    policy::ip_allowed(app, request.client_ip)?;
+    let api = snapshot.api_for(request.method, request.path())?;
+    policy::api_served(api)?;
+    policy::api_allowed(snapshot, app, api)?;
+    any_key(app, api, &extract, slot.now)?;
+    if let Some(timestamp) = extract.timestamp {
+        snapshot.clock(index).check(timestamp, slot.now)?;
+    }
+    let mode = snapshot.nonce_mode(index);
+    // Without a signed timestamp the time of arrival decides where a message is kept.
+    let timestamp = extract.timestamp.unwrap_or(slot.now);
+    let key = |nonce| memory.nonce_key(app, nonce, timestamp, profile, mode, request);
+    let mut nonce = extract.nonce.map(key);
+    if nonce.as_ref().is_some_and(|nonce| memory.seen(nonce)) {
+        slot.stand = Stand::Seen;
+    } else {
+        let first = facts.works.len();
+        let message = write_works(app, api, profile, request, &extract, slot.now, facts);
+        if nonce.is_none() {
+            // Without a nonce the message itself must not come twice.
+            let whole = key(facts.bytes.get(message).unwrap_or_default());
+            if memory.seen(&whole) {
+                slot.stand = Stand::Seen;
+                facts.works.truncate(first);
+            }
+            nonce = Some(whole);
+        }
+    }
+    slot.nonce = nonce;
+    Ok(())
+}
+
+/// The app that a request comes from: by the app id that it carries; else by its key id; else by what the gateway says; else the only one.
+fn whose<'s>(
+    snapshot: &'s Snapshot,
+    request: &Request<'_>,
+    profile: ProfileIndex,
+    extract: &Extract<'_>,
+    slot: &mut Slot,
+) -> Result<&'s App, Refused> {
+    slot.verdict.kid = extract.kid.map_or(Label::EMPTY, Label::from_bytes_or_empty);
+    let claimed = extract.app_id.or(match extract.kid {
+        None => request.app_id.map(str::as_bytes),
+        Some(_) => None,
+    });
+    let app = match (claimed, extract.kid) {
+        (Some(id), _) => {
+            slot.verdict.app_id = Label::from_bytes_or_empty(id);
+            snapshot.app(id).ok_or(Reason::UnknownApp)?
+        }
+        (None, Some(kid)) => snapshot.by_kid(profile, kid).ok_or(Reason::UnknownKey)?.0,
+        (None, None) => snapshot.sole_app(profile).ok_or(Reason::UnknownApp)?,
+    };
+    slot.verdict.app_id = app.id;
+    Ok(app)
+}
+
+/// The profile's word for an algorithm.
+fn alg(algorithm: Algorithm) -> Option<Alg> {
+    static TABLE: LazyLock<Vec<Option<Alg>>> =
+        LazyLock::new(|| Algorithm::ALL.iter().map(|a| Alg::from_name(a.name())).collect());
+    TABLE.get(algorithm as usize).copied().flatten()
+}
+
+/// Whether the credential at `index` of `app` may have signed this request; if not, why.
+fn may_sign(app: &App, api: Option<&Api>, extract: &Extract<'_>, now: Millis, index: usize) -> Result<Alg, Reason> {
+    let credential = app.credentials.get(index).ok_or(Reason::UnknownKey)?;
+    if extract.kid.is_some_and(|kid| !credential.answers_to(kid)) {
+        return Err(Reason::UnknownKey);
+    }
+    let alg = alg(credential.algorithm()).filter(|alg| extract.algorithms.has(*alg)).ok_or(Reason::UnknownKey)?;
+    policy::strength(app, credential.algorithm())?;
+    policy::level(app, api, credential.algorithm())?;
+    credential.valid_at(now)?;
+    Ok(alg)
+}
+
+/// Whether any credential may have signed this request. If none, the reason of the one that came closest.
+fn any_key(app: &App, api: Option<&Api>, extract: &Extract<'_>, now: Millis) -> Result<(), Refused> {
+    let closeness = |reason: Reason| match reason {
+        Reason::UnknownKey => 0,
+        Reason::WeakAlgorithm => 1,
+        Reason::LevelTooLow => 2,
+        Reason::KeyRevoked => 3,
+        _ => 4,
+    };
+    let mut closest = Reason::UnknownKey;
+    for index in 0..app.credentials.len() {
+        match may_sign(app, api, extract, now, index) {
+            Ok(_) => return Ok(()),
+            Err(reason) if closeness(reason) > closeness(closest) => closest = reason,
+            Err(_) => {}
+        }
+    }
+    Err(closest.into())
+}
+
+/// Writes down every signature to check: one for each credential that may have signed. Keys of one algorithm sign the same string, so it
+/// is written once. Returns where the last string stands.
+fn write_works(
+    app: &App,
+    api: Option<&Api>,
+    profile: &Profile,
+    request: &Request<'_>,
+    extract: &Extract<'_>,
+    now: Millis,
+    facts: &mut Facts<'_>,
+) -> Range<usize> {
+    let mut written: Option<(Alg, Work)> = None;
+    let mut message = 0..0;
+    for index in 0..app.credentials.len() {
+        let Ok(alg) = may_sign(app, api, extract, now, index) else { continue };
+        if let Some((_, work)) = written.as_ref().filter(|(same, _)| *same == alg) {
+            facts.works.push(Work {
+                credential: index,
+                message: work.message.clone(),
+                signature: work.signature.clone(),
+                ..*work
+            });
+            continue;
+        }
+        let start = facts.bytes.len();
+        if profile.decode_signature(extract.signature, alg, facts.bytes).is_err() {
+            // No signature of this algorithm: the other keys may fit.
+            facts.bytes.truncate(start);
+            continue;
+        }
+        let signature = start..facts.bytes.len();
+        let start = facts.bytes.len();
+        let Some(how) = profile.write_message(extract, request, alg, facts.bytes) else { continue };
+        message = start..facts.bytes.len();
+        let form = match how.form {
+            canon::SignatureForm::Der => SignatureForm::Der,
+            canon::SignatureForm::Fixed => SignatureForm::Fixed,
+            canon::SignatureForm::Either => SignatureForm::Either,
+        };
+        let input = if how.append_secret { MacInput::AppendKey } else { MacInput::Plain };
+        let work = Work { app: app.index, credential: index, message: message.clone(), signature, form, input };
+        facts.works.push(Work { message: work.message.clone(), signature: work.signature.clone(), ..work });
+        written = Some((alg, work));
+    }
+    message
+}
+
+/// Stage 3. `verified`: which credential of the app verified the signature.
+pub(super) fn commit(
+    snapshot: &Snapshot,
+    memory: &Memory,
+    request: &Request<'_>,
+    slot: &Slot,
+    verified: Option<usize>,
+) -> Result<Ticket, Refused> {
+    let nonce = slot.nonce.as_ref().ok_or(Reason::Internal)?;
+    let app = slot.app.and_then(|app| snapshot.apps().get(app.get())).ok_or(Reason::Internal)?;
+    let Some(verified) = verified else {
+        // The look of stage 2, taken again at this request's turn: the same answer whatever came before it in the batch.
+        let seen = slot.stand == Stand::Seen || memory.seen(nonce);
+        return Err(if seen { Reason::Replayed } else { Reason::BadSignature }.into());
+    };
+    let api = slot.api.and_then(|api| snapshot.apis().get(api.get()));
+    let kid = app.credentials.get(verified).map_or(Label::EMPTY, |c| c.kid);
+    let parts = Parts { app: Some(app), kid: kid.as_str().as_bytes(), api, request };
+    let of_api = api.map_or(&[][..], |api| &api.limits.after_signature);
+    let lists: [&[LimitIndex]; 3] = [&app.limits.before_signature, of_api, &app.limits.after_signature];
+    // A replay is a replay, also where a limit would have refused it: the same answer as the look of stage 2 would have given.
+    if memory.seen(nonce) {
+        return Err(Reason::Replayed.into());
+    }
+    let taken = take_all(snapshot, memory, &lists, &parts, slot.now)?;
+    let refused = match memory.admit(nonce, slot.now) {
+        Admitted::Fresh(ticket) => return Ok(ticket),
+        Admitted::Refused(reason) => reason,
+    };
+    give_back(snapshot, memory, &lists, &taken, &parts, slot.now);
+    Err(refused.into())
+}
+
+/// What the keys of limits are made of.
+pub(super) struct Parts<'p> {
+    pub app: Option<&'p App>,
+    pub kid: &'p [u8],
+    pub api: Option<&'p Api>,
+    pub request: &'p Request<'p>,
+}
+
+impl Parts<'_> {
+    /// Lends the key of `limit`: its name and the bytes of every part, in one fixed order. A part that the request does not have is empty.
+    pub fn with_key<T>(&self, limit: &Limit, lend: impl FnOnce(&[&[u8]]) -> T) -> T {
+        let (v4, v6);
+        let ip: &[u8] = match self.request.client_ip.map(|ip| ip.to_canonical()) {
+            Some(IpAddr::V4(ip)) => {
+                v4 = ip.octets();
+                &v4
+            }
+            Some(IpAddr::V6(ip)) => {
+                v6 = ip.octets();
+                &v6
+            }
+            None => &[],
+        };
+        let mut key: [&[u8]; 1 + KeyPart::NAMES.len()] = [&[]; 1 + KeyPart::NAMES.len()];
+        key[0] = limit.name.as_bytes();
+        let mut count = 1;
+        for (place, part) in key[1..].iter_mut().zip(limit.key.iter()) {
+            *place = match part {
+                KeyPart::App => self.app.map_or(&[], |app| app.id.as_str().as_bytes()),
+                KeyPart::ClientIp => ip,
+                KeyPart::Path => self.request.path(),
+                KeyPart::Method => self.request.method,
+                KeyPart::Api => self.api.map_or(&[], |api| api.id.as_str().as_bytes()),
+                KeyPart::Kid => self.kid,
+            };
+            count += 1;
+        }
+        lend(&key[..count])
+    }
+}
+
+/// What limits have taken for one request, in the order of taking: at most those of all, of an API and of an app.
+struct Taken {
+    debits: [Debit; DEBITS],
+    count: usize,
+}
+
+/// 16 limits each that an app or an API may name, and those of all.
+const DEBITS: usize = LIMITS_OF_ALL + 32;
+
+/// Takes one request from every limit of `lists`, or from none: a refusal gives back what the earlier ones gave.
+fn take_all(
+    snapshot: &Snapshot,
+    memory: &Memory,
+    lists: &[&[LimitIndex]],
+    parts: &Parts<'_>,
+    now: Millis,
+) -> Result<Taken, Refused> {
+    let mut taken = Taken { debits: [Debit::default(); DEBITS], count: 0 };
+    for limit in lists.iter().copied().flatten() {
+        let limit = snapshot.limit(*limit).ok_or(Reason::Internal)?;
+        let Some(place) = taken.debits.get_mut(taken.count) else { return Err(Reason::Internal.into()) };
+        match memory.take(limit, parts, now) {
+            Ok(debit) => {
+                *place = debit;
+                taken.count += 1;
+            }
+            Err(refused) => {
+                give_back(snapshot, memory, lists, &taken, parts, now);
+                return Err(refused);
+            }
+        }
+    }
+    Ok(taken)
+}
+
+/// Gives back what was taken from the limits of `lists`.
+fn give_back(
+    snapshot: &Snapshot,
+    memory: &Memory,
+    lists: &[&[LimitIndex]],
+    taken: &Taken,
+    parts: &Parts<'_>,
+    now: Millis,
+) {
+    let limits = lists.iter().copied().flatten().filter_map(|limit| snapshot.limit(*limit));
+    for (limit, debit) in limits.zip(&taken.debits[..taken.count]) {
+        memory.give_back(limit, parts, *debit, now);
+    }
+}
