@@ -230,15 +230,15 @@ for index in range(3000):
     elif kind < 0.88:
         put(build(app, method, clock + FUTURE + rng.randrange(1_000, 10**7), business(method)), "timestamp_too_new", app, api_of(method), clock, ip=ip)
     elif kind < 0.91:
-        put(build("p99999", method, at, business(method)), "unknown_app", "p99999", None, clock, ip=ip)
+        put(build("p99999", method, at, business(method)), "unknown_app", "p99999", api_of(method), clock, ip=ip)
     elif kind < 0.93:
-        put(build("p10006", method, at, business(method)), "app_exited", "p10006", None, clock, ip=ip)
+        put(build("p10006", method, at, business(method)), "app_exited", "p10006", api_of(method), clock, ip=ip)
     elif kind < 0.95:
-        put(build(app, method, at, business(method), drop=("sign",)), "missing_signature", None, None, clock, ip=ip)
+        put(build(app, method, at, business(method), drop=("sign",)), "missing_signature", None, api_of(method), clock, ip=ip)
     elif kind < 0.96:
-        put(build(app, method, at, business(method), drop=("nonce",)), "missing_field", app, None, clock, ip=ip)
+        put(build(app, method, at, business(method), drop=("nonce",)), "missing_field", None, api_of(method), clock, ip=ip)
     elif kind < 0.97:
-        put(build("p10004", method, at, business(method)), "ip_not_allowed", "p10004", None, clock, ip="198.51.100.4")
+        put(build("p10004", method, at, business(method)), "ip_not_allowed", "p10004", api_of(method), clock, ip="198.51.100.4")
     elif kind < 0.98:
         put(build("p10001", "GET", at, business("GET"), api="/account/v0/balance"), "api_retired", "p10001", OLD, clock, ip=ip)
     elif kind < 0.99:
