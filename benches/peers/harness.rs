@@ -79,10 +79,30 @@ impl Bench {
             }
             start.elapsed().as_nanos() as f64 / (calls * ops) as f64
         };
+        self.timed_row(
+            name,
+            peer,
+            || time(&mut ours, our_calls, ours_ops),
+            || time(&mut theirs, their_calls, their_ops),
+        )
+    }
+
+    /// As [`Bench::row`], for work that must be set up anew before each round: the closures do one round and return its nanoseconds an
+    /// operation, taken without the setting up.
+    pub fn timed_row(
+        &self,
+        name: &str,
+        peer: &str,
+        mut ours: impl FnMut() -> f64,
+        mut theirs: impl FnMut() -> f64,
+    ) -> Option<f64> {
+        if !self.wants(name) {
+            return None;
+        }
         let (mut our_times, mut their_times) = (Vec::new(), Vec::new());
         for _ in 0..self.rounds {
-            our_times.push(time(&mut ours, our_calls, ours_ops));
-            their_times.push(time(&mut theirs, their_calls, their_ops));
+            our_times.push(ours());
+            their_times.push(theirs());
         }
         let (our_ns, their_ns) = (median(&mut our_times), median(&mut their_times));
         let ratio = their_ns / our_ns;

@@ -1,9 +1,14 @@
 //! Ours beside each peer, interleaved in one run: `cargo bench --bench peers [-- --json] [-- --quick] [-- PART-OF-A-NAME …]`.
+//!
+//! Rows of one operation name the peer crate or library; `pipeline-*` rows are whole requests beside the pipeline of `assembled`.
 
+mod assembled;
 mod harness;
 mod hash;
+mod pipeline;
 
 fn main() {
     let bench = harness::Bench::from_args();
     hash::rows(&bench);
+    pipeline::rows(&bench);
 }
