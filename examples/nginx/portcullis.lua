@@ -1,0 +1,142 @@
+-- portcullis for nginx with Lua (OpenResty, Kong and APISIX plugins call it the same way): verifies a request in access_by_lua.
+--
+--   init_worker_by_lua_block { require("portcullis").open("/etc/portcullis.json") }
+--   access_by_lua_block      { require("portcullis").guard() }
+--
+-- The engine is opened in each worker process, after nginx has forked; with `state.path` in the document all workers share one memory
+-- of nonces and limits.
+local ffi = require("ffi")
+
+ffi.cdef [[
+typedef struct { const uint8_t *ptr; size_t len; } portcullis_slice;
+typedef struct { portcullis_slice name; portcullis_slice value; } portcullis_header;
+typedef struct {
+  uint32_t struct_size; uint32_t reserved; int64_t received_at_ms;
+  portcullis_slice method; portcullis_slice target;
+  const portcullis_header *headers; size_t header_count;
+  portcullis_slice body; portcullis_slice client_ip; portcullis_slice scheme; portcullis_slice authority;
+  portcullis_slice profile; portcullis_slice app_id;
+} portcullis_request;
+typedef struct {
+  uint32_t struct_size; uint16_t reason; uint16_t http_status; uint64_t retry_after_ms; uint64_t ticket[2];
+  char code[24]; char app_id[72]; char kid[72]; char api_id[40];
+} portcullis_verdict;
+typedef struct portcullis_engine portcullis_engine;
+typedef struct portcullis_worker portcullis_worker;
+int portcullis_engine_open(portcullis_slice config, portcullis_engine **engine, char *message, size_t message_len);
+int portcullis_engine_load(portcullis_engine *engine, portcullis_slice config, char *message, size_t message_len);
+int portcullis_worker_open(portcullis_engine *engine, portcullis_worker **worker);
+int portcullis_verify(portcullis_worker *worker, const portcullis_request *request, portcullis_verdict *verdict);
+const char *portcullis_reason_name(uint16_t reason);
+const char *portcullis_result_message(int result);
+uint32_t portcullis_abi_version(void);
+]]
+
+local ABI = 1
+local HEADERS_MAX = 128
+local M = {}
+local lib, engine, worker
+local message = ffi.new("char[512]")
+local request = ffi.new("portcullis_request")
+local verdict = ffi.new("portcullis_verdict")
+local headers = ffi.new("portcullis_header[?]", HEADERS_MAX)
+
+local function put(slice, text)
+  -- LuaJIT strings stay where they are while they are referenced; every text below is held in a local until the call returns.
+  slice.ptr = ffi.cast("const uint8_t *", text)
+  slice.len = #text
+end
+
+local function read(path)
+  local file, why = io.open(path, "rb")
+  if not file then return nil, why end
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+--- Opens the engine of this worker process.
+function M.open(path, library)
+  lib = ffi.load(library or "portcullis")
+  if lib.portcullis_abi_version() ~= ABI then return nil, "libportcullis has another ABI version" end
+  local text, why = read(path)
+  if not text then return nil, why end
+  local config, out = ffi.new("portcullis_slice"), ffi.new("portcullis_engine *[1]")
+  put(config, text)
+  local result = lib.portcullis_engine_open(config, out, message, 512)
+  if result ~= 0 then return nil, ffi.string(message) end
+  engine = out[0]
+  local handle = ffi.new("portcullis_worker *[1]")
+  result = lib.portcullis_worker_open(engine, handle)
+  if result ~= 0 then return nil, ffi.string(lib.portcullis_result_message(result)) end
+  worker = handle[0]
+  return true
+end
+
+--- Puts another document in force without a reload of nginx; one that is refused changes nothing.
+function M.load(path)
+  local text, why = read(path)
+  if not text then return nil, why end
+  local config = ffi.new("portcullis_slice")
+  put(config, text)
+  if lib.portcullis_engine_load(engine, config, message, 512) ~= 0 then return nil, ffi.string(message) end
+  return true
+end
+
+--- Judges a request: its parts as strings, its headers as an array of {name, value}. Returns the verdict's reason, status and struct.
+function M.verify(method, target, list, body, client_ip)
+  ffi.fill(request, ffi.sizeof(request))
+  request.struct_size = ffi.sizeof(request)
+  verdict.struct_size = ffi.sizeof(verdict)
+  put(request.method, method)
+  put(request.target, target)
+  put(request.body, body)
+  put(request.client_ip, client_ip)
+  local count = math.min(#list, HEADERS_MAX)
+  for index = 1, count do
+    put(headers[index - 1].name, list[index][1])
+    put(headers[index - 1].value, list[index][2])
+  end
+  request.headers = headers
+  request.header_count = count
+  local result = lib.portcullis_verify(worker, request, verdict)
+  if result ~= 0 then return "internal", 500, nil end
+  return ffi.string(lib.portcullis_reason_name(verdict.reason)), verdict.http_status, verdict
+end
+
+--- For access_by_lua: lets an accepted request through, answers any other.
+function M.guard()
+  if not worker then
+    ngx.log(ngx.ERR, "portcullis is not open in this worker")
+    return ngx.exit(500)
+  end
+  ngx.req.read_body()
+  local body = ngx.req.get_body_data()
+  if not body then
+    local file = ngx.req.get_body_file()
+    body = file and read(file) or ""
+  end
+  local list = {}
+  for name, value in pairs(ngx.req.get_headers(HEADERS_MAX, true)) do
+    if type(value) == "table" then
+      for _, one in ipairs(value) do list[#list + 1] = { name, one } end
+    else
+      list[#list + 1] = { name, value }
+    end
+  end
+  local reason, status, found = M.verify(ngx.req.get_method(), ngx.var.request_uri, list, body, ngx.var.remote_addr)
+  if reason == "ok" then
+    ngx.req.set_header("X-App-Id", ffi.string(found.app_id))
+    return
+  end
+  -- The reason is for the operator's log; the client learns the code.
+  ngx.log(ngx.WARN, "portcullis: ", reason, " app=", found and ffi.string(found.app_id) or "")
+  local retry = found and tonumber(found.retry_after_ms) or 0
+  if retry > 0 then ngx.header["Retry-After"] = math.ceil(retry / 1000) end
+  ngx.status = status
+  ngx.header["Content-Type"] = "application/json"
+  ngx.print('{"code":"', found and ffi.string(found.code) or "9998", '"}')
+  return ngx.exit(status)
+end
+
+return M
