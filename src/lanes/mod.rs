@@ -14,6 +14,7 @@ mod cpu;
 mod f52;
 #[cfg(target_arch = "x86_64")]
 pub mod sha_ni;
+pub(crate) mod u64s;
 pub mod words;
 
 pub use aes::CbcMac;
