@@ -37,6 +37,15 @@ pub use key_error::KeyError;
 pub use sign::SigningKey;
 pub use verifier::{Item, MacInput, SignatureForm, Verifier};
 
+use crate::lanes::Cpu;
+
+/// Tries every lane kernel that `cpu` has on known answers, once in the life of the process, and yields the names of those that failed.
+/// Such a kernel is not used: its work is done by the next best one, in the end by the scalar path. For reports at start.
+#[must_use]
+pub fn failed_kernels(cpu: Cpu) -> Vec<&'static str> {
+    rsa::failed_kernels(cpu)
+}
+
 macro_rules! algorithms {
     ($($variant:ident, $name:literal, $mac:literal, $weak:literal, $gm:literal;)*) => {
         /// An algorithm, by the name that configuration documents use.

@@ -2,16 +2,52 @@
 //!
 //! The signature is exactly k bytes, the length of the modulus, and below the modulus. PKCS#1 v1.5 compares the whole encoded message: no
 //! padding is ever parsed. PSS takes the hash's own length of salt and MGF1 over the same hash (RFC 7518, 3.5; RFC 9421, 3.3.1), no other.
+//!
+//! Keys of 2048 to 4096 bits with an exponent below 2^32 are computed in vector lanes where the CPU has them: many signatures at a time, one
+//! a lane, or one alone across the lanes. All others, and every key on other CPUs, go to aws-lc one at a time.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `montgomery` | the arithmetic that the kernels share, and why the comparison is exact |
+//! | `radix52`, `radix28` | products of one number a lane, in limbs of 52 bits (AVX-512 IFMA) and of 27 or 28 bits (AVX2) |
+//! | `batch` | a group of signatures, one a lane |
+//! | `one` | one signature across the lanes |
+//! | `prepare` | what a key holds for them |
+//! | `pss`, `padding`, `digests` | encodings and hashes |
+//! | `dispatch` | which kernel runs, by measured cost |
+//! | `selftest` | known answers before use |
+//! | `scalar` | one signature at a time, by aws-lc |
 
+mod batch;
+mod digests;
+mod dispatch;
+mod montgomery;
+mod one;
+mod padding;
+mod prepare;
+mod pss;
+mod radix28;
+mod radix52;
 mod scalar;
+mod selftest;
+#[cfg(test)]
+mod tests;
+
+use std::sync::OnceLock;
 
 use aws_lc_rs::signature::ParsedPublicKey;
+use batch::Claim;
+use digests::Hasher;
+use dispatch::{Unit, Units};
+use padding::{Digest, Padding};
+use prepare::{Constants, MAX_BYTES, MAX_EXPONENT, limbs28, limbs52};
 
 use super::key::Material;
 use super::scheme::{Batch, Scheme};
 use super::{Algorithm, KeyError};
 use crate::codec::hex;
 use crate::lanes::Cpu;
+use crate::lanes::u64s::MAX_LANES;
 
 /// Padding and hash.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,17 +72,31 @@ impl Method {
     }
 }
 
+impl From<Method> for Padding {
+    fn from(method: Method) -> Self {
+        match method {
+            Method::Pkcs1Sha1 => Self::Pkcs1(Digest::Sha1),
+            Method::Pkcs1Sha256 => Self::Pkcs1(Digest::Sha256),
+            Method::Pkcs1Sha512 => Self::Pkcs1(Digest::Sha512),
+            Method::PssSha256 => Self::Pss(Digest::Sha256),
+            Method::PssSha512 => Self::Pss(Digest::Sha512),
+        }
+    }
+}
+
 /// A checked public key and its method.
 pub(in crate::alg) struct RsaKey {
-    /// Padding and hash: lane kernels share a group among all five.
-    #[allow(dead_code, reason = "for lane kernels; the library's key holds its own")]
-    pub method: Method,
+    padding: Padding,
     /// The modulus, big-endian, its first byte not zero.
-    pub n: Box<[u8]>,
+    n: Box<[u8]>,
     /// The exponent: odd, 3 to 2^33 − 1.
-    pub e: u64,
+    e: u64,
     bits: usize,
     parsed: ParsedPublicKey,
+    /// The constants of the lane kernels, in limbs of 52 bits and of 27 or 28. Those that this CPU's best kernels want are computed at load,
+    /// the others when they are first asked for (by a verifier that is held to less than the CPU has).
+    wide: OnceLock<Constants>,
+    narrow: OnceLock<Constants>,
 }
 
 impl RsaKey {
@@ -68,13 +118,39 @@ impl RsaKey {
             KeyError::RsaExponent(small(e).map_or_else(|| format!("0x{}", hex::to_string(e)), |e| e.to_string()))
         })?;
         let parsed = scalar::parse(method, n, e)?;
-        Ok(Self { method, n: n.into(), e: exponent, bits, parsed })
+        let (wide, narrow) = (OnceLock::new(), OnceLock::new());
+        let key = Self { padding: method.into(), n: n.into(), e: exponent, bits, parsed, wide, narrow };
+        if key.in_lanes() {
+            let units = Units::of(Cpu::detect());
+            if let Some(unit) = Unit::ALL.into_iter().find(|&unit| units.has(unit)) {
+                key.constants(unit);
+            }
+        }
+        Ok(key)
     }
 
-    /// Limbs of 52 bits that hold the modulus, in steps of the kernels' 20 (40 limbs take 2048 bits, 60 take 3072, 80 take 4096); and the
-    /// exponent, which needs 33 bits.
+    /// Whether the lane kernels take it.
+    fn in_lanes(&self) -> bool {
+        self.n.len() <= MAX_BYTES && self.e <= MAX_EXPONENT
+    }
+
+    /// The constants for a unit; only for keys that the lane kernels take.
+    fn constants(&self, unit: Unit) -> &Constants {
+        let k = self.n.len();
+        let (place, (bits, limbs)) =
+            if unit.wide() { (&self.wide, (52, limbs52(k))) } else { (&self.narrow, limbs28(k)) };
+        place.get_or_init(|| Constants::new(&self.n, self.e, self.padding, bits, limbs))
+    }
+
+    /// Whether a signature is as long as the modulus and, as a number, below it.
+    fn in_range(&self, signature: &[u8]) -> bool {
+        signature.len() == self.n.len() && *signature < *self.n
+    }
+
+    /// The limb count of the kernels (40 limbs of 52 bits up to 2048 bits, 60 up to 3072, 80 up to 4096; 0 beyond), and the exponent, which
+    /// needs 33 bits.
     pub fn group(&self) -> u64 {
-        let limbs = self.bits.div_ceil(52).next_multiple_of(20);
+        let limbs = if self.in_lanes() { limbs52(self.n.len()) } else { 0 };
         ((limbs as u64) << 40) | self.e
     }
 }
@@ -95,8 +171,47 @@ fn small(number: &[u8]) -> Option<u64> {
     (number.len() <= 8).then(|| number.iter().fold(0, |sum, b| (sum << 8) | u64::from(*b)))
 }
 
+/// The scheme, with its scratch.
 #[derive(Default)]
-pub(in crate::alg) struct Rsa;
+pub(in crate::alg) struct Rsa {
+    /// Signatures that are long enough and in range: (what may share a group, index in the batch).
+    picks: Vec<(Course, u32)>,
+    /// Digests of those.
+    digests: Vec<[u8; 64]>,
+    hasher: Hasher,
+}
+
+/// What signatures of one limb count and exponent must have in common to go through one run of a kernel: the kind of constants (see
+/// [`prepare::digest_limbs`]), and for PSS the hash, so that its masks are made together.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Course {
+    /// PKCS#1 v1.5 with a digest of at most 32 bytes.
+    Short,
+    /// PKCS#1 v1.5 with SHA-512.
+    Long,
+    /// PSS with SHA-256.
+    PssShort,
+    /// PSS with SHA-512.
+    PssLong,
+}
+
+impl From<Padding> for Course {
+    fn from(padding: Padding) -> Self {
+        match padding {
+            Padding::Pkcs1(Digest::Sha512) => Self::Long,
+            Padding::Pkcs1(_) => Self::Short,
+            Padding::Pss(Digest::Sha512) => Self::PssLong,
+            Padding::Pss(_) => Self::PssShort,
+        }
+    }
+}
+
+/// The names of the lane kernels that `cpu` has but that failed their known answers, and are therefore not used.
+#[must_use]
+pub(in crate::alg) fn failed_kernels(cpu: Cpu) -> Vec<&'static str> {
+    let (all, good) = (Units::untested(cpu), Units::of(cpu));
+    Unit::ALL.into_iter().filter(|&unit| all.has(unit) && !good.has(unit)).map(Unit::name).collect()
+}
 
 impl Scheme for Rsa {
     type Key = RsaKey;
@@ -108,7 +223,104 @@ impl Scheme for Rsa {
         }
     }
 
-    fn verify(&mut self, _cpu: Cpu, batch: &mut Batch<'_, RsaKey>) {
-        batch.each(|job| job.plain() && scalar::verify(job.key, job.message, job.signature));
+    fn verify(&mut self, cpu: Cpu, batch: &mut Batch<'_, RsaKey>) {
+        let Some(first) = batch.job(0) else { return };
+        if !first.key.in_lanes() {
+            return batch.each(|job| job.plain() && scalar::verify(job.key, job.message, job.signature));
+        }
+        let units = Units::of(cpu);
+        let mut picks = std::mem::take(&mut self.picks);
+        picks.clear();
+        for i in 0..batch.len() {
+            if let Some(job) = batch.job(i)
+                && job.plain()
+                && job.key.in_range(job.signature)
+            {
+                picks.push((job.key.padding.into(), i as u32));
+            }
+        }
+        picks.sort_unstable();
+        for course in picks.chunk_by(|a, b| a.0 == b.0) {
+            self.course(units, batch, course);
+        }
+        self.picks = picks;
+    }
+}
+
+impl Rsa {
+    /// Settles signatures of one course.
+    fn course(&mut self, units: Units, batch: &mut Batch<'_, RsaKey>, picks: &[(Course, u32)]) {
+        let Some(first) = picks.first().and_then(|p| batch.job(p.1 as usize)) else { return };
+        let shares = units.share(first.key.n.len(), picks.len());
+        let (grouped, others) = picks.split_at(shares.groups.map_or(0, |g| g.1));
+        if let Some((unit, _)) = shares.groups {
+            self.run(units, unit, batch, grouped);
+        }
+        if shares.across {
+            self.run(units, Unit::Across, batch, others);
+        } else {
+            for pick in others {
+                let i = pick.1 as usize;
+                if let Some(job) = batch.job(i) {
+                    batch.settle(i, scalar::verify(job.key, job.message, job.signature));
+                }
+            }
+        }
+    }
+
+    /// Settles signatures in groups of `unit`.
+    fn run(&mut self, units: Units, unit: Unit, batch: &mut Batch<'_, RsaKey>, picks: &[(Course, u32)]) {
+        self.digests.clear();
+        for pick in picks {
+            let mut digest = [0; 64];
+            if let Some(job) = batch.job(pick.1 as usize) {
+                self.hasher.digest(job.key.padding.digest(), job.message, &mut digest);
+            }
+            self.digests.push(digest);
+        }
+        for (picks, digests) in picks.chunks(unit.lanes()).zip(self.digests.chunks(unit.lanes())) {
+            self.group(units, unit, batch, picks, digests);
+        }
+    }
+
+    /// Settles one group.
+    fn group(
+        &self,
+        units: Units,
+        unit: Unit,
+        batch: &mut Batch<'_, RsaKey>,
+        picks: &[(Course, u32)],
+        digests: &[[u8; 64]],
+    ) {
+        let Some(first) = picks.first().and_then(|p| batch.job(p.1 as usize)) else { return };
+        let blank = Claim { constants: first.key.constants(unit), signature: &[], digest: &[] };
+        let mut claims = [blank; MAX_LANES];
+        let mut count = 0;
+        for ((claim, pick), digest) in claims.iter_mut().zip(picks).zip(digests) {
+            let Some(job) = batch.job(pick.1 as usize) else { return };
+            let digest = &digest[..job.key.padding.digest().bytes()];
+            *claim = Claim { constants: job.key.constants(unit), signature: job.signature, digest };
+            count += 1;
+        }
+        let (claims, e) = (&claims[..count], first.key.e);
+        match first.key.padding {
+            Padding::Pkcs1(_) => {
+                let good = units.pkcs1(unit, claims, e).unwrap_or(0);
+                for (i, pick) in picks.iter().enumerate() {
+                    batch.settle(pick.1 as usize, good >> i & 1 == 1);
+                }
+            }
+            Padding::Pss(hash) => {
+                let mut values = [[0; MAX_BYTES]; MAX_LANES];
+                if units.recover(unit, claims, e, &mut values).is_none() {
+                    return;
+                }
+                for ((pick, claim), value) in picks.iter().zip(claims).zip(&values) {
+                    let Some(job) = batch.job(pick.1 as usize) else { return };
+                    let value = &value[MAX_BYTES - job.key.n.len()..];
+                    batch.settle(pick.1 as usize, pss::verify(&self.hasher, hash, job.key.bits, value, claim.digest));
+                }
+            }
+        }
     }
 }
