@@ -25,7 +25,7 @@ use crate::alg::{Algorithm, MacInput, SignatureForm};
 use crate::bucket::Debit;
 use crate::canon::{self, Alg, Extract, Profile, Refusal};
 use crate::keys::{Api, App, KeyPart, Limit, LimitIndex, ProfileIndex, Snapshot, policy};
-use crate::request::{Request, Sizes};
+use crate::request::Request;
 use crate::time::Millis;
 use crate::verdict::{Label, Reason, Ticket};
 use std::net::IpAddr;
@@ -64,38 +64,13 @@ pub(super) fn gate(
     request: &Request<'_>,
     slot: &mut Slot,
 ) -> Result<(), Refused> {
-    shape(request, snapshot.sizes())?;
+    request.check(snapshot.sizes()).map_err(|_| Reason::MalformedRequest)?;
     let api = snapshot.api_for(request.method, request.path()).ok().flatten();
     slot.api = api.map(|api| api.index);
     slot.verdict.api_id = api.map_or(Label::EMPTY, |api| api.id);
     let of_api = api.map_or(&[][..], |api| &api.limits.before_signature);
     let parts = Parts { app: None, kid: &[], api, request };
     take_all(snapshot, memory, &[snapshot.limits_of_all(), of_api], &parts, slot.now).map(drop)
-}
-
-/// Bounds of size, and bytes that no HTTP message can carry (RFC 9110, 5.1 and 5.5; RFC 9112, 3).
-fn shape(request: &Request<'_>, sizes: &Sizes) -> Result<(), Refused> {
-    let bad = Err(Refused::from(Reason::MalformedRequest));
-    if request.method.is_empty() || request.method.len() > 32 || request.target.len() > sizes.target {
-        return bad;
-    }
-    if request.headers.len() > sizes.headers || request.body.len() > sizes.body {
-        return bad;
-    }
-    let mut bytes = 0;
-    for header in request.headers {
-        bytes += header.name.len() + header.value.len();
-        let name_ok = !header.name.is_empty() && header.name.iter().all(|b| b.is_ascii_graphic() && *b != b':');
-        if !name_ok || memchr::memchr3(b'\r', b'\n', 0, header.value).is_some() {
-            return bad;
-        }
-    }
-    let graphic = |text: &[u8]| text.iter().all(u8::is_ascii_graphic);
-    if bytes > sizes.header_bytes || !graphic(request.method) || request.target.iter().any(|b| *b <= b' ' || *b == 0x7f)
-    {
-        return bad;
-    }
-    Ok(())
 }
 
 /// Stage 2, up to the signature.
