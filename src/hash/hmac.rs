@@ -8,7 +8,8 @@
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::many::{self, Hash, Job, Pads, Scratch};
+use super::compress::{Hash, Job, Pads};
+use super::many::{self, Scratch};
 use super::message::Message;
 use super::sha256::Sha256;
 use super::sm3::Sm3;

@@ -6,7 +6,7 @@
 //! A step is four dependent operations and six in all, so sixteen messages on AVX-512 wait for one another's results: two groups of
 //! sixteen interleaved step by step fill both vector ports.
 
-use super::many::Hash;
+use super::compress::Hash;
 use super::table::{Algorithm, Kernels};
 use crate::lanes::words::Lanes;
 

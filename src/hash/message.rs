@@ -13,7 +13,7 @@
 //! A prefix that ends on a block boundary takes nothing of the body into the head. Where the body ends before the first boundary after the
 //! prefix, everything is built.
 
-use super::many::{BlockOf, Hash};
+use super::compress::{BlockOf, Hash};
 use crate::lanes::words::{Block, Lanes, Word};
 
 /// A message to hash: three pieces, one after the other.
@@ -87,11 +87,15 @@ pub(super) struct Layout<'a, B> {
 }
 
 impl<'a, B: Block> Layout<'a, B> {
-    /// The layout of no message, for places that are not used.
-    pub const NONE: Self = Self { pieces: [&[]; 4], whole: &[], head: 0, count: 0, built: 0, end: 0, bits: 0 };
+    /// No fewer than the blocks of `message` that are built.
+    #[inline(always)]
+    pub fn at_most(message: &Message<'_>) -> usize {
+        (message.prefix.len() + message.suffix.len()) / B::LEN + 4
+    }
 
     /// The layout of `message`. `before` is the number of bytes hashed before it (a block, where the state is that of an HMAC key), which
     /// count in the length.
+    #[inline(always)]
     pub fn new<H: Hash<Q, Word: Word<Block = B>>, const Q: usize>(message: &Message<'a>, before: usize) -> Self {
         let Message { prefix, body, suffix } = *message;
         let over = prefix.len() % B::LEN;
@@ -116,31 +120,22 @@ impl<'a, B: Block> Layout<'a, B> {
 
     /// Writes the blocks that are built; `built` has as many.
     #[inline(always)]
-    #[allow(clippy::needless_range_loop)] // no iterators in lanes: see `many::Entered`
+    #[allow(clippy::needless_range_loop)] // no iterators in lanes: see `group`
     pub fn build<H: Hash<Q, Word: Word<Block = B>>, V: Lanes<Word = H::Word>, const Q: usize>(
         &self,
         proof: V::Proof,
         built: &mut [B],
     ) {
         let [prefix, start, rest, suffix] = self.pieces;
-        let n = built.len();
-        if prefix.is_empty() && suffix.is_empty() {
-            // The common case, a body alone, is one masked read and one or two whole writes.
-            V::fill(proof, &mut built[0], rest);
-            for i in 1..n {
-                V::fill(proof, &mut built[i], &[]);
-            }
-        } else {
-            for i in 0..n {
-                V::fill(proof, &mut built[i], &[]);
-            }
-            V::put(proof, built, 0, prefix);
-            V::put(proof, built, prefix.len(), start);
-            V::put(proof, built, prefix.len() + start.len(), rest);
-            V::put(proof, built, prefix.len() + start.len() + rest.len(), suffix);
+        for i in 0..built.len() {
+            V::fill(proof, &mut built[i], &[]);
         }
+        V::put(proof, built, 0, prefix);
+        V::put(proof, built, prefix.len(), start);
+        V::put(proof, built, prefix.len() + start.len(), rest);
+        V::put(proof, built, prefix.len() + start.len() + rest.len(), suffix);
         built[self.end / B::LEN].set(self.end % B::LEN, 0x80);
-        built[n - 1].set_end(if H::BIG_ENDIAN { self.bits.to_be_bytes() } else { self.bits.to_le_bytes() });
+        built[built.len() - 1].set_end(length::<H, Q>(self.bits));
     }
 
     /// The blocks, of which `built` were written by [`build`](Self::build).
@@ -148,6 +143,12 @@ impl<'a, B: Block> Layout<'a, B> {
     pub fn blocks(&self, built: &'a [B]) -> Blocks<'a, B> {
         Blocks { head: self.head, whole: self.whole, built, count: self.count }
     }
+}
+
+/// The length in bits as the padding states it.
+#[inline(always)]
+fn length<H: Hash<Q>, const Q: usize>(bits: u64) -> [u8; 8] {
+    if H::BIG_ENDIAN { bits.to_be_bytes() } else { bits.to_le_bytes() }
 }
 
 /// The blocks of a padded message: some in place, some built.
@@ -163,6 +164,40 @@ pub(super) struct Blocks<'a, B> {
 impl<'a, B: Block> Blocks<'a, B> {
     /// No block at all: what an unused lane has.
     pub const NONE: Self = Self { head: 0, whole: &[], built: &[], count: 0 };
+
+    /// The blocks of a body alone, the common case: one masked read and one or two whole writes. The built ones, which are the last one or
+    /// two, are taken from the start of `room`; what is left of it is given back.
+    #[inline(always)]
+    pub fn of_body<H: Hash<Q, Word: Word<Block = B>>, V: Lanes<Word = H::Word>, const Q: usize>(
+        proof: V::Proof,
+        body: &'a [u8],
+        before: usize,
+        room: &'a mut [B],
+    ) -> (Self, &'a mut [B]) {
+        let (whole, rest) = B::split(body);
+        let two = rest.len() + H::LENGTH_BYTES >= B::LEN;
+        let (built, room) = room.split_at_mut(if two { 2 } else { 1 });
+        V::fill(proof, &mut built[0], rest);
+        built[0].set(rest.len(), 0x80);
+        if two {
+            V::fill(proof, &mut built[1], &[]);
+        }
+        built[built.len() - 1].set_end(length::<H, Q>((before + body.len()) as u64 * 8));
+        let count = (whole.len() + built.len()) as u32;
+        (Self { head: 0, whole, built, count }, room)
+    }
+
+    /// The blocks among which all messages of a group have theirs in place: from its head's end to the end of what lies in place.
+    #[inline(always)]
+    pub fn in_place(&self) -> (u32, u32) {
+        (self.head, self.head + self.whole.len() as u32)
+    }
+
+    /// Block `b`, which must be [`in_place`](Self::in_place).
+    #[inline(always)]
+    pub fn whole(&self, b: u32) -> &'a B {
+        &self.whole[(b - self.head) as usize]
+    }
 
     /// Built blocks alone.
     #[inline(always)]

@@ -17,6 +17,8 @@
 //! From how many messages on which kernel runs is in [`Kernels::break_even`]. [`Scratch`] holds the buffers; a batch allocates nothing once
 //! they have grown.
 
+mod compress;
+mod group;
 mod many;
 mod message;
 mod table;
@@ -24,6 +26,7 @@ mod table;
 pub mod hmac;
 pub mod md5;
 pub mod prf;
+pub mod selftest;
 pub mod sha256;
 pub mod sha512;
 pub mod sm3;
@@ -53,7 +56,7 @@ macro_rules! digest_functions {
         /// The digest of one message.
         #[must_use]
         pub fn digest(message: &[u8]) -> Digest {
-            let job = $crate::hash::many::Job { message: $crate::hash::Message::new(message), key: None };
+            let job = $crate::hash::compress::Job { message: $crate::hash::Message::new(message), key: None };
             $crate::hash::digest_bytes(&$crate::hash::many::one::<$hash, $rows>(
                 $crate::lanes::Cpu::detect().into(),
                 &job,
@@ -83,7 +86,7 @@ macro_rules! digest_functions {
             $crate::hash::many::each::<$hash, $rows>(
                 kernels.into(),
                 count,
-                |i| $crate::hash::many::Job { message: message(i), key: None },
+                |i| $crate::hash::compress::Job { message: message(i), key: None },
                 |i, rows| put(i, &$crate::hash::digest_bytes(rows)),
                 scratch,
             );

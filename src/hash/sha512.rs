@@ -1,6 +1,6 @@
 //! SHA-512 (FIPS 180-4), for Ed25519.
 
-use super::many::Hash;
+use super::compress::Hash;
 use super::table::{Algorithm, Kernels};
 use crate::lanes::words::Lanes;
 
@@ -115,48 +115,61 @@ impl Hash<2> for Sha512 {
     }
 }
 
-/// The schedule is kept as a ring of sixteen words: a word is replaced by the one sixteen rounds on as soon as its round is over.
 #[inline(always)]
 fn compress<V: Lanes<Word = u64>>(proof: V::Proof, state: &mut [[V; 4]; 2], w: &mut [V; 16]) {
-    let [[mut a, mut b, mut c, mut d], [mut e, mut f, mut g, mut h]] = *state;
-    for group in 0..5 {
-        macro_rules! round {
-            ($i:literal, $a:ident $b:ident $c:ident $d:ident $e:ident $f:ident $g:ident $h:ident) => {
-                let keyed = w[$i].add(V::splat(proof, K[16 * group + $i]));
-                let t = $h.add(keyed).add($e.choose($f, $g)).add(big_sigma1($e));
-                $d = $d.add(t);
-                $h = t.add($a.majority($b, $c)).add(big_sigma0($a));
-            };
-        }
-        round!(0, a b c d e f g h);
-        round!(1, h a b c d e f g);
-        round!(2, g h a b c d e f);
-        round!(3, f g h a b c d e);
-        round!(4, e f g h a b c d);
-        round!(5, d e f g h a b c);
-        round!(6, c d e f g h a b);
-        round!(7, b c d e f g h a);
-        round!(8, a b c d e f g h);
-        round!(9, h a b c d e f g);
-        round!(10, g h a b c d e f);
-        round!(11, f g h a b c d e);
-        round!(12, e f g h a b c d);
-        round!(13, d e f g h a b c);
-        round!(14, c d e f g h a b);
-        round!(15, b c d e f g h a);
-        if group < 4 {
-            for i in 0..16 {
-                let (next, seventh) = (small_sigma0(w[(i + 1) % 16]), w[(i + 9) % 16]);
-                w[i] = w[i].add(next).add(seventh).add(small_sigma1(w[(i + 14) % 16]));
-            }
-        }
+    let mut now = *state;
+    for group in 0..4 {
+        sixteen_rounds::<V, false>(proof, &mut now, w, group);
     }
-    let now = [[a, b, c, d], [e, f, g, h]];
+    sixteen_rounds::<V, true>(proof, &mut now, w, 4);
     for row in 0..2 {
         for i in 0..4 {
             state[row][i] = state[row][i].add(now[row][i]);
         }
     }
+}
+
+/// Rounds 16·group … 16·group + 15, `LAST` where they are the last.
+///
+/// The schedule is kept as a ring of sixteen words: round j puts W_(j+16) in the place of W_j when it has used that. The words W_(j+1),
+/// W_(j+9) and W_(j+14) that it is made from are in the ring by then: the latest, j + 14, was put there two rounds before.
+#[inline(always)]
+fn sixteen_rounds<V: Lanes<Word = u64>, const LAST: bool>(
+    proof: V::Proof,
+    state: &mut [[V; 4]; 2],
+    w: &mut [V; 16],
+    group: usize,
+) {
+    let [[mut a, mut b, mut c, mut d], [mut e, mut f, mut g, mut h]] = *state;
+    macro_rules! round {
+        ($i:literal, $a:ident $b:ident $c:ident $d:ident $e:ident $f:ident $g:ident $h:ident) => {
+            let keyed = w[$i].add(V::splat(proof, K[16 * group + $i]));
+            let t = $h.add(keyed).add($e.choose($f, $g)).add(big_sigma1($e));
+            $d = $d.add(t);
+            $h = t.add($a.majority($b, $c)).add(big_sigma0($a));
+            if !LAST {
+                let (first, fourteenth) = (small_sigma0(w[($i + 1) % 16]), small_sigma1(w[($i + 14) % 16]));
+                w[$i] = w[$i].add(first).add(w[($i + 9) % 16].add(fourteenth));
+            }
+        };
+    }
+    round!(0, a b c d e f g h);
+    round!(1, h a b c d e f g);
+    round!(2, g h a b c d e f);
+    round!(3, f g h a b c d e);
+    round!(4, e f g h a b c d);
+    round!(5, d e f g h a b c);
+    round!(6, c d e f g h a b);
+    round!(7, b c d e f g h a);
+    round!(8, a b c d e f g h);
+    round!(9, h a b c d e f g);
+    round!(10, g h a b c d e f);
+    round!(11, f g h a b c d e);
+    round!(12, e f g h a b c d);
+    round!(13, d e f g h a b c);
+    round!(14, c d e f g h a b);
+    round!(15, b c d e f g h a);
+    *state = [[a, b, c, d], [e, f, g, h]];
 }
 
 /// `Σ0` of FIPS 180-4, 4.1.3.

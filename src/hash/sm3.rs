@@ -1,6 +1,6 @@
 //! SM3 (GB/T 32905-2016).
 
-use super::many::Hash;
+use super::compress::Hash;
 use super::table::{Algorithm, Kernels};
 use crate::lanes::words::Lanes;
 

@@ -16,7 +16,20 @@ pub enum Algorithm {
     Sm3,
 }
 
-/// The vector backends of a hash.
+impl Algorithm {
+    /// The name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Md5 => "md5",
+            Self::Sha256 => "sha256",
+            Self::Sha512 => "sha512",
+            Self::Sm3 => "sm3",
+        }
+    }
+}
+
+/// What a kernel runs on, other than plain code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 #[repr(u8)]
 pub enum Unit {
@@ -26,6 +39,18 @@ pub enum Unit {
     Avx512,
     /// The SHA instructions (SHA-256 alone).
     ShaNi,
+}
+
+impl Unit {
+    /// The name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+            Self::ShaNi => "sha-ni",
+        }
+    }
 }
 
 /// The kernels that may run: those of the CPU, without those that failed their known answers.

@@ -19,9 +19,14 @@ impl State {
     /// From the eight words a … h.
     #[inline(always)]
     pub fn new(_: ShaNi, words: &[[u32; 4]; 2]) -> Self {
-        let [[a, b, c, d], [e, f, g, h]] = words.map(|row| row.map(u32::cast_signed));
+        let [[a, b, c, d], [e, f, g, h]] = *words;
         // SAFETY: SSE2 is part of the target.
-        unsafe { Self { abef: _mm_set_epi32(a, b, e, f), cdgh: _mm_set_epi32(c, d, g, h) } }
+        unsafe {
+            Self {
+                abef: _mm_set_epi32(a.cast_signed(), b.cast_signed(), e.cast_signed(), f.cast_signed()),
+                cdgh: _mm_set_epi32(c.cast_signed(), d.cast_signed(), g.cast_signed(), h.cast_signed()),
+            }
+        }
     }
 
     /// The eight words a … h.

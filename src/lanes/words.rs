@@ -125,7 +125,7 @@ pub trait Lanes: Copy {
     /// The same word in each lane.
     fn splat(proof: Self::Proof, word: Self::Word) -> Self;
     /// Word `i` of the block of lane `l` into lane `l` of vector `i`.
-    fn load(proof: Self::Proof, blocks: &[&<Self::Word as Word>::Block; MAX_LANES]) -> [Self; 16];
+    fn load(proof: Self::Proof, blocks: &[&<Self::Word as Word>::Block; MAX_LANES], words: &mut [Self; 16]);
     /// Word `i` of row `l` into lane `l` of vector `i`.
     fn gather(proof: Self::Proof, rows: &[&[Self::Word; 4]; MAX_LANES]) -> [Self; 4];
     /// The inverse of [`gather`](Self::gather); rows beyond the lanes stay as they are.

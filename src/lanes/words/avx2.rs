@@ -121,8 +121,7 @@ impl Lanes for U32x8 {
 
     /// Four words of the eight rows at a time: rows l and l + 4 share a vector, and 4 × 4 words are transposed in each half.
     #[inline(always)]
-    fn load(_: Avx2, blocks: &[&[u8; 64]; MAX_LANES]) -> [Self; 16] {
-        let mut out = [Self(by_proof!(_mm256_setzero_si256())); 16];
+    fn load(_: Avx2, blocks: &[&[u8; 64]; MAX_LANES], out: &mut [Self; 16]) {
         for quarter in 0..4 {
             let mut x = [by_proof!(_mm256_setzero_si256()); 4];
             for l in 0..4 {
@@ -136,7 +135,6 @@ impl Lanes for U32x8 {
                 out[4 * quarter + c] = Self(y[c]);
             }
         }
-        out
     }
 
     #[inline(always)]
@@ -199,8 +197,7 @@ impl Lanes for U64x4 {
 
     /// Two words of the four rows at a time: rows 0 and 2 in one vector, 1 and 3 in another, unpacked.
     #[inline(always)]
-    fn load(_: Avx2, blocks: &[&[u8; 128]; MAX_LANES]) -> [Self; 16] {
-        let mut out = [Self(by_proof!(_mm256_setzero_si256())); 16];
+    fn load(_: Avx2, blocks: &[&[u8; 128]; MAX_LANES], out: &mut [Self; 16]) {
         for pair in 0..8 {
             // SAFETY: the features are there, by proof; each read is of 16 bytes at 0, 16, … 112 in an array of 128.
             unsafe {
@@ -210,7 +207,6 @@ impl Lanes for U64x4 {
                 out[2 * pair + 1] = Self(_mm256_unpackhi_epi64(even, odd));
             }
         }
-        out
     }
 
     #[inline(always)]

@@ -136,8 +136,7 @@ impl Lanes for U32x16 {
     /// shuffle port: the halves of rows l and l + 4 share a vector, two rounds of unpacking transpose 4 × 4 words within each 128-bit
     /// part, and one shuffle brings the parts of rows 0–7 and 8–15 together.
     #[inline(always)]
-    fn load(_: Avx512, blocks: &[&[u8; 64]; MAX_LANES]) -> [Self; 16] {
-        let mut out = [Self(by_proof!(_mm512_setzero_si512())); 16];
+    fn load(_: Avx512, blocks: &[&[u8; 64]; MAX_LANES], out: &mut [Self; 16]) {
         for half in 0..2 {
             // group[g][c]: parts (word c of rows 8g..8g+4, word 4+c of the same, word c of rows 8g+4..8g+8, word 4+c of the same).
             let mut group = [[by_proof!(_mm512_setzero_si512()); 4]; 2];
@@ -160,7 +159,6 @@ impl Lanes for U32x16 {
                     Self(by_proof!(_mm512_shuffle_i32x4::<0b11_01_11_01>(group[0][c], group[1][c])));
             }
         }
-        out
     }
 
     #[inline(always)]
@@ -221,8 +219,7 @@ impl Lanes for U64x8 {
 
     /// Two words of the eight rows at a time: the even rows' 128-bit parts in one vector, the odd rows' in another, unpacked.
     #[inline(always)]
-    fn load(_: Avx512, blocks: &[&[u8; 128]; MAX_LANES]) -> [Self; 16] {
-        let mut out = [Self(by_proof!(_mm512_setzero_si512())); 16];
+    fn load(_: Avx512, blocks: &[&[u8; 128]; MAX_LANES], out: &mut [Self; 16]) {
         for pair in 0..8 {
             // SAFETY: the features are there, by proof; each read is of 16 bytes at 0, 16, … 112 in an array of 128.
             unsafe {
@@ -233,7 +230,6 @@ impl Lanes for U64x8 {
                 out[2 * pair + 1] = Self(_mm512_unpackhi_epi64(even, odd));
             }
         }
-        out
     }
 
     #[inline(always)]

@@ -43,13 +43,11 @@ macro_rules! scalar {
             }
 
             #[inline(always)]
-            fn load((): (), blocks: &[&[u8; $block]; MAX_LANES]) -> [Self; 16] {
-                let mut words = [0; 16];
+            fn load((): (), blocks: &[&[u8; $block]; MAX_LANES], words: &mut [Self; 16]) {
                 let (bytes, _) = blocks[0].as_chunks::<$bytes>();
                 for (word, bytes) in words.iter_mut().zip(bytes) {
                     *word = Self::from_le_bytes(*bytes);
                 }
-                words
             }
 
             #[inline(always)]

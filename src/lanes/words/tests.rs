@@ -69,12 +69,14 @@ impl Check {
                 *byte = (l * 16 + i) as u8 ^ (i >> 3) as u8;
             }
         }
-        let words = V::load(proof, &std::array::from_fn(|l| &blocks[l]));
+        let mut words = [V::splat(proof, word(0)); 16];
+        V::load(proof, &std::array::from_fn(|l| &blocks[l]), &mut words);
         for (i, quad) in words.as_chunks::<4>().0.iter().enumerate() {
             let mut lanes = [*V::Word::ZEROS; MAX_LANES];
             V::scatter(*quad, &mut lanes);
             for l in 0..V::COUNT {
-                let scalar = <V::Word as Lanes>::load((), &[&blocks[l]; MAX_LANES]);
+                let mut scalar = [word(0); 16];
+                V::Word::load((), &[&blocks[l]; MAX_LANES], &mut scalar);
                 assert_eq!(lanes[l], scalar.as_chunks::<4>().0[i], "words {i}, lane {l} of {}", V::COUNT);
             }
         }
