@@ -15,6 +15,7 @@
 //! What each algorithm accepts and refuses at its edges is written down as data in `tests/alg_acceptance.rs`.
 
 mod certificate;
+mod ec;
 mod ec_signature;
 mod ecdsa_p256;
 mod ecdsa_p384;
@@ -31,6 +32,7 @@ mod sm2;
 mod verifier;
 
 pub use certificate::Certificate;
+pub use ec::{KeyTables, key_tables, set_key_table_bytes};
 pub use import::PublicKey;
 pub use key::Key;
 pub use key_error::KeyError;

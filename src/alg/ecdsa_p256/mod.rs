@@ -2,32 +2,44 @@
 //!
 //! r and s lie in [1, n). Both s and n − s are good: the standard asks for no low s, and signers do not make it.
 
+mod batch;
 mod scalar;
+
+#[cfg(test)]
+pub(in crate::alg) use batch::Ecdsa;
+pub(in crate::alg) use batch::candidates;
 
 use aws_lc_rs::signature::ParsedPublicKey;
 
 use super::key::Material;
 use super::scheme::{Batch, Scheme};
-use super::{KeyError, ec_signature};
+use super::{KeyError, ec, ec_signature};
+use crate::curve::{Decision, P256, montgomery_point};
+use crate::hash::{Message, Scratch, sha256};
 use crate::lanes::Cpu;
+use std::sync::Arc;
 
 /// A point of the curve, not infinity.
 pub(in crate::alg) struct P256Key {
-    /// The point as 04 ‖ x ‖ y, big-endian.
-    #[allow(dead_code, reason = "for lane kernels; the library's key holds its own")]
-    pub point: [u8; 65],
+    /// The point and its table, for the lanes.
+    pub slot: Arc<ec::Slot>,
     parsed: ParsedPublicKey,
 }
 
 impl P256Key {
     /// Takes 04 ‖ x ‖ y.
     pub fn new(point: &[u8; 65]) -> Result<Self, KeyError> {
-        Ok(Self { point: *point, parsed: scalar::parse(point)? })
+        let parsed = scalar::parse(point)?;
+        let (x, y) = ec::coordinates(point);
+        Ok(Self { slot: ec::Slot::new(montgomery_point::<P256>(&x, &y)), parsed })
     }
 }
 
 #[derive(Default)]
-pub(in crate::alg) struct EcdsaP256;
+pub(in crate::alg) struct EcdsaP256 {
+    decider: ec::Decider<P256, batch::Ecdsa>,
+    hash: Scratch,
+}
 
 impl Scheme for EcdsaP256 {
     type Key = P256Key;
@@ -39,10 +51,36 @@ impl Scheme for EcdsaP256 {
         }
     }
 
-    fn verify(&mut self, _cpu: Cpu, batch: &mut Batch<'_, P256Key>) {
-        batch.each(|job| {
-            let pair = ec_signature::read::<32>(job.form, job.signature);
-            job.plain() && pair.is_some_and(|pair| scalar::verify(job.key, job.message, &pair))
+    fn verify(&mut self, cpu: Cpu, batch: &mut Batch<'_, P256Key>) {
+        if !ec::Decider::<P256, batch::Ecdsa>::ready(cpu) {
+            return batch.each(|job| {
+                let pair = ec_signature::read::<32>(job.form, job.signature);
+                job.plain() && pair.is_some_and(|pair| scalar::verify(job.key, job.message, &pair))
+            });
+        }
+        let Self { decider, hash } = self;
+        decider.begin();
+        for i in 0..batch.len() {
+            let Some(job) = batch.job(i).filter(super::scheme::Job::plain) else { continue };
+            if let Some(pair) = ec_signature::read::<32>(job.form, job.signature) {
+                decider.push(i, &job.key.slot, &pair);
+            }
+        }
+        decider.hash(|indices, put| {
+            let job = |i: usize| indices.get(i).and_then(|i| batch.job(*i));
+            let message = |i: usize| Message::new(job(i).map_or(&[], |job| job.message));
+            sha256::digest_each(cpu, indices.len(), message, put, hash);
+        });
+        decider.finish(cpu, true, |i, decision| {
+            let good = match decision {
+                Decision::True => true,
+                Decision::False => false,
+                Decision::Exceptional => batch.job(i).is_some_and(|job| {
+                    let pair = ec_signature::read::<32>(job.form, job.signature);
+                    pair.is_some_and(|pair| scalar::verify(job.key, job.message, &pair))
+                }),
+            };
+            batch.settle(i, good);
         });
     }
 }

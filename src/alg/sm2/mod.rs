@@ -3,13 +3,19 @@
 //! What is hashed is Z ‖ message, where Z = SM3(ENTL ‖ ID ‖ a ‖ b ‖ xG ‖ yG ‖ xA ‖ yA) binds the signer's identifier and public key
 //! (GB/T 32918.2, 5.5); Z and the hash's state after it are held per key. Signatures are DER (GM/T 0009, 7.3) or r ‖ s.
 
+mod batch;
 mod scalar;
 
 use super::key::Material;
 use super::scheme::{Batch, Scheme};
-use super::{KeyError, ec_signature};
+use super::{KeyError, ec, ec_signature};
+use crate::curve::{self, Decision, montgomery_point};
+use crate::hash::{Message, Scratch, sm3};
 use crate::lanes::Cpu;
+use std::sync::Arc;
 
+#[cfg(test)]
+pub(in crate::alg) use batch::Sm2Scalars;
 pub(in crate::alg) use scalar::{Signer, point};
 
 /// The identifier of a signer that names none (GM/T 0009, 10).
@@ -17,12 +23,10 @@ pub(in crate::alg) const DEFAULT_USER_ID: &[u8] = b"1234567812345678";
 
 /// A point of the curve with its signer's identifier.
 pub(in crate::alg) struct Sm2Key {
-    /// The point as 04 ‖ x ‖ y, big-endian.
-    #[allow(dead_code, reason = "for lane kernels; the library's key holds its own")]
-    pub point: [u8; 65],
+    /// The point and its table, for the lanes.
+    pub slot: Arc<ec::Slot>,
     /// What goes before the message into the hash.
-    #[allow(dead_code, reason = "for lane kernels; the scalar path holds the state after it")]
-    pub z: [u8; 32],
+    z: [u8; 32],
     parsed: scalar::Parsed,
 }
 
@@ -30,12 +34,17 @@ impl Sm2Key {
     /// Takes 04 ‖ x ‖ y.
     pub fn new(point: &[u8; 65], user_id: &[u8]) -> Result<Self, KeyError> {
         let z = scalar::z(point, user_id)?;
-        Ok(Self { point: *point, z, parsed: scalar::Parsed::new(point, &z)? })
+        let parsed = scalar::Parsed::new(point, &z)?;
+        let (x, y) = ec::coordinates(point);
+        Ok(Self { slot: ec::Slot::new(montgomery_point::<curve::Sm2>(&x, &y)), z, parsed })
     }
 }
 
 #[derive(Default)]
-pub(in crate::alg) struct Sm2;
+pub(in crate::alg) struct Sm2 {
+    decider: ec::Decider<curve::Sm2, batch::Sm2Scalars>,
+    hash: Scratch,
+}
 
 impl Scheme for Sm2 {
     type Key = Sm2Key;
@@ -47,10 +56,39 @@ impl Scheme for Sm2 {
         }
     }
 
-    fn verify(&mut self, _cpu: Cpu, batch: &mut Batch<'_, Sm2Key>) {
-        batch.each(|job| {
-            let pair = ec_signature::read::<32>(job.form, job.signature);
-            job.plain() && pair.is_some_and(|pair| job.key.parsed.verify(job.message, &pair))
+    fn verify(&mut self, cpu: Cpu, batch: &mut Batch<'_, Sm2Key>) {
+        if !ec::Decider::<curve::Sm2, batch::Sm2Scalars>::ready(cpu) {
+            return batch.each(|job| {
+                let pair = ec_signature::read::<32>(job.form, job.signature);
+                job.plain() && pair.is_some_and(|pair| job.key.parsed.verify(job.message, &pair))
+            });
+        }
+        let Self { decider, hash } = self;
+        decider.begin();
+        for i in 0..batch.len() {
+            let Some(job) = batch.job(i).filter(super::scheme::Job::plain) else { continue };
+            if let Some(pair) = ec_signature::read::<32>(job.form, job.signature) {
+                decider.push(i, &job.key.slot, &pair);
+            }
+        }
+        decider.hash(|indices, put| {
+            let message = |i: usize| match indices.get(i).and_then(|i| batch.job(*i)) {
+                Some(job) => Message { prefix: &job.key.z, body: job.message, suffix: &[] },
+                None => Message::default(),
+            };
+            sm3::digest_each(cpu, indices.len(), message, put, hash);
+        });
+        // The crate takes longer than a whole group of lanes, so even a key that is alone goes there.
+        decider.finish(cpu, false, |i, decision| {
+            let good = match decision {
+                Decision::True => true,
+                Decision::False => false,
+                Decision::Exceptional => batch.job(i).is_some_and(|job| {
+                    let pair = ec_signature::read::<32>(job.form, job.signature);
+                    pair.is_some_and(|pair| job.key.parsed.verify(job.message, &pair))
+                }),
+            };
+            batch.settle(i, good);
         });
     }
 }

@@ -1,0 +1,137 @@
+//! The building of key tables, on a budget.
+//!
+//! Keys that were seen twice without a table wait on a verifier's list. Every verified signature earns the verifier a credit; when there
+//! are enough for a build, and eight keys wait (or fewer have waited for some batches), their tables are built, eight at once in lanes,
+//! at the end of a batch. So building takes at most a fixed part of the time that verifying takes, whatever keys come.
+
+use std::sync::Arc;
+
+use super::Signing;
+use super::shelf::{self, KeyTable, ShapedTable, Slot};
+use crate::curve::build::Build;
+use crate::curve::table::{Comb, Shape, Wide};
+use crate::lanes::{Kernel, Lanes52, Line};
+
+/// From how many uses on a key gets a wide table, if there is room.
+pub(super) const WIDE_USES: u32 = 256;
+
+/// Credits that eight combs cost: some 400 µs, against 256 signatures of 2 to 11 µs.
+const COMB_COST: u32 = 256;
+
+/// Credits that eight wide tables cost: some 2 ms.
+const WIDE_COST: u32 = 1024;
+
+/// How many batches fewer than eight keys wait.
+const PATIENCE: u32 = 8;
+
+/// The most keys that wait.
+const WAITING: usize = 32;
+
+/// Keys that wait for a table, and the credits earned.
+#[derive(Default)]
+pub(super) struct Waiting {
+    combs: Vec<Arc<Slot>>,
+    wides: Vec<Arc<Slot>>,
+    credits: u32,
+    patience: u32,
+}
+
+impl Waiting {
+    /// Notes a key that was met without a table, or with a comb.
+    pub fn note(&mut self, slot: &Arc<Slot>, has_comb: bool) {
+        let (list, asks) = if has_comb {
+            (&mut self.wides, Slot::ask_more as fn(&Slot) -> bool)
+        } else {
+            (&mut self.combs, Slot::ask as _)
+        };
+        if list.len() < WAITING && asks(slot) {
+            list.push(slot.clone());
+        }
+    }
+
+    /// Ends a batch of `signatures`: builds what is due.
+    pub fn settle<C: Signing, L: Lanes52>(&mut self, l: L, signatures: usize) {
+        let earned = u32::try_from(signatures).unwrap_or(u32::MAX);
+        self.credits = self.credits.saturating_add(earned).min(2 * WIDE_COST);
+        if self.combs.is_empty() && self.wides.is_empty() {
+            return;
+        }
+        self.patience += 1;
+        let impatient = self.patience >= PATIENCE;
+        if !self.combs.is_empty() && self.credits >= COMB_COST && (self.combs.len() >= 8 || impatient) {
+            self.credits -= COMB_COST;
+            self.patience = 0;
+            let slots: Vec<_> = self.combs.drain(..self.combs.len().min(8)).collect();
+            build::<C, Comb, L>(l, &slots, ShapedTable::Comb);
+        } else if !self.wides.is_empty() && self.credits >= WIDE_COST && (self.wides.len() >= 8 || impatient) {
+            self.credits -= WIDE_COST;
+            self.patience = 0;
+            let slots: Vec<_> = self.wides.drain(..self.wides.len().min(8)).collect();
+            build::<C, Wide, L>(l, &slots, ShapedTable::Wide);
+        }
+    }
+}
+
+impl Drop for Waiting {
+    /// Whoever waited may ask elsewhere.
+    fn drop(&mut self) {
+        for slot in self.combs.iter().chain(&self.wides) {
+            slot.answered();
+        }
+    }
+}
+
+/// Builds and places tables for up to eight keys, for those that the shelf has room for.
+fn build<C: Signing, S: Shape, L: Lanes52>(l: L, slots: &[Arc<Slot>], shape: fn(Box<S::Table>) -> ShapedTable) {
+    let bytes = size_of::<S::Table>();
+    // A wide table takes the place of a comb, so room is asked for the whole of it all the same: both are there for a moment.
+    let mut reserved = 0;
+    let (admitted, refused): (Vec<_>, Vec<_>) = slots.iter().partition(|slot| {
+        let fits = shelf::make_room(reserved + bytes, slot.uses());
+        reserved += if fits { bytes } else { 0 };
+        fits
+    });
+    for slot in refused {
+        slot.answered();
+    }
+    let points: Vec<Line> = admitted.iter().map(|slot| slot.point).collect();
+    let mut tables: Vec<_> = admitted.iter().map(|_| S::room()).collect();
+    l.call(Build::<C, S>::new(&points, &mut tables.iter_mut().map(|t| &mut **t).collect::<Vec<_>>()));
+    for (slot, table) in admitted.into_iter().zip(tables) {
+        shelf::place(slot, KeyTable::new(shape(table)));
+        slot.answered();
+    }
+}
+
+/// Builds tables for keys that have none, now, as far as the cap allows: wide ones where few keys have any.
+pub(in crate::alg) struct BuildNow<'a, C> {
+    slots: &'a [Arc<Slot>],
+    curve: std::marker::PhantomData<C>,
+}
+
+/// See [`BuildNow`].
+pub(in crate::alg) fn build_now<C: Signing>(slots: &[Arc<Slot>]) {
+    let kernel = BuildNow::<C> { slots, curve: std::marker::PhantomData };
+    if super::selftest::trusted::<C>() {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(ifma) = crate::lanes::Cpu::detect().avx512_ifma() {
+            ifma.call(kernel);
+        }
+    }
+}
+
+impl<C: Signing, L: Lanes52> Kernel<L> for BuildNow<'_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, l: L) {
+        let without: Vec<_> = self.slots.iter().filter(|slot| !slot.has_table()).cloned().collect();
+        for slots in without.chunks(8) {
+            if shelf::wide_fits() {
+                build::<C, Wide, L>(l, slots, ShapedTable::Wide);
+            } else {
+                build::<C, Comb, L>(l, slots, ShapedTable::Comb);
+            }
+        }
+    }
+}

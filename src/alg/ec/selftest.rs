@@ -1,0 +1,98 @@
+//! Known answers, once before the kernels of a curve are first used. Kernels that fail are not used: signatures are then verified one at a
+//! time by the libraries, and `portcullis` says so by [`super::KeyTables`] staying empty.
+
+use std::marker::PhantomData;
+
+use super::Signing;
+use crate::curve::many::{Fresh, Known, Scratch};
+use crate::curve::table::{Comb, Shape, Wide};
+use crate::curve::{Claim, Decision, montgomery_point};
+use crate::field::modulus::Modulus;
+use crate::field::words::sub_mod;
+use crate::lanes::{Cpu, Kernel, Lanes52};
+
+/// Whether the kernels of the curve may be used on this CPU.
+pub(super) fn trusted<C: Signing>() -> bool {
+    *C::trusted().get_or_init(|| match Cpu::hardware().avx512_ifma() {
+        #[cfg(target_arch = "x86_64")]
+        Some(ifma) => ifma.call(SelfTest::<C>(PhantomData)),
+        _ => false,
+    })
+}
+
+struct SelfTest<C>(PhantomData<C>);
+
+impl<C: Signing, L: Lanes52> Kernel<L> for SelfTest<C> {
+    type Output = bool;
+
+    /// The key is the generator itself, so its tables serve as a key's: u G + (2 - u) G = 2 G for any u. Nineteen claims fill a pair of
+    /// groups and a part of a single one; every third is false.
+    #[inline(always)]
+    fn run(self, l: L) -> bool {
+        const CLAIMS: usize = 19;
+        let n = &C::Order::M;
+        let mut u = [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210, 0x0f1e_2d3c_4b5a_6978, 0x7fff_0000_ffff_0001];
+        let mut claims = [Claim::new(&u, &u, &u, &u); CLAIMS];
+        let mut expected = [Decision::False; CLAIMS];
+        for (i, (claim, expected)) in claims.iter_mut().zip(&mut expected).enumerate() {
+            u = [u[3] >> 1, u[0].rotate_left(7) ^ u[1], u[1].wrapping_mul(5), u[2] >> 3];
+            let mut x = C::TWICE_GX;
+            if i % 3 == 2 {
+                x[i % 4] ^= 1 << i;
+            } else {
+                *expected = Decision::True;
+            }
+            *claim = Claim::new(&u, &sub_mod(&[2, 0, 0, 0], &u, n), &x, &x);
+        }
+        let tables = C::generator();
+        let mut scratch = Scratch::default();
+        let mut good = true;
+        let mut decisions = [Decision::Exceptional; CLAIMS];
+        l.call(Known::<C, Comb> {
+            claims: &claims,
+            tables: &[&*tables.comb as &<Comb as Shape>::Table; CLAIMS],
+            generator: &tables.window10,
+            scratch: &mut scratch,
+            decisions: &mut decisions,
+            curve: PhantomData,
+        });
+        good &= decisions == expected;
+        decisions.fill(Decision::Exceptional);
+        l.call(Known::<C, Wide> {
+            claims: &claims,
+            tables: &[&*tables.wide as &<Wide as Shape>::Table; CLAIMS],
+            generator: &tables.window10,
+            scratch: &mut scratch,
+            decisions: &mut decisions,
+            curve: PhantomData,
+        });
+        good &= decisions == expected;
+        decisions.fill(Decision::Exceptional);
+        l.call(Fresh::<C> {
+            claims: &claims,
+            points: &[montgomery_point::<C>(&C::GX, &C::GY); CLAIMS],
+            generator: &tables.window10,
+            scratch: &mut scratch,
+            decisions: &mut decisions,
+            curve: PhantomData,
+        });
+        good && decisions == expected
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::curve::tests::Oracle;
+    use crate::curve::{P256, Sm2};
+    use crate::lanes::Model;
+
+    #[test]
+    fn the_known_answers_are_right_and_given() {
+        assert_eq!(P256::multiple(&[2, 0, 0, 0]).unwrap().0, P256::TWICE_GX);
+        assert_eq!(Sm2::multiple(&[2, 0, 0, 0]).unwrap().0, Sm2::TWICE_GX);
+        assert!(Model.call(SelfTest::<P256>(PhantomData)) && Model.call(SelfTest::<Sm2>(PhantomData)));
+        let ifma = Cpu::hardware().avx512_ifma().is_some();
+        assert_eq!((trusted::<P256>(), trusted::<Sm2>()), (ifma, ifma));
+    }
+}

@@ -1,0 +1,263 @@
+//! The shelf: key tables of the process, under one cap of bytes.
+//!
+//! A table hangs on its key's [`Slot`], where a verifier takes it with one atomic load; it is freed when the key goes, when it is evicted,
+//! or when the last batch that uses it ends, whichever is latest. The shelf knows the slots by weak references and counts the bytes.
+//!
+//! **Who may have a table.** A key asks at its second use, so keys that are seen once cost nothing. When the cap is reached, a table is
+//! built only in the place of another: of a few slots looked at, the one that was idle longest. It has to go if it was idle for
+//! [`IDLE`] batches, or if the key that asks was used more often; otherwise the key that asks goes without, and the occupant's count is
+//! halved, so that past glory fades. A flood of new keys, each used twice, therefore displaces nobody who is in use.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, Weak};
+
+use arc_swap::ArcSwapOption;
+
+use crate::curve::table::{Comb, Shape, Wide};
+use crate::lanes::Line;
+
+/// Default cap: 256 MiB.
+const DEFAULT_BYTES: usize = 256 << 20;
+
+/// How many batches a table must have lain idle to be evicted by a newcomer that was used less often.
+const IDLE: u32 = 1024;
+
+/// How many slots an eviction looks at.
+const LOOKS: usize = 16;
+
+static SHELF: Shelf = Shelf {
+    cap: AtomicUsize::new(DEFAULT_BYTES),
+    bytes: AtomicUsize::new(0),
+    tables: AtomicUsize::new(0),
+    built: AtomicU64::new(0),
+    evicted: AtomicU64::new(0),
+    exceptional: AtomicU64::new(0),
+    batches: AtomicU32::new(0),
+    slots: Mutex::new(Vec::new()),
+};
+
+struct Shelf {
+    cap: AtomicUsize,
+    bytes: AtomicUsize,
+    tables: AtomicUsize,
+    built: AtomicU64,
+    evicted: AtomicU64,
+    exceptional: AtomicU64,
+    batches: AtomicU32,
+    slots: Mutex<Vec<Weak<Slot>>>,
+}
+
+/// What the key tables of this process amount to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyTables {
+    /// The cap in bytes.
+    pub cap: usize,
+    /// Bytes held.
+    pub bytes: usize,
+    /// Tables held.
+    pub tables: usize,
+    /// Tables built since the start.
+    pub built: u64,
+    /// Tables evicted since the start.
+    pub evicted: u64,
+    /// Signatures that met an exceptional case of the curve formulas and were decided one at a time.
+    pub exceptional: u64,
+}
+
+/// The state of the key tables.
+#[must_use]
+pub fn key_tables() -> KeyTables {
+    KeyTables {
+        cap: SHELF.cap.load(Relaxed),
+        bytes: SHELF.bytes.load(Relaxed),
+        tables: SHELF.tables.load(Relaxed),
+        built: SHELF.built.load(Relaxed),
+        evicted: SHELF.evicted.load(Relaxed),
+        exceptional: SHELF.exceptional.load(Relaxed),
+    }
+}
+
+/// Caps the bytes of key tables (default 256 MiB); 0 stops the building of tables. What is held above a lower cap is evicted.
+pub fn set_key_table_bytes(cap: usize) {
+    SHELF.cap.store(cap, Relaxed);
+    let mut slots = SHELF.slots.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    while SHELF.bytes.load(Relaxed) > cap {
+        let Some(slot) = slots.pop() else { break };
+        if let Some(slot) = slot.upgrade() {
+            slot.clear();
+        }
+    }
+}
+
+/// Counts signatures that were decided one at a time.
+pub(super) fn count_exceptional(n: u64) {
+    SHELF.exceptional.fetch_add(n, Relaxed);
+}
+
+/// A batch begins; its number, for telling idle tables.
+pub(super) fn next_batch() -> u32 {
+    SHELF.batches.fetch_add(1, Relaxed)
+}
+
+/// A key's table, of the shape that was chosen for it.
+pub(in crate::alg) struct KeyTable {
+    pub shape: ShapedTable,
+}
+
+/// The shapes.
+pub(in crate::alg) enum ShapedTable {
+    Comb(Box<<Comb as Shape>::Table>),
+    Wide(Box<<Wide as Shape>::Table>),
+}
+
+impl KeyTable {
+    pub fn new(shape: ShapedTable) -> Self {
+        let table = Self { shape };
+        SHELF.bytes.fetch_add(table.bytes(), Relaxed);
+        SHELF.tables.fetch_add(1, Relaxed);
+        SHELF.built.fetch_add(1, Relaxed);
+        table
+    }
+
+    fn bytes(&self) -> usize {
+        match &self.shape {
+            ShapedTable::Comb(table) => size_of_val(&**table),
+            ShapedTable::Wide(table) => size_of_val(&**table),
+        }
+    }
+}
+
+impl Drop for KeyTable {
+    fn drop(&mut self) {
+        SHELF.bytes.fetch_sub(self.bytes(), Relaxed);
+        SHELF.tables.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A key's point, and the place of its table.
+pub(in crate::alg) struct Slot {
+    /// The point, as tables and kernels take it.
+    pub point: Line,
+    table: ArcSwapOption<KeyTable>,
+    uses: AtomicU32,
+    last: AtomicU32,
+    /// Set while a verifier has it on its list of tables to build.
+    asked: AtomicBool,
+}
+
+impl Slot {
+    pub fn new(point: Line) -> Arc<Self> {
+        Arc::new(Self {
+            point,
+            table: ArcSwapOption::empty(),
+            uses: AtomicU32::new(0),
+            last: AtomicU32::new(0),
+            asked: AtomicBool::new(false),
+        })
+    }
+
+    /// The table, for a use in `batch`.
+    pub fn take(&self, batch: u32) -> Option<Arc<KeyTable>> {
+        // Lost updates do no harm: these only guide evictions.
+        let uses = self.uses.load(Relaxed);
+        if uses < u32::MAX {
+            self.uses.store(uses + 1, Relaxed);
+        }
+        if self.last.load(Relaxed) != batch {
+            self.last.store(batch, Relaxed);
+        }
+        self.table.load_full()
+    }
+
+    /// How often it was used, faded by evictions that passed it over.
+    pub fn uses(&self) -> u32 {
+        self.uses.load(Relaxed)
+    }
+
+    /// Whether a table is to be asked for: at the second use, if nobody has asked. Answers `true` once.
+    pub fn ask(&self) -> bool {
+        self.uses() >= 2 && SHELF.cap.load(Relaxed) > 0 && !self.asked.swap(true, Relaxed)
+    }
+
+    /// Whether the table is to be replaced by a greater one; as [`ask`](Self::ask).
+    pub fn ask_more(&self) -> bool {
+        self.uses() >= super::build::WIDE_USES && wide_fits() && !self.asked.swap(true, Relaxed)
+    }
+
+    /// The asking has ended, with a table or without.
+    pub fn answered(&self) {
+        self.asked.store(false, Relaxed);
+    }
+
+    pub fn has_table(&self) -> bool {
+        self.table.load().is_some()
+    }
+
+    fn clear(&self) {
+        if self.table.swap(None).is_some() {
+            SHELF.evicted.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+/// Whether half the cap could hold a wide table for every key that has any.
+pub(super) fn wide_fits() -> bool {
+    let wide = size_of::<<Wide as Shape>::Table>();
+    SHELF.tables.load(Relaxed).saturating_add(1).saturating_mul(wide) <= SHELF.cap.load(Relaxed) / 2
+}
+
+/// Makes room for `bytes` that a key used `uses` times asks for; whether there is. Never waits for another thread.
+pub(super) fn make_room(bytes: usize, uses: u32) -> bool {
+    let fits = || SHELF.bytes.load(Relaxed).saturating_add(bytes) <= SHELF.cap.load(Relaxed);
+    if fits() {
+        return true;
+    }
+    let Ok(mut slots) = SHELF.slots.try_lock() else { return false };
+    let now = SHELF.batches.load(Relaxed);
+    // A start that moves on with every attempt; slots lie in the order in which their tables came.
+    let mut at = now as usize;
+    for _ in 0..LOOKS {
+        if fits() {
+            return true;
+        }
+        let mut oldest: Option<(u32, usize)> = None;
+        for _ in 0..LOOKS {
+            if slots.is_empty() {
+                return fits();
+            }
+            at = at.wrapping_mul(0x9e37_79b1).wrapping_add(0x7f4a_7c15) % slots.len();
+            match slots[at].upgrade() {
+                Some(slot) if slot.has_table() => {
+                    let idle = now.wrapping_sub(slot.last.load(Relaxed));
+                    if oldest.is_none_or(|(age, _)| idle >= age) {
+                        oldest = Some((idle, at));
+                    }
+                }
+                // The key or its table is gone. The last one takes its place, so the index found before may no longer hold.
+                _ => {
+                    slots.swap_remove(at);
+                    oldest = None;
+                }
+            }
+        }
+        let Some((idle, at)) = oldest else { continue };
+        let Some(slot) = slots.get(at).and_then(Weak::upgrade) else { continue };
+        let kept = slot.uses();
+        if idle >= IDLE || kept < uses {
+            slots.swap_remove(at);
+            slot.clear();
+        } else {
+            slot.uses.store(kept / 2, Relaxed);
+            return false;
+        }
+    }
+    fits()
+}
+
+/// Puts a table in its slot.
+pub(super) fn place(slot: &Arc<Slot>, table: KeyTable) {
+    let had = slot.table.swap(Some(Arc::new(table))).is_some();
+    if !had {
+        SHELF.slots.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(Arc::downgrade(slot));
+    }
+}

@@ -1,0 +1,32 @@
+//! SM2's scalars: the claim that x(s G + t Q), t = r + s, is congruent to r - e modulo n (GB/T 32918.2, 7.1).
+//!
+//! No inversion. t = 0 is refused before (step B5): the curve phase has no digits for it that would end at s G with certainty, and the
+//! standard forbids it.
+
+use crate::alg::ec::{Claims, Pending};
+use crate::alg::ecdsa_p256::candidates;
+use crate::curve::{Claim, Sm2, line};
+use crate::field::modulus::{Modulus, Sm2Order as Order, Sm2Prime};
+use crate::field::words::{Words, add_mod, is_zero, reduce_once, sub_mod};
+use crate::lanes::Lanes52;
+
+/// See the module.
+#[derive(Default)]
+pub(in crate::alg) struct Sm2Scalars;
+
+impl Claims<Sm2> for Sm2Scalars {
+    fn admits(r: &Words, s: &Words) -> bool {
+        !is_zero(&add_mod(r, s, &Order::M))
+    }
+
+    #[inline(always)]
+    fn claims<L: Lanes52>(_: L, pending: &[Pending], claims: &mut [Claim]) {
+        for (p, claim) in pending.iter().zip(claims) {
+            let e = reduce_once(&p.e, false, &Order::M);
+            *claim = Claim {
+                scalars: line(&p.s, &add_mod(&p.r, &p.s, &Order::M)),
+                x: candidates::<Sm2Prime, Order>(&sub_mod(&p.r, &e, &Order::M)),
+            };
+        }
+    }
+}
