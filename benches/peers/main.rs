@@ -6,9 +6,11 @@ mod assembled;
 mod harness;
 mod hash;
 mod pipeline;
+mod rsa;
 
 fn main() {
     let bench = harness::Bench::from_args();
     hash::rows(&bench);
+    rsa::rows(&bench);
     pipeline::rows(&bench);
 }
