@@ -224,24 +224,22 @@ pub(super) fn canonical(x: &mut [u64], n: &[u64], bits: u32) {
     }
 }
 
-/// Limbs to big-endian bytes, right-aligned.
+/// Limbs of a number below 2^(8·[`MAX_BYTES`]) to big-endian bytes, right-aligned; `out` is all zeros before.
+#[inline(always)]
 pub(super) fn to_bytes(limbs: &[u64], bits: u32, out: &mut [u8; MAX_BYTES]) {
-    let mut held = 0u128;
-    let mut count = 0;
-    let mut words = out.rchunks_exact_mut(8);
-    for &limb in limbs {
-        held |= u128::from(limb) << count;
-        count += bits;
-        if count >= 64 {
-            if let Some(word) = words.next() {
-                word.copy_from_slice(&(held as u64).to_be_bytes());
+    // From the highest limb down, each writes the eight bytes that end with its lowest: it has no bits in the upper ones, where the limb
+    // above has left its lowest.
+    for (i, &limb) in limbs.iter().enumerate().rev() {
+        let low = i * bits as usize;
+        let word = limb << (low % 8);
+        let end = MAX_BYTES.saturating_sub(low / 8);
+        if let Some((_, place)) = out[..end].split_last_chunk::<8>() {
+            let above = u64::from_be_bytes(*place);
+            out[end - 8..end].copy_from_slice(&(above | word).to_be_bytes());
+        } else {
+            for (place, byte) in out[..end].iter_mut().zip(&word.to_be_bytes()[8 - end..]) {
+                *place |= byte;
             }
-            held >>= 64;
-            count -= 64;
         }
-    }
-    for word in words {
-        word.copy_from_slice(&(held as u64).to_be_bytes());
-        held >>= 64;
     }
 }

@@ -1,22 +1,30 @@
-//! The hashes of RSA, one message at a time.
+//! The digests of a group's messages.
 
-use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, SHA512, digest};
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
 use super::padding::Digest;
+use crate::hash::{Message, Scratch, sha256, sha512};
+use crate::lanes::Cpu;
 
-/// Hashes.
-#[derive(Default)]
-pub(super) struct Hasher;
+/// The longest digest.
+pub(super) const MAX_DIGEST: usize = 64;
 
-impl Hasher {
-    /// Writes a digest to the front of `out`.
-    pub fn digest(&self, hash: Digest, message: &[u8], out: &mut [u8; 64]) {
-        let algorithm = match hash {
-            Digest::Sha1 => &SHA1_FOR_LEGACY_USE_ONLY,
-            Digest::Sha256 => &SHA256,
-            Digest::Sha512 => &SHA512,
-        };
-        let value = digest(algorithm, message);
-        out[..hash.bytes()].copy_from_slice(value.as_ref());
+/// Hashes `count` messages: `put(i, …)` gets the digest of `message(i)`, in any order. SHA-1, which has no lanes, goes one at a time.
+pub(super) fn each<'a>(
+    cpu: Cpu,
+    hash: Digest,
+    count: usize,
+    message: impl Fn(usize) -> Message<'a>,
+    mut put: impl FnMut(usize, &[u8]),
+    scratch: &mut Scratch,
+) {
+    match hash {
+        Digest::Sha256 => sha256::digest_each(cpu, count, message, |i, digest| put(i, digest), scratch),
+        Digest::Sha512 => sha512::digest_each(cpu, count, message, |i, digest| put(i, digest), scratch),
+        Digest::Sha1 => {
+            for i in 0..count {
+                put(i, digest(&SHA1_FOR_LEGACY_USE_ONLY, message(i).body).as_ref());
+            }
+        }
     }
 }

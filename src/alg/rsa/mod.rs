@@ -37,7 +37,7 @@ use std::sync::OnceLock;
 
 use aws_lc_rs::signature::ParsedPublicKey;
 use batch::Claim;
-use digests::Hasher;
+use digests::MAX_DIGEST;
 use dispatch::{Unit, Units};
 use padding::{Digest, Padding};
 use prepare::{Constants, MAX_BYTES, MAX_EXPONENT, limbs28, limbs52};
@@ -46,6 +46,7 @@ use super::key::Material;
 use super::scheme::{Batch, Scheme};
 use super::{Algorithm, KeyError};
 use crate::codec::hex;
+use crate::hash::{Message, Scratch};
 use crate::lanes::Cpu;
 use crate::lanes::u64s::MAX_LANES;
 
@@ -171,39 +172,18 @@ fn small(number: &[u8]) -> Option<u64> {
     (number.len() <= 8).then(|| number.iter().fold(0, |sum, b| (sum << 8) | u64::from(*b)))
 }
 
+/// Signatures whose messages are hashed together, and whose encodings are.
+const RUN: usize = 64;
+
 /// The scheme, with its scratch.
 #[derive(Default)]
 pub(in crate::alg) struct Rsa {
-    /// Signatures that are long enough and in range: (what may share a group, index in the batch).
-    picks: Vec<(Course, u32)>,
-    /// Digests of those.
-    digests: Vec<[u8; 64]>,
-    hasher: Hasher,
-}
-
-/// What signatures of one limb count and exponent must have in common to go through one run of a kernel: the kind of constants (see
-/// [`prepare::digest_limbs`]), and for PSS the hash, so that its masks are made together.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Course {
-    /// PKCS#1 v1.5 with a digest of at most 32 bytes.
-    Short,
-    /// PKCS#1 v1.5 with SHA-512.
-    Long,
-    /// PSS with SHA-256.
-    PssShort,
-    /// PSS with SHA-512.
-    PssLong,
-}
-
-impl From<Padding> for Course {
-    fn from(padding: Padding) -> Self {
-        match padding {
-            Padding::Pkcs1(Digest::Sha512) => Self::Long,
-            Padding::Pkcs1(_) => Self::Short,
-            Padding::Pss(Digest::Sha512) => Self::PssLong,
-            Padding::Pss(_) => Self::PssShort,
-        }
-    }
+    /// Signatures that are long enough and in range: (padding, index in the batch).
+    picks: Vec<(Padding, u32)>,
+    /// Recovered encodings of PSS.
+    encoded: Vec<pss::Encoded>,
+    texts: pss::Texts,
+    hash: Scratch,
 }
 
 /// The names of the lane kernels that `cpu` has but that failed their known answers, and are therefore not used.
@@ -228,7 +208,6 @@ impl Scheme for Rsa {
         if !first.key.in_lanes() {
             return batch.each(|job| job.plain() && scalar::verify(job.key, job.message, job.signature));
         }
-        let units = Units::of(cpu);
         let mut picks = std::mem::take(&mut self.picks);
         picks.clear();
         for i in 0..batch.len() {
@@ -236,29 +215,33 @@ impl Scheme for Rsa {
                 && job.plain()
                 && job.key.in_range(job.signature)
             {
-                picks.push((job.key.padding.into(), i as u32));
+                picks.push((job.key.padding, i as u32));
             }
         }
+        // One padding after the other: a group has one kind of constants, and its messages one hash.
         picks.sort_unstable();
-        for course in picks.chunk_by(|a, b| a.0 == b.0) {
-            self.course(units, batch, course);
+        for picks in picks.chunk_by(|a, b| a.0 == b.0) {
+            self.share(cpu, batch, picks);
         }
         self.picks = picks;
     }
 }
 
 impl Rsa {
-    /// Settles signatures of one course.
-    fn course(&mut self, units: Units, batch: &mut Batch<'_, RsaKey>, picks: &[(Course, u32)]) {
+    /// Settles signatures of one padding.
+    fn share(&mut self, cpu: Cpu, batch: &mut Batch<'_, RsaKey>, picks: &[(Padding, u32)]) {
         let Some(first) = picks.first().and_then(|p| batch.job(p.1 as usize)) else { return };
+        let units = Units::of(cpu);
         let shares = units.share(first.key.n.len(), picks.len());
         let (grouped, others) = picks.split_at(shares.groups.map_or(0, |g| g.1));
-        if let Some((unit, _)) = shares.groups {
-            self.run(units, unit, batch, grouped);
+        let grouped = shares.groups.map(|g| (g.0, grouped));
+        let across = shares.across.then_some((Unit::Across, others));
+        for (unit, picks) in grouped.into_iter().chain(across) {
+            for picks in picks.chunks(RUN) {
+                self.run(cpu, units, unit, batch, picks);
+            }
         }
-        if shares.across {
-            self.run(units, Unit::Across, batch, others);
-        } else {
+        if across.is_none() {
             for pick in others {
                 let i = pick.1 as usize;
                 if let Some(job) = batch.job(i) {
@@ -268,41 +251,47 @@ impl Rsa {
         }
     }
 
-    /// Settles signatures in groups of `unit`.
-    fn run(&mut self, units: Units, unit: Unit, batch: &mut Batch<'_, RsaKey>, picks: &[(Course, u32)]) {
-        self.digests.clear();
-        for pick in picks {
-            let mut digest = [0; 64];
-            if let Some(job) = batch.job(pick.1 as usize) {
-                self.hasher.digest(job.key.padding.digest(), job.message, &mut digest);
-            }
-            self.digests.push(digest);
-        }
-        for (picks, digests) in picks.chunks(unit.lanes()).zip(self.digests.chunks(unit.lanes())) {
+    /// Settles at most [`RUN`] signatures of one padding in groups of `unit`.
+    fn run(&mut self, cpu: Cpu, units: Units, unit: Unit, batch: &mut Batch<'_, RsaKey>, picks: &[(Padding, u32)]) {
+        let Some(&(padding, _)) = picks.first() else { return };
+        let hash = padding.digest();
+        let mut digests = [[0; MAX_DIGEST]; RUN];
+        let message = |i: usize| Message::new(batch.job(picks[i].1 as usize).map_or(&[], |job| job.message));
+        let put = |i: usize, digest: &[u8]| digests[i][..hash.bytes()].copy_from_slice(digest);
+        digests::each(cpu, hash, picks.len(), message, put, &mut self.hash);
+
+        self.encoded.clear();
+        for (picks, digests) in picks.chunks(unit.lanes()).zip(digests[..picks.len()].chunks(unit.lanes())) {
             self.group(units, unit, batch, picks, digests);
+        }
+        if let Padding::Pss(hash) = padding {
+            pss::verify(cpu, hash, &mut self.encoded, &mut self.texts, &mut self.hash);
+            for (pick, one) in picks.iter().zip(&self.encoded) {
+                batch.settle(pick.1 as usize, one.good);
+            }
         }
     }
 
-    /// Settles one group.
+    /// Settles one group, or recovers its encodings.
     fn group(
-        &self,
+        &mut self,
         units: Units,
         unit: Unit,
         batch: &mut Batch<'_, RsaKey>,
-        picks: &[(Course, u32)],
-        digests: &[[u8; 64]],
+        picks: &[(Padding, u32)],
+        digests: &[[u8; MAX_DIGEST]],
     ) {
         let Some(first) = picks.first().and_then(|p| batch.job(p.1 as usize)) else { return };
         let blank = Claim { constants: first.key.constants(unit), signature: &[], digest: &[] };
         let mut claims = [blank; MAX_LANES];
-        let mut count = 0;
-        for ((claim, pick), digest) in claims.iter_mut().zip(picks).zip(digests) {
+        let mut bits = [0; MAX_LANES];
+        for (((claim, bits), pick), digest) in claims.iter_mut().zip(&mut bits).zip(picks).zip(digests) {
             let Some(job) = batch.job(pick.1 as usize) else { return };
-            let digest = &digest[..job.key.padding.digest().bytes()];
+            let digest = &digest[..pick.0.digest().bytes()];
             *claim = Claim { constants: job.key.constants(unit), signature: job.signature, digest };
-            count += 1;
+            *bits = job.key.bits;
         }
-        let (claims, e) = (&claims[..count], first.key.e);
+        let (claims, e) = (&claims[..picks.len()], first.key.e);
         match first.key.padding {
             Padding::Pkcs1(_) => {
                 let good = units.pkcs1(unit, claims, e).unwrap_or(0);
@@ -310,15 +299,12 @@ impl Rsa {
                     batch.settle(pick.1 as usize, good >> i & 1 == 1);
                 }
             }
-            Padding::Pss(hash) => {
+            Padding::Pss(_) => {
                 let mut values = [[0; MAX_BYTES]; MAX_LANES];
-                if units.recover(unit, claims, e, &mut values).is_none() {
-                    return;
-                }
-                for ((pick, claim), value) in picks.iter().zip(claims).zip(&values) {
-                    let Some(job) = batch.job(pick.1 as usize) else { return };
-                    let value = &value[MAX_BYTES - job.key.n.len()..];
-                    batch.settle(pick.1 as usize, pss::verify(&self.hasher, hash, job.key.bits, value, claim.digest));
+                // Without the unit (which cannot be: it has been chosen from those that are there) the values stay 0 and are refused.
+                let _ = units.recover(unit, claims, e, &mut values);
+                for ((value, bits), digest) in values.into_iter().zip(bits).zip(digests) {
+                    self.encoded.push(pss::Encoded::new(value, *digest, bits));
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Digests and paddings, as far as RSA knows them.
 
 /// The hash of the message.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(in crate::alg) enum Digest {
     /// SHA-1.
     Sha1,
@@ -38,7 +38,7 @@ impl Digest {
 }
 
 /// The signature scheme around RSA (RFC 8017, 8).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(in crate::alg) enum Padding {
     /// RSASSA-PKCS1-v1_5.
     Pkcs1(Digest),
