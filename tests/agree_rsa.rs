@@ -397,7 +397,7 @@ fn batches_of_every_length_and_mix() {
                 .map(|_| {
                     loop {
                         let case = &pool[random.below(pool.len())];
-                        if random.next() % 4 == 0 || keys[case.key].algorithm() == keys[kind].algorithm() {
+                        if random.next().is_multiple_of(4) || keys[case.key].algorithm() == keys[kind].algorithm() {
                             break case;
                         }
                     }
