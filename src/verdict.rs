@@ -126,6 +126,19 @@ impl<const N: usize> Label<N> {
         Some(label)
     }
 
+    /// A label of `text`, of which only the first `N` bytes are kept: for texts of the program's own, in ASCII.
+    const fn cut(text: &'static str) -> Self {
+        let mut label = Self::EMPTY;
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        while at < bytes.len() && at < N && bytes[at].is_ascii() {
+            label.bytes[at] = bytes[at];
+            at += 1;
+        }
+        label.len = at as u8;
+        label
+    }
+
     /// A label of `text`, or the empty one where `text` does not fit or is not UTF-8.
     #[must_use]
     pub fn from_bytes_or_empty(text: &[u8]) -> Self {
@@ -214,10 +227,10 @@ pub struct Verdict {
 impl Verdict {
     /// A verdict of `reason` with its default code and nothing else known.
     #[must_use]
-    pub fn of(reason: Reason) -> Self {
+    pub const fn of(reason: Reason) -> Self {
         Self {
             reason,
-            code: Label::from_bytes_or_empty(reason.default_code().as_bytes()),
+            code: Label::cut(reason.default_code()),
             app_id: Label::EMPTY,
             kid: Label::EMPTY,
             api_id: Label::EMPTY,

@@ -9,6 +9,8 @@ pub struct Bench {
     json: bool,
     round: Duration,
     rounds: usize,
+    /// Run ours alone, for a profiler.
+    alone: bool,
     filter: Vec<String>,
 }
 
@@ -18,13 +20,15 @@ fn median(times: &mut [f64]) -> f64 {
 }
 
 impl Bench {
-    /// From the command line: `--json` for lines of JSON, `--quick` for short rounds, anything else a part of a row's name.
+    /// From the command line: `--json` for lines of JSON, `--quick` for short rounds, `--alone` to run ours without the peer, anything else a part of a row's name.
     pub fn from_args() -> Self {
-        let mut bench = Self { json: false, round: Duration::from_millis(20), rounds: 25, filter: Vec::new() };
+        let mut bench =
+            Self { json: false, round: Duration::from_millis(20), rounds: 25, alone: false, filter: Vec::new() };
         for argument in std::env::args().skip(1) {
             match argument.as_str() {
                 "--json" => bench.json = true,
                 "--quick" => (bench.round, bench.rounds) = (Duration::from_millis(5), 9),
+                "--alone" => (bench.alone, bench.rounds) = (true, 400),
                 // What cargo passes to every bench.
                 "--bench" => {}
                 part => bench.filter.push(part.to_owned()),
@@ -102,7 +106,13 @@ impl Bench {
         let (mut our_times, mut their_times) = (Vec::new(), Vec::new());
         for _ in 0..self.rounds {
             our_times.push(ours());
-            their_times.push(theirs());
+            if !self.alone {
+                their_times.push(theirs());
+            }
+        }
+        if self.alone {
+            println!("{name:<34} {:<24} {:>12.1}", "alone", median(&mut our_times));
+            return None;
         }
         let (our_ns, their_ns) = (median(&mut our_times), median(&mut their_times));
         let ratio = their_ns / our_ns;

@@ -4,7 +4,7 @@ use super::memory::{Memory, NonceKey};
 use super::order::{self, Facts, Refused};
 use crate::alg::{Item, MacInput, SignatureForm, Verifier};
 use crate::canon;
-use crate::keys::{ApiIndex, AppIndex, ProfileIndex, Snapshot};
+use crate::keys::{ApiIndex, AppIndex, Snapshot};
 use crate::lanes::Cpu;
 use crate::request::Request;
 use crate::time::Millis;
@@ -44,8 +44,8 @@ pub(super) struct Slot {
     pub verdict: Verdict,
     pub now: Millis,
     pub app: Option<AppIndex>,
-    pub api: Option<ApiIndex>,
-    pub profile: Option<ProfileIndex>,
+    /// The API that it calls, or why it may call none.
+    pub api: Result<Option<ApiIndex>, Reason>,
     pub works: Range<usize>,
     pub nonce: Option<NonceKey>,
 }
@@ -88,13 +88,13 @@ impl Batch {
         self.bytes.clear();
         self.good.clear();
         self.slots.clear();
+        const BLANK: Verdict = Verdict::of(Reason::Internal);
         self.slots.extend((0..count).map(|_| Slot {
             stand: Stand::Refused,
-            verdict: Verdict::of(Reason::Internal),
+            verdict: BLANK,
             now,
             app: None,
-            api: None,
-            profile: None,
+            api: Ok(None),
             works: 0..0,
             nonce: None,
         }));

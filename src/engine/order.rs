@@ -65,9 +65,12 @@ pub(super) fn gate(
     slot: &mut Slot,
 ) -> Result<(), Refused> {
     request.check(snapshot.sizes()).map_err(|_| Reason::MalformedRequest)?;
-    let api = snapshot.api_for(request.method, request.path()).ok().flatten();
-    slot.api = api.map(|api| api.index);
-    slot.verdict.api_id = api.map_or(Label::EMPTY, |api| api.id);
+    let found = snapshot.api_for(request.method, request.path());
+    slot.api = found.map(|api| api.map(|api| api.index));
+    let api = found.ok().flatten();
+    if let Some(api) = api {
+        slot.verdict.api_id = api.id;
+    }
     let of_api = api.map_or(&[][..], |api| &api.limits.before_signature);
     let parts = Parts { app: None, kid: &[], api, request };
     take_all(snapshot, memory, &[snapshot.limits_of_all(), of_api], &parts, slot.now).map(drop)
@@ -123,9 +126,8 @@ fn by_profile(
         return Err(Reason::NoProfile.into());
     }
     slot.app = Some(app.index);
-    slot.profile = Some(index);
     policy::ip_allowed(app, request.client_ip)?;
-    let api = snapshot.api_for(request.method, request.path())?;
+    let api = slot.api?.and_then(|api| snapshot.apis().get(api.get()));
     policy::api_served(api)?;
     policy::api_allowed(snapshot, app, api)?;
     any_key(app, api, &extract, slot.now)?;
@@ -137,7 +139,9 @@ fn by_profile(
     let timestamp = extract.timestamp.unwrap_or(slot.now);
     let key = |nonce| memory.nonce_key(app, nonce, timestamp, profile, mode, request);
     let mut nonce = extract.nonce.map(key);
-    if nonce.as_ref().is_some_and(|nonce| memory.seen(nonce)) {
+    // The look spares a signature; a MAC costs less than the look's way to memory, and the commit looks in any case.
+    let spare = app.credentials.iter().any(|credential| !credential.algorithm().is_mac());
+    if spare && nonce.as_ref().is_some_and(|nonce| memory.seen(nonce)) {
         slot.stand = Stand::Seen;
     } else {
         let first = facts.works.len();
@@ -164,16 +168,18 @@ fn whose<'s>(
     extract: &Extract<'_>,
     slot: &mut Slot,
 ) -> Result<&'s App, Refused> {
-    slot.verdict.kid = extract.kid.map_or(Label::EMPTY, Label::from_bytes_or_empty);
+    if let Some(kid) = extract.kid {
+        slot.verdict.kid = Label::from_bytes_or_empty(kid);
+    }
     let claimed = extract.app_id.or(match extract.kid {
         None => request.app_id.map(str::as_bytes),
         Some(_) => None,
     });
     let app = match (claimed, extract.kid) {
-        (Some(id), _) => {
+        (Some(id), _) => snapshot.app(id).ok_or_else(|| {
             slot.verdict.app_id = Label::from_bytes_or_empty(id);
-            snapshot.app(id).ok_or(Reason::UnknownApp)?
-        }
+            Reason::UnknownApp
+        })?,
         (None, Some(kid)) => snapshot.by_kid(profile, kid).ok_or(Reason::UnknownKey)?.0,
         (None, None) => snapshot.sole_app(profile).ok_or(Reason::UnknownApp)?,
     };
@@ -283,7 +289,7 @@ pub(super) fn commit(
         let seen = slot.stand == Stand::Seen || memory.seen(nonce);
         return Err(if seen { Reason::Replayed } else { Reason::BadSignature }.into());
     };
-    let api = slot.api.and_then(|api| snapshot.apis().get(api.get()));
+    let api = slot.api.ok().flatten().and_then(|api| snapshot.apis().get(api.get()));
     let kid = app.credentials.get(verified).map_or(Label::EMPTY, |c| c.kid);
     let parts = Parts { app: Some(app), kid: kid.as_str().as_bytes(), api, request };
     let of_api = api.map_or(&[][..], |api| &api.limits.after_signature);
