@@ -32,12 +32,22 @@
 //! # Clocks
 //!
 //! A clock that steps forward brings the burst back early, as time would. One that steps back by δ makes keys with a debt wait up to δ longer.
+//!
+//! # Beside rates
+//!
+//! [`Inflight`]: requests under way at once, healing after killed workers. [`Deny`]: who is refused for a while, in every process at once.
 
 mod cell;
+mod deny;
 mod gcra;
+mod inflight;
 mod limits;
+#[cfg(all(test, loom))]
+mod models;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
+pub use deny::{Deny, DenyConfig, DenyKey};
 pub use gcra::{Rate, RateError};
+pub use inflight::{Inflight, InflightConfig, InflightKey, WORKERS, Worker};
 pub use limits::{Debit, LimitKey, Limits, LimitsConfig, Refusal, Take};

@@ -223,3 +223,79 @@ fn batches_answer_as_one_by_one() {
         assert_eq!(ok(one.take(&one.key(&[&id.to_le_bytes()]), &rate, NOW)), ok(out));
     }
 }
+
+fn inflight(keys: u64) -> Inflight {
+    let config = InflightConfig { keys };
+    let region = Region::open(&RegionSpec::new(None, NOW).with(config.section(Kind::Sip))).unwrap();
+    Inflight::open(&region, &config).unwrap()
+}
+
+#[test]
+fn requests_under_way_are_counted_over_workers() {
+    let inflight = inflight(10);
+    let (one, two) = (inflight.register().unwrap(), inflight.register().unwrap());
+    let key = inflight.key(&[b"pay", b"app"]).unwrap();
+    assert_eq!(inflight.key(&[b"pay", b"app"]), Some(key));
+    let other = inflight.key(&[b"pay", b"other"]).unwrap();
+    assert!(one.enter(key, 3, NOW) && two.enter(key, 3, NOW) && two.enter(key, 3, NOW));
+    assert!(!one.enter(key, 3, NOW) && !two.enter(key, 3, NOW));
+    assert!(one.enter(other, 1, NOW) && !two.enter(other, 1, NOW));
+    two.leave(key);
+    assert!(one.enter(key, 3, NOW) && !two.enter(key, 3, NOW));
+    // A worker that goes takes its own along.
+    drop(one);
+    assert_eq!((inflight.under_way(key), inflight.under_way(other)), (1, 0));
+    two.leave(key);
+    two.leave(key);
+    assert_eq!(inflight.under_way(key), 0, "never below zero");
+    assert!(!two.enter(key, 0, NOW));
+}
+
+#[test]
+fn threads_never_have_more_under_way_than_the_limit() {
+    let inflight = inflight(10);
+    let key = inflight.key(&[b"hot"]).unwrap();
+    let (now, most, entered) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let worker = inflight.register().unwrap();
+                for _ in 0..3000 {
+                    if worker.enter(key, 2, NOW) {
+                        most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                        entered.fetch_add(1, Ordering::SeqCst);
+                        std::hint::spin_loop();
+                        now.fetch_sub(1, Ordering::SeqCst);
+                        worker.leave(key);
+                    }
+                }
+            });
+        }
+    });
+    assert!(most.load(Ordering::SeqCst) <= 2 && entered.load(Ordering::SeqCst) > 0);
+    assert_eq!(inflight.under_way(key), 0);
+}
+
+#[test]
+fn the_denied_are_denied_for_their_time() {
+    let config = DenyConfig { keys: 100 };
+    let region = Region::open(&RegionSpec::new(None, NOW).with(config.section(Kind::Sip))).unwrap();
+    let (deny, elsewhere) = (Deny::open(&region, &config).unwrap(), Deny::open(&region, &config).unwrap());
+    let keys: Vec<_> = (0..100u32).map(|n| deny.key(&[b"ip", &n.to_le_bytes()])).collect();
+    for (n, key) in keys.iter().enumerate() {
+        assert!(!deny.is_denied(key, NOW));
+        deny.deny(key, NOW.plus(n as i64)).unwrap();
+    }
+    for (n, key) in keys.iter().enumerate() {
+        assert!(elsewhere.is_denied(key, NOW.plus(n as i64)) && !elsewhere.is_denied(key, NOW.plus(n as i64 + 1)));
+    }
+    deny.deny(&keys[50], Millis(i64::MAX)).unwrap();
+    assert!(elsewhere.is_denied(&keys[50], Millis(i64::MAX)));
+    deny.deny(&keys[50], Millis(0)).unwrap();
+    assert!(!elsewhere.is_denied(&keys[50], NOW));
+    assert!(!deny.is_denied(&deny.key(&[b"app", &50u32.to_le_bytes()]), NOW), "another kind");
+    // A full table says so, and forgets nobody.
+    let refused = (0..1000u32).filter(|n| deny.deny(&deny.key(&[b"more", &n.to_le_bytes()]), NOW).is_err()).count();
+    assert!(refused > 0);
+    assert!(deny.is_denied(&keys[99], NOW.plus(99)));
+}

@@ -25,7 +25,8 @@ mod x86 {
     use super::{AesNi, CbcMac};
     use core::arch::x86_64::{
         __m128i, _mm_aesenc_si128, _mm_aesenclast_si128, _mm_aeskeygenassist_si128, _mm_cvtsi128_si64,
-        _mm_extract_epi64, _mm_loadu_si128, _mm_set_epi64x, _mm_shuffle_epi32, _mm_slli_si128, _mm_xor_si128,
+        _mm_extract_epi64, _mm_loadu_si128, _mm_or_si128, _mm_set_epi64x, _mm_setzero_si128, _mm_shuffle_epi8,
+        _mm_shuffle_epi32, _mm_slli_si128, _mm_srli_si128, _mm_xor_si128,
     };
 
     #[target_feature(enable = "aes,sse2,sse4.1")]
@@ -54,17 +55,88 @@ mod x86 {
         CbcMac { proof, rounds }
     }
 
+    /// The chaining value after one more block.
+    #[inline]
+    #[target_feature(enable = "aes,sse2,sse4.1")]
+    fn chain(mac: &CbcMac, state: __m128i, block: __m128i) -> __m128i {
+        let mut state = _mm_xor_si128(_mm_xor_si128(state, block), mac.rounds[0]);
+        for round in &mac.rounds[1..10] {
+            state = _mm_aesenc_si128(state, *round);
+        }
+        _mm_aesenclast_si128(state, mac.rounds[10])
+    }
+
+    #[inline]
+    #[target_feature(enable = "aes,sse2,sse4.1")]
+    fn halves(state: __m128i) -> [u64; 2] {
+        [_mm_cvtsi128_si64(state).cast_unsigned(), _mm_extract_epi64::<1>(state).cast_unsigned()]
+    }
+
     #[target_feature(enable = "aes,sse2,sse4.1")]
     pub(super) fn absorb(mac: &CbcMac, state: [u64; 2], blocks: &[[u8; 16]]) -> [u64; 2] {
-        let mut chain = _mm_set_epi64x(state[1].cast_signed(), state[0].cast_signed());
+        let mut state = _mm_set_epi64x(state[1].cast_signed(), state[0].cast_signed());
         for block in blocks {
-            chain = _mm_xor_si128(_mm_xor_si128(chain, load(block)), mac.rounds[0]);
-            for round in &mac.rounds[1..10] {
-                chain = _mm_aesenc_si128(chain, *round);
-            }
-            chain = _mm_aesenclast_si128(chain, mac.rounds[10]);
+            state = chain(mac, state, load(block));
         }
-        [_mm_cvtsi128_si64(chain).cast_unsigned(), _mm_extract_epi64::<1>(chain).cast_unsigned()]
+        halves(state)
+    }
+
+    /// Sixteen bytes that make nothing, sixteen that name every byte, sixteen that make nothing: a window into it is a shuffle that moves a
+    /// register by whole bytes.
+    static MOVES: [u8; 48] = {
+        let mut moves = [0x80; 48];
+        let mut byte = 0;
+        while byte < 16 {
+            moves[16 + byte as usize] = byte;
+            byte += 1;
+        }
+        moves
+    };
+
+    /// `value` moved up by `bytes` (down, where negative), -16 to 16, zeros moving in.
+    #[inline]
+    #[target_feature(enable = "aes,sse2,sse4.1")]
+    fn moved(value: __m128i, bytes: isize) -> __m128i {
+        let window = MOVES.get(16usize.wrapping_add_signed(-bytes)..).and_then(<[u8]>::first_chunk);
+        window.map_or_else(|| _mm_setzero_si128(), |window| _mm_shuffle_epi8(value, load(window)))
+    }
+
+    /// At most 32 bytes in two registers, zeros after them.
+    #[inline]
+    #[target_feature(enable = "aes,sse2,sse4.1")]
+    fn part(bytes: &[u8]) -> [__m128i; 2] {
+        if let (Some(first), Some(last)) = (bytes.first_chunk::<16>(), bytes.last_chunk::<16>()) {
+            return [load(first), moved(load(last), bytes.len().min(32) as isize - 32)];
+        }
+        let low = if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+            let beyond = u64::from_le_bytes(*last).checked_shr(128 - 8 * bytes.len() as u32).unwrap_or(0);
+            _mm_set_epi64x(beyond.cast_signed(), i64::from_le_bytes(*first))
+        } else {
+            let number = bytes.iter().rev().fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+            _mm_set_epi64x(0, number.cast_signed())
+        };
+        [low, _mm_setzero_si128()]
+    }
+
+    #[target_feature(enable = "aes,sse2,sse4.1")]
+    pub(super) fn short(mac: &CbcMac, head: u64, first: &[u8], second: &[u8]) -> [u64; 2] {
+        let mut blocks = [_mm_setzero_si128(); 5];
+        let [low, high] = part(first);
+        blocks[0] = _mm_or_si128(_mm_set_epi64x(0, head.cast_signed()), _mm_slli_si128::<8>(low));
+        blocks[1] = _mm_or_si128(_mm_srli_si128::<8>(low), _mm_slli_si128::<8>(high));
+        blocks[2] = _mm_srli_si128::<8>(high);
+        let at = 8 + first.len();
+        let by = (at % 16) as isize;
+        let [low, high] = part(second);
+        let three = [moved(low, by), _mm_or_si128(moved(low, by - 16), moved(high, by)), moved(high, by - 16)];
+        for (block, more) in blocks.iter_mut().skip(at / 16).zip(three) {
+            *block = _mm_or_si128(*block, more);
+        }
+        let mut state = _mm_setzero_si128();
+        for block in blocks.iter().take((at + second.len()).div_ceil(16)) {
+            state = chain(mac, state, *block);
+        }
+        halves(state)
     }
 }
 
@@ -83,6 +155,29 @@ impl CbcMac {
             Self { proof }
         }
     }
+
+    /// The chaining value of `head` (8 bytes, little-endian), `first` and `second`, one after the other and padded with zeros to whole blocks.
+    /// The parts have at most [`Self::SHORT`] bytes each. They are put together in registers: blocks that were written piecemeal could
+    /// not be read whole before the writes have retired, which costs more than the encryption.
+    #[inline]
+    #[must_use]
+    pub fn short(&self, head: u64, first: &[u8], second: &[u8]) -> [u64; 2] {
+        debug_assert!(first.len().max(second.len()) <= Self::SHORT);
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `self` holds the proof of the features that `short` is compiled with (kept by `Cpu::hardware`).
+        unsafe {
+            x86::short(self, head, first, second)
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            // No proof value exists on this architecture, so no value of this type does.
+            let _ = (first, second);
+            [head, 0]
+        }
+    }
+
+    /// Longest part of [`Self::short`].
+    pub const SHORT: usize = 32;
 
     /// The chaining value after `blocks`, from the chaining value `state` (little-endian halves; zeros at the start of a message).
     #[inline]

@@ -1,22 +1,20 @@
 //! The table in a region: where a message belongs, and the order of steps.
 
-use super::table::{self, Claim};
+use super::page::{self, Claim, Find, LIFE, WINDOW, Walk};
+use super::shares::{ShareKey, Shares};
 use super::word;
 use crate::error::Error;
 use crate::hash::prf::{Kind, Prf};
-use crate::shm::{PAGE_WORDS, Region, Section, SectionSpec, Shape};
-use crate::sync::{AtomicU64, Ordering, publish_fence};
+use crate::shm::{PAGE_WORDS, Region, Section, SectionSpec, Shape, prefetch};
+use crate::sync::{AtomicU64, Ordering};
 use crate::time::Millis;
 
 const SECTION: &str = "nonce";
-/// Generations in a window.
-const GENERATIONS: u64 = 4;
-/// Generations that have a buffer at one time.
-const BUFFERS: u64 = GENERATIONS + 1;
-/// Slots in a page.
-const SLOTS: usize = PAGE_WORDS;
-/// Entries for which a page is provided: 0.75 of its slots. Pages of 512 slots refuse first at 0.84 and above.
-const PAGE_ENTRIES: u64 = 384;
+/// Words in a page, and in a line.
+const PAGE: usize = PAGE_WORDS;
+const LINE: usize = 8;
+/// Entries for which a page is provided: 0.72 of its 448 slots, seven standard deviations from full.
+const PAGE_ENTRIES: u64 = 322;
 /// Words before the first page: the sweep's and the counters, each on its own cache line.
 const CONTROL: usize = PAGE_WORDS;
 /// Control word: generations since birth up to which the table is swept.
@@ -33,13 +31,13 @@ const SWEEP_NOW: u64 = 1 << 18;
 const SWEEP_AWAY: i64 = 1 << 18;
 /// After this many without a message everything is out of date, however it reads.
 const SWEEP_ALL: u64 = 1 << 19;
-/// Older than anything acceptable, by how many generations.
-const BLANK_AGE: i64 = 16;
+/// Over for anything acceptable: by how many generations.
+const BLANK_AGE: i64 = 64;
 
 /// What the table is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NonceConfig {
-    /// Nonces that are live at one time (arriving evenly over the windows) without any refusal.
+    /// Nonces that are live at one time without any refusal, in whatever rhythm they come.
     pub capacity: u64,
     /// How far a timestamp may lie in the past, in milliseconds.
     pub past_window_ms: u64,
@@ -71,8 +69,8 @@ pub enum Mode {
 #[derive(Clone, Copy, Debug)]
 pub struct NonceKey {
     page: u64,
-    start: usize,
-    hash: u64,
+    home: usize,
+    word: u64,
     generation: i64,
     timestamp: Millis,
     mode: Mode,
@@ -117,6 +115,27 @@ pub enum Admit {
     BeforeBirth,
 }
 
+/// What a table holds, by generations relative to a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Occupancy {
+    /// Milliseconds in a generation.
+    pub period_ms: u64,
+    /// Slots in all.
+    pub slots: u64,
+    /// Slots never used, or swept.
+    pub empty: u64,
+    /// Slots whose entry's time is over.
+    pub over: u64,
+    /// Live entries: `live[8]` of the current generation, `live[0]` eight before, `live[16]` eight after.
+    pub live: [u64; 2 * LIFE as usize - 1],
+    /// Entries from further in the future: some process's clock was ahead.
+    pub ahead: u64,
+    /// Live entries that are given back at the moment.
+    pub released: u64,
+    /// Messages refused for lack of room since the region was made.
+    pub refused_full: u64,
+}
+
 /// Sizes that follow from a configuration.
 #[derive(Clone, Copy, Debug)]
 struct Geometry {
@@ -129,12 +148,17 @@ impl NonceConfig {
     fn geometry(&self) -> Geometry {
         let window = self.past_window_ms.saturating_add(self.future_window_ms).clamp(1000, 1 << 40);
         let span = window + self.skew_ms.min(1 << 40);
-        let period = span.div_ceil(GENERATIONS);
-        // Evenly arriving, capacity × P / window messages share a generation.
-        let entries = u128::from(self.capacity) * u128::from(period) / u128::from(window) + 1;
+        let period = span.div_ceil(WINDOW);
+        // A slot is used again after 9 generations, the live ones are those of the window: of 8, or less where clocks are allowed to differ.
+        let entries = u128::from(self.capacity) * u128::from(period) * u128::from(WINDOW + 1) / u128::from(window) + 1;
         let pages = u64::try_from(entries.div_ceil(u128::from(PAGE_ENTRIES))).unwrap_or(u64::MAX);
-        let words = pages.saturating_mul(BUFFERS).saturating_mul(PAGE_WORDS as u64).saturating_add(CONTROL as u64);
+        let words = pages.saturating_mul(PAGE_WORDS as u64).saturating_add(CONTROL as u64);
         Geometry { period: i64::try_from(period).unwrap_or(i64::MAX), pages, words }
+    }
+
+    /// Milliseconds in a generation.
+    pub(super) fn period(&self) -> i64 {
+        self.geometry().period
     }
 
     /// The section to ask the region for. `kind` is used where this process creates the region.
@@ -230,21 +254,14 @@ impl Store {
         };
         // The low half chooses the page, the lowest bits of the high half the line, its upper 43 bits are the tag.
         let page = ((u128::from(low) * u128::from(self.geometry.pages)) >> 64) as u64;
-        let start = (high as usize & (SLOTS / 8 - 1)) * 8;
+        let home = high as usize & (PAGE / LINE - 1);
         let generation = timestamp.0.div_euclid(self.geometry.period);
-        NonceKey { page, start, hash: high, generation, timestamp, mode }
-    }
-
-    /// Page number of `key` in the buffer of the generation `back` before its own (modulo the buffers).
-    #[inline]
-    fn page_number(&self, key: &NonceKey, back: u64) -> u64 {
-        let buffer = key.generation.wrapping_sub(back.cast_signed()).rem_euclid(BUFFERS.cast_signed()).cast_unsigned();
-        buffer * self.geometry.pages + key.page
+        NonceKey { page, home, word: word::entry(high, generation), generation, timestamp, mode }
     }
 
     #[inline]
-    fn page(&self, number: u64) -> Option<&[AtomicU64; SLOTS]> {
-        let first = CONTROL + usize::try_from(number).ok()? * SLOTS;
+    fn page(&self, number: u64) -> Option<&[AtomicU64; PAGE]> {
+        let first = CONTROL + usize::try_from(number).ok()? * PAGE;
         self.section.words().get(first..)?.first_chunk()
     }
 
@@ -256,10 +273,11 @@ impl Store {
     /// Asks for the memory that [`Self::peek`] and [`Self::admit`] will look at.
     #[inline]
     pub fn prefetch(&self, key: &NonceKey) {
-        let buffers = if key.mode == Mode::Strict { BUFFERS } else { 1 };
-        for back in 0..buffers {
-            let first = CONTROL as u64 + self.page_number(key, back) * SLOTS as u64;
-            self.section.prefetch(first as usize + key.start);
+        if let Some(page) = self.page(key.page) {
+            let lines = if key.mode == Mode::Strict { 3 } else { 1 };
+            for line in 0..lines {
+                prefetch(&page[((key.home + line) * LINE) & (PAGE - 1)]);
+            }
         }
     }
 
@@ -276,28 +294,18 @@ impl Store {
         }
     }
 
-    /// Whether the tag of `word` is in one of the buffers of other generations.
     #[inline]
-    fn elsewhere(&self, key: &NonceKey, word: u64) -> bool {
-        (1..BUFFERS).any(|back| {
-            // The buffer holds generation g - back, or, where that has passed, g - back + 5.
-            let oldest = key.generation.wrapping_sub(back.cast_signed());
-            self.page(self.page_number(key, back))
-                .is_some_and(|page| table::contains_tag(page, key.start, word, oldest))
-        })
+    fn walk(&self, key: &NonceKey) -> Option<Walk<'_, PAGE, LINE>> {
+        let page = self.page(key.page)?;
+        let strict = key.mode == Mode::Strict;
+        Some(Walk { page, home: key.home, want: key.word, generation: key.generation, strict })
     }
 
     /// Whether the message was admitted before (and not given back), changing nothing: the cheap look before the signature is verified.
     /// `false` promises nothing; only [`Self::admit`] does.
     #[must_use]
     pub fn peek(&self, key: &NonceKey) -> bool {
-        let word = word::entry(key.hash, key.generation);
-        let Some(page) = self.page(self.page_number(key, 0)) else { return false };
-        match table::find(page, key.start, word, key.generation) {
-            table::Found::Present => true,
-            table::Found::Released(_) => false,
-            table::Found::Absent => key.mode == Mode::Strict && self.elsewhere(key, word),
-        }
+        self.walk(key).is_some_and(|walk| walk.find() == Find::Present)
     }
 
     /// Admits the message if it is new. Call it last, after the signature and every other check.
@@ -307,27 +315,9 @@ impl Store {
             return refusal;
         }
         self.tend(key.generation);
-        let number = self.page_number(key, 0);
-        let Some(page) = self.page(number) else { return Admit::Full };
-        let word = word::entry(key.hash, key.generation);
-        let ticket = |at: usize| Ticket { slot: number * SLOTS as u64 + at as u64, word };
-        if key.mode == Mode::Strict && self.elsewhere(key, word) {
-            return match table::retake(page, key.start, word, key.generation) {
-                Some(at) => Admit::Ok(ticket(at)),
-                None => Admit::Replayed,
-            };
-        }
-        match table::claim(page, key.start, word, key.generation) {
-            Claim::Retaken(at) => Admit::Ok(ticket(at)),
-            Claim::Won(at) => {
-                if key.mode == Mode::Strict {
-                    publish_fence();
-                    if self.elsewhere(key, word) {
-                        return Admit::Replayed;
-                    }
-                }
-                Admit::Ok(ticket(at))
-            }
+        let Some(walk) = self.walk(key) else { return Admit::Full };
+        match walk.admit() {
+            Claim::Won(at) => Admit::Ok(Ticket { slot: key.page * PAGE as u64 + at as u64, word: key.word }),
             Claim::Present => Admit::Replayed,
             Claim::Stale => Admit::Stale,
             Claim::Full => {
@@ -338,6 +328,46 @@ impl Store {
                 Admit::Full
             }
         }
+    }
+
+    /// [`Self::admit`] for an app that may have at most `cap` live nonces: [`Admit::Full`] beyond.
+    pub fn admit_within(&self, key: &NonceKey, now: Millis, shares: &Shares, app: &ShareKey, cap: u64) -> Admit {
+        if !shares.room(app, cap, now) {
+            return Admit::Full;
+        }
+        let answer = self.admit(key, now);
+        if matches!(answer, Admit::Ok(_)) {
+            shares.count(app, key.timestamp);
+        }
+        answer
+    }
+
+    /// What is in the table, read while others change it: a picture, not a moment.
+    #[must_use]
+    pub fn occupancy(&self, now: Millis) -> Occupancy {
+        let generation = now.0.div_euclid(self.geometry.period);
+        let mut found = Occupancy { period_ms: self.geometry.period.cast_unsigned(), ..Occupancy::default() };
+        for number in 0..self.geometry.pages {
+            let Some(page) = self.page(number) else { break };
+            for (_, slot) in page.iter().enumerate().filter(|(at, _)| !at.is_multiple_of(LINE)) {
+                found.slots += 1;
+                // Relaxed: a picture.
+                let word = slot.load(Ordering::Relaxed);
+                let ahead = word::ahead(word, generation);
+                if word == 0 || word::same_tag(word, 0) {
+                    found.empty += 1;
+                } else if ahead <= -LIFE {
+                    found.over += 1;
+                } else if let Some(count) = usize::try_from(ahead + LIFE - 1).ok().and_then(|i| found.live.get_mut(i)) {
+                    *count += 1;
+                    found.released += u64::from(word & word::RELEASED != 0);
+                } else {
+                    found.ahead += 1;
+                }
+            }
+        }
+        found.refused_full = self.refused_full();
+        found
     }
 
     /// [`Self::admit`] for each key in order, with the memory of the next ones under way. Writes as many answers as both slices have room for.
@@ -355,8 +385,8 @@ impl Store {
     /// Gives a nonce back: the next identical message is admitted, once. `false` where the ticket's entry is gone (its time is over) or was
     /// given back before.
     pub fn release(&self, ticket: Ticket) -> bool {
-        let at = (ticket.slot % SLOTS as u64) as usize;
-        self.page(ticket.slot / SLOTS as u64).is_some_and(|page| table::release(page, at, ticket.word))
+        let at = (ticket.slot % PAGE as u64) as usize;
+        self.page(ticket.slot / PAGE as u64).is_some_and(|page| page::release::<PAGE, LINE>(page, at, ticket.word))
     }
 
     /// Messages refused for lack of room since the region was made.
@@ -371,7 +401,7 @@ impl Store {
     fn tend(&self, generation: i64) {
         let Some(swept) = self.control(SWEPT) else { return };
         let age = u64::try_from(generation.wrapping_sub(self.birth_generation)).unwrap_or(0);
-        // Acquire: see `table::sweep`.
+        // Acquire: see `page::sweep`.
         if age.saturating_sub(swept.load(Ordering::Acquire)) > SWEEP_AFTER {
             self.sweep(generation, age, swept);
         }
@@ -379,10 +409,10 @@ impl Store {
 
     #[cold]
     fn sweep(&self, generation: i64, age: u64, swept: &AtomicU64) {
-        let pages = self.geometry.pages * BUFFERS;
+        let pages = self.geometry.pages;
         let blank = word::blank(generation.wrapping_sub(BLANK_AGE));
         let Some(cursor) = self.control(CURSOR) else { return };
-        // Acquire: see `table::sweep`.
+        // Acquire: see `page::sweep`.
         let last = swept.load(Ordering::Acquire);
         let since = age.saturating_sub(last);
         if since > SWEEP_NOW {
@@ -391,7 +421,10 @@ impl Store {
             let keep = if since > SWEEP_ALL { 1..=0 } else { -SWEEP_AWAY..=SWEEP_AWAY };
             for number in 0..pages {
                 let still = || swept.load(Ordering::Acquire) == last;
-                if !self.page(number).is_some_and(|page| table::sweep(page, generation, &keep, blank, still)) {
+                if !self
+                    .page(number)
+                    .is_some_and(|page| page::sweep::<PAGE, LINE>(page, generation, &keep, blank, still))
+                {
                     return;
                 }
             }
@@ -399,7 +432,7 @@ impl Store {
             // Relaxed: each page goes to one process; one that dies with its page leaves it for the next round, in time still.
             let number = cursor.fetch_add(1, Ordering::Relaxed);
             if let Some(page) = self.page(number).filter(|_| number < pages) {
-                table::sweep(page, generation, &(-SWEEP_AWAY..=SWEEP_AWAY), blank, || true);
+                page::sweep::<PAGE, LINE>(page, generation, &(-SWEEP_AWAY..=SWEEP_AWAY), blank, || true);
                 return;
             }
             cursor.store(0, Ordering::Relaxed);

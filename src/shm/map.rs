@@ -61,9 +61,9 @@ impl Drop for Map {
     }
 }
 
-/// Asks for the cache line that holds `word`, for writing. A hint without an effect on any value.
+/// Asks for the cache line that holds the start of `word`, for writing. A hint without an effect on any value.
 #[inline(always)]
-pub(super) fn prefetch(word: &AtomicU64) {
+pub(crate) fn prefetch<T>(word: &T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch of a valid reference's address; it cannot fault and changes nothing.
     unsafe {

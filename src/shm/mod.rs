@@ -18,11 +18,14 @@
 
 mod header;
 mod map;
+mod process;
 mod region;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
 pub use header::Shape;
+pub(crate) use map::prefetch;
+pub use process::Process;
 pub use region::{Region, RegionSpec, Section, SectionSpec};
 
 /// Words of 64 bits in a page of 4 KiB.

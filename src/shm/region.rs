@@ -3,6 +3,7 @@
 use super::PAGE_WORDS;
 use super::header::{self, Facts, Page, Shape};
 use super::map::{self, Map};
+use super::process::Process;
 use crate::error::Error;
 use crate::sync::AtomicU64;
 use crate::time::Millis;
@@ -279,8 +280,28 @@ impl Drop for Temporary {
     }
 }
 
+/// Removes what processes that were killed while they made this region have left: whole regions under temporary names.
+fn clear_leftovers(path: &Path) {
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+        return;
+    };
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let file = entry.file_name();
+        let maker = file
+            .to_str()
+            .and_then(|file| file.strip_prefix(name)?.strip_prefix(".new-")?.split_once('-')?.0.parse().ok());
+        // Old enough, too: a maker in another process-id namespace cannot be seen, but needs no minute.
+        let age = entry.metadata().and_then(|meta| meta.modified()).ok().and_then(|then| then.elapsed().ok());
+        if age.is_some_and(|age| age.as_secs() >= 60) && maker.is_some_and(|id| !Process { id, start: 0 }.is_alive(0)) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// Makes a region under a name of its own and publishes it; `None` where another process was first.
 fn create(path: &Path, spec: &RegionSpec, total: u64, words: usize) -> Result<Option<(Map, Facts)>, String> {
+    clear_leftovers(path);
     let keys = random_keys().map_err(|e| system("random keys", &e))?;
     // Not one of the keys: file names can be seen by others.
     let name = random_keys().map_err(|e| system("random name", &e))?[0];

@@ -178,6 +178,27 @@ fn places_that_cannot_work_are_refused_by_name() {
 }
 
 #[test]
+fn what_killed_makers_left_is_cleared() {
+    let dir = Dir::new("leftovers");
+    let mut gone = std::process::Command::new("true").spawn().unwrap();
+    gone.wait().unwrap();
+    let left = dir.file(&format!("region.new-{}-0123", gone.id()));
+    let in_work = dir.file(&format!("region.new-{}-4567", std::process::id()));
+    for file in [&left, &in_work, &dir.file("region.new"), &dir.file("other.new-1-2")] {
+        fs::write(file, b"x").unwrap();
+    }
+    let fresh = dir.file(&format!("region.new-{}-89ab", gone.id()));
+    fs::write(&fresh, b"x").unwrap();
+    let before = std::time::SystemTime::now() - std::time::Duration::from_secs(100);
+    for file in [&left, &in_work] {
+        fs::File::options().write(true).open(file).unwrap().set_modified(before).unwrap();
+    }
+    drop(Region::open(&spec(Some(dir.file("region")), 100)).unwrap());
+    assert!(!left.exists() && in_work.exists() && fresh.exists());
+    assert_eq!(fs::read_dir(&dir.0).unwrap().count(), 5);
+}
+
+#[test]
 fn the_mode_is_as_asked() {
     let dir = Dir::new("mode");
     let path = dir.file("region");

@@ -1,0 +1,395 @@
+//! The atomic steps on one page of the table. The proof is in the head of the room.
+//!
+//! A page is `N` words in lines of `LINE` words, both powers of two (512 and 8 in a region; models use small ones). The first word of a line is
+//! its *reach*, the others are slots. A message walks the slots from the start of its home line, line after line, wrapped in the page.
+//!
+//! ```text
+//! reach:   63                                24  23      18  17      12  11       6  5        0
+//!         +------------------------------------+-----------+-----------+-----------+-----------+
+//!         | newest block of generations, mod 2^40 | 3 before  | 2 before  | 1 before  | newest    |
+//!         +------------------------------------+-----------+-----------+-----------+-----------+
+//! ```
+//!
+//! How many lines past this home line entries of strict mode were put, the most for each block of 8 generations. Raised before an entry is put
+//! in, so that who looks for a tag need not walk further. It only rises, and blocks only pass out of it at the old end. 0: nothing yet.
+
+use super::word::{GENERATION_BITS, RELEASED, ahead, same_tag};
+use crate::shm::prefetch;
+use crate::sync::{AtomicU64, Ordering, publish_fence};
+use std::ops::RangeInclusive;
+
+/// Generations in a window.
+pub(super) const WINDOW: u64 = 8;
+/// An entry's slot may be used again by a message this many generations younger, no less.
+pub(super) const LIFE: i64 = WINDOW.cast_signed() + 1;
+const REACH_BITS: u32 = 6;
+const REACH_MASK: u64 = (1 << REACH_BITS) - 1;
+const REACH_BLOCKS: u64 = 4;
+const BLOCK_SHIFT: u32 = REACH_BITS * 4;
+const BLOCK_BITS: u32 = 64 - BLOCK_SHIFT;
+
+/// What became of a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Claim {
+    /// Admitted, at this word of the page.
+    Won(usize),
+    /// It is there, or in strict mode its tag is, under another generation.
+    Present,
+    /// Newer generations have been over its place: it may have been there.
+    Stale,
+    /// No slot is free for its generation.
+    Full,
+}
+
+/// What a look finds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Find {
+    /// The message, or in strict mode its tag.
+    Present,
+    /// The message, given back.
+    Released,
+    /// Neither.
+    Absent,
+}
+
+/// All slots of a line, in masks.
+const SLOTS: u32 = !1;
+
+/// A page, and a message on it.
+pub(super) struct Walk<'a, const N: usize, const LINE: usize> {
+    pub page: &'a [AtomicU64; N],
+    /// Home line.
+    pub home: usize,
+    /// The entry.
+    pub want: u64,
+    pub generation: i64,
+    /// Whether the tag must be unique over generations.
+    pub strict: bool,
+}
+
+/// What a slot is to a message of some generation. Freeness is relative to the message, not to any clock: that is the heart of the proof.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Slot {
+    /// Never used: free for every message, so nobody has ever gone past it.
+    Empty,
+    /// Of a generation that is over for this message.
+    Free,
+    /// Of a generation that may be live together with the message's.
+    Taken,
+    /// Of a generation for which this message's is over.
+    Newer,
+}
+
+/// Whether `word` is of a generation less than [`LIFE`] away. Never so for an empty slot.
+#[inline(always)]
+fn near(word: u64, generation: i64) -> bool {
+    let offset = word.wrapping_sub(generation.cast_unsigned()).wrapping_add(LIFE.cast_unsigned() - 1);
+    word != 0 && offset << (64 - GENERATION_BITS) < (2 * LIFE.cast_unsigned() - 1) << (64 - GENERATION_BITS)
+}
+
+#[inline(always)]
+fn slot(word: u64, generation: i64) -> Slot {
+    if word == 0 {
+        return Slot::Empty;
+    }
+    match ahead(word, generation) {
+        difference if difference <= -LIFE => Slot::Free,
+        difference if difference >= LIFE => Slot::Newer,
+        _ => Slot::Taken,
+    }
+}
+
+#[inline]
+fn block(generation: i64) -> u64 {
+    generation.div_euclid(WINDOW.cast_signed()).cast_unsigned() & ((1 << BLOCK_BITS) - 1)
+}
+
+/// How many blocks `newest` is ahead of `block`, serially.
+#[inline]
+fn blocks_ahead(reach: u64, block: u64) -> i64 {
+    ((reach >> BLOCK_SHIFT).wrapping_sub(block) << BLOCK_SHIFT).cast_signed() >> BLOCK_SHIFT
+}
+
+/// Lines that a message of `generation` must look at beyond its home line; `None` where the reach has gone on beyond it.
+#[inline]
+fn reach_of(reach: u64, generation: i64) -> Option<usize> {
+    if reach == 0 {
+        return Some(0);
+    }
+    // Entries up to 8 generations away on either side are in the message's own block or a neighbouring one.
+    let ahead = blocks_ahead(reach, block(generation));
+    if ahead >= REACH_BLOCKS.cast_signed() - 1 {
+        return None;
+    }
+    let mut most = 0;
+    for back in (ahead - 1).max(0)..=ahead + 1 {
+        if (0..REACH_BLOCKS.cast_signed()).contains(&back) {
+            most = most.max(reach >> (back.cast_unsigned() as u32 * REACH_BITS) & REACH_MASK);
+        }
+    }
+    Some(most as usize)
+}
+
+/// `reach` raised to `lines` for the block of `generation`; `None` where the reach has gone on beyond it.
+fn raised(reach: u64, generation: i64, lines: u64) -> Option<u64> {
+    let block = block(generation);
+    let fresh = block << BLOCK_SHIFT | lines;
+    if reach == 0 {
+        return Some(fresh);
+    }
+    let ahead = blocks_ahead(reach, block);
+    if ahead >= REACH_BLOCKS.cast_signed() {
+        return None;
+    }
+    if ahead < 0 {
+        let by = ahead.unsigned_abs().min(REACH_BLOCKS) as u32 * REACH_BITS;
+        let kept = ((reach & ((1 << BLOCK_SHIFT) - 1)) << by) & ((1 << BLOCK_SHIFT) - 1);
+        return Some(fresh | kept);
+    }
+    let shift = ahead.cast_unsigned() as u32 * REACH_BITS;
+    let most = (reach >> shift & REACH_MASK).max(lines);
+    Some(reach & !(REACH_MASK << shift) | most << shift)
+}
+
+impl<const N: usize, const LINE: usize> Walk<'_, N, LINE> {
+    /// Word number of slot `slot` (from 1) of the line that is `lines` after the home line.
+    #[inline(always)]
+    fn at(&self, lines: usize, slot: usize) -> usize {
+        ((self.home + lines) * LINE + slot) & (N - 1)
+    }
+
+    #[inline(always)]
+    fn reach_word(&self) -> &AtomicU64 {
+        &self.page[self.at(0, 0)]
+    }
+
+    /// Reads the line `lines` after the home line: its words, which slots hold the tag, and which hold generations that may be live together
+    /// with this message's. Bit i of a mask is slot i; without branches, as neither is foreseeable.
+    #[inline(always)]
+    fn line(&self, lines: usize, order: Ordering) -> ([u64; LINE], u32, u32) {
+        let first = self.at(lines, 0);
+        let mut words = [0; LINE];
+        let (mut tags, mut taken) = (0, 0);
+        for (slot_number, place) in words.iter_mut().enumerate().skip(1) {
+            let word = self.page[(first + slot_number) & (N - 1)].load(order);
+            *place = word;
+            tags |= u32::from(same_tag(word, self.want)) << slot_number;
+            taken |= u32::from(near(word, self.generation)) << slot_number;
+        }
+        (words, tags, taken)
+    }
+
+    /// Puts the message in unless it is there.
+    #[inline]
+    pub fn admit(&self) -> Claim {
+        if self.strict {
+            // At the stated capacity most walks of strict mode look at two or three lines.
+            prefetch(&self.page[self.at(1, 0)]);
+            prefetch(&self.page[self.at(2, 0)]);
+        }
+        loop {
+            let Some((lines, at, word)) = (match self.vacancy() {
+                Ok(vacancy) => vacancy,
+                Err(claim) => return claim,
+            }) else {
+                return Claim::Full;
+            };
+            if self.strict && lines > 0 && !self.raise(lines as u64) {
+                return Claim::Stale;
+            }
+            // SeqCst: first half of Dekker's pattern of strict mode (see `sync`).
+            if self.page[at].compare_exchange(word, self.want, Ordering::SeqCst, Ordering::Relaxed).is_err() {
+                // Lost: from the start, so that the slot that was lost is looked at again. Somebody else got in.
+                continue;
+            }
+            if !self.strict {
+                return Claim::Won(at);
+            }
+            publish_fence();
+            return match self.elsewhere(at) {
+                Some(false) => Claim::Won(at),
+                Some(true) => Claim::Present,
+                None => Claim::Stale,
+            };
+        }
+    }
+
+    /// The first slot that is free for the message: how many lines after home, its word number, its content. `Err` where the walk to it
+    /// has the answer.
+    #[inline]
+    fn vacancy(&self) -> Result<Option<(usize, usize, u64)>, Claim> {
+        for lines in 0..N / LINE {
+            // Acquire for strict mode: what we walk past was put in before our own entry, also for others. (Message mode needs the coherence
+            // of single words only: nothing is published through a slot but the slot.)
+            let (words, tags, taken) = self.line(lines, Ordering::Acquire);
+            // The first slot that is not taken ends the walk, so only tags before it count, or in it: a free one holds no live tag.
+            let end = (!taken & !1).trailing_zeros().min(LINE as u32) as usize;
+            if tags & taken & !(u32::MAX << end) != 0
+                && let Some(claim) = self.met(lines, &words[..end])
+            {
+                return Err(claim);
+            }
+            if end < LINE {
+                let word = words[end];
+                if slot(word, self.generation) == Slot::Newer {
+                    return Err(Claim::Stale);
+                }
+                return Ok(Some((lines, self.at(lines, end), word)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What follows from meeting the tag among `words`, the start of a line.
+    #[cold]
+    fn met(&self, lines: usize, words: &[u64]) -> Option<Claim> {
+        let mut sighted = None;
+        for (slot_number, word) in words.iter().copied().enumerate().skip(1) {
+            if word == self.want {
+                return Some(Claim::Present);
+            }
+            if word == self.want | RELEASED {
+                // Of all who see it given back, one exchange succeeds. Relaxed: the slot's own order decides.
+                let at = self.at(lines, slot_number);
+                let taken = self.page[at].compare_exchange(word, self.want, Ordering::Relaxed, Ordering::Relaxed);
+                return Some(if taken.is_ok() { Claim::Won(at) } else { Claim::Present });
+            }
+            if self.strict && same_tag(word, self.want) {
+                sighted = Some(Claim::Present);
+            }
+        }
+        // The message itself may be further on, given back.
+        if sighted.is_some() && self.find() == Find::Released {
+            return None;
+        }
+        sighted
+    }
+
+    /// Raises the reach of the home line. `false`: it has gone on beyond this generation.
+    fn raise(&self, lines: u64) -> bool {
+        let word = self.reach_word();
+        // Acquire: what others have raised was raised before our entry goes in, also for who looks for it.
+        let mut reach = word.load(Ordering::Acquire);
+        loop {
+            let Some(more) = raised(reach, self.generation, lines) else { return false };
+            if more == reach {
+                return true;
+            }
+            // SeqCst: before the entry itself in the one order (see `sync`).
+            match word.compare_exchange(reach, more, Ordering::SeqCst, Ordering::Acquire) {
+                Ok(_) => return true,
+                Err(now) => reach = now,
+            }
+        }
+    }
+
+    /// Whether the tag is in a slot other than `own`, under a generation that may be live together with this one. `None`: cannot be told.
+    #[inline]
+    fn elsewhere(&self, own: usize) -> Option<bool> {
+        // SeqCst here and below: second half of Dekker's pattern.
+        let bound = reach_of(self.reach_word().load(Ordering::SeqCst), self.generation)?;
+        for lines in 0..=bound.min(N / LINE - 1) {
+            let (_, tags, taken) = self.line(lines, Ordering::SeqCst);
+            let own = if own / LINE == self.at(lines, 0) / LINE { 1 << (own % LINE) } else { 0 };
+            if tags & taken & !own != 0 {
+                return Some(true);
+            }
+        }
+        Some(false)
+    }
+
+    /// Looks for the message, and in strict mode for its tag, changing nothing.
+    pub fn find(&self) -> Find {
+        let reach = self.reach_word().load(Ordering::Relaxed);
+        let Some(bound) = (if self.strict { reach_of(reach, self.generation) } else { Some(0) }) else {
+            return Find::Absent;
+        };
+        let mut found = Find::Absent;
+        let mut beyond = false;
+        for lines in 0..N / LINE {
+            if beyond && lines > bound {
+                break;
+            }
+            let (words, tags, taken) = self.line(lines, Ordering::Relaxed);
+            if tags & taken != 0 {
+                for word in words {
+                    if word == self.want {
+                        return Find::Present;
+                    }
+                    if word == self.want | RELEASED {
+                        return Find::Released;
+                    }
+                }
+                if self.strict {
+                    found = Find::Present;
+                }
+            }
+            beyond |= !taken & SLOTS & ((1 << LINE) - 1) != 0;
+        }
+        found
+    }
+}
+
+/// Gives the entry `want` at word `at` back. `false` where it is not there any more, or has been given back already.
+pub(super) fn release<const N: usize, const LINE: usize>(page: &[AtomicU64; N], at: usize, want: u64) -> bool {
+    let at = at & (N - 1);
+    if want & RELEASED != 0 || same_tag(want, 0) || at.is_multiple_of(LINE) {
+        return false;
+    }
+    // Relaxed: the slot's own order decides between two releases and the next taker; nothing else hangs on it.
+    page[at].compare_exchange(want, want | RELEASED, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+}
+
+/// Replaces whatever is not within the generations `keep` relative to `generation` by `blank`, whose generation is over for anything
+/// acceptable and newer than anything that far in the past. `still` says that nobody has put anything in since the table fell silent;
+/// `false`: it does not hold any more, and somebody else has swept.
+pub(super) fn sweep<const N: usize, const LINE: usize>(
+    page: &[AtomicU64; N],
+    generation: i64,
+    keep: &RangeInclusive<i64>,
+    blank: u64,
+    still: impl Fn() -> bool,
+) -> bool {
+    let mut words = [0; N];
+    for (word, slot) in words.iter_mut().zip(page) {
+        // Acquire: who reads an entry put in since then reads below that the table was swept, as the one who put it in did.
+        *word = slot.load(Ordering::Acquire);
+    }
+    if !still() {
+        return false;
+    }
+    for (at, (word, slot)) in words.into_iter().zip(page).enumerate() {
+        if word != 0 && !at.is_multiple_of(LINE) && !keep.contains(&ahead(word, generation)) {
+            // Relaxed: a failed exchange means that a newer entry has come.
+            let _ = slot.compare_exchange(word, blank, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reach_keeps_the_most_of_four_blocks() {
+        let at = |block: i64| block * 8 + 3;
+        let mut reach = 0;
+        for (block, lines) in [(100, 2), (101, 5), (99, 7), (101, 1)] {
+            reach = raised(reach, at(block), lines).unwrap();
+        }
+        // Blocks 99, 100 and 101 hold 7, 2 and 5; a message looks at its own block and both neighbours.
+        assert_eq!(reach_of(reach, at(97)), None, "three blocks behind the newest: its neighbour may have passed out");
+        assert_eq!(reach_of(reach, at(99)), Some(7));
+        assert_eq!(reach_of(reach, at(100)), Some(7));
+        assert_eq!(reach_of(reach, at(101)), Some(5));
+        assert_eq!(reach_of(reach, at(102)), Some(5));
+        assert_eq!(reach_of(reach, at(103)), Some(0));
+        assert_eq!(raised(reach, at(97), 1), None);
+        let later = raised(reach, at(103), 1).unwrap();
+        assert_eq!(reach_of(later, at(103)), Some(1));
+        assert_eq!(reach_of(later, at(102)), Some(5));
+        assert_eq!(reach_of(raised(later, at(500), 9).unwrap(), at(501)), Some(9));
+        assert_eq!(reach_of(raised(0, -5, 9).unwrap(), 3), Some(9), "block -1 and block 0 are neighbours");
+    }
+}
