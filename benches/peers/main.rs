@@ -6,6 +6,7 @@ mod assembled;
 mod harness;
 mod hash;
 mod pipeline;
+mod state;
 mod rsa;
 
 fn main() {
@@ -13,4 +14,5 @@ fn main() {
     hash::rows(&bench);
     rsa::rows(&bench);
     pipeline::rows(&bench);
+    state::rows(&bench);
 }

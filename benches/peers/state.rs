@@ -1,0 +1,297 @@
+//! Nonces and rates, in steady state: as many live entries as the row's name says, expiry going on at both sides, one request in a hundred a
+//! replay.
+//!
+//! The peers get what a careful user would give them: keys inline without allocation, a fast hasher, expiry that costs no scan.
+//! - `dashmap`: a sharded map with `entry`, and a ring of keys in order of arrival; each insertion removes the one that has expired.
+//! - `moka`: a cache with `time_to_live` on its own clock, bounded to the live number (it then evicts by its policy, and so forgets live nonces).
+//! - `governor`: the keyed limiter over dashmap.
+//!
+//! Ours runs in an anonymous region on the time that the workload sets. Each call of a closure does many operations, so that thread starts
+//! do not count.
+
+use crate::harness::Bench;
+use dashmap::DashMap;
+use portcullis::bucket::{Limits, LimitsConfig, Rate, Take};
+use portcullis::hash::prf::Kind;
+use portcullis::lanes::Cpu;
+use portcullis::nonce::{Admit, Mode, NonceConfig, Store};
+use portcullis::shm::{Region, RegionSpec};
+use portcullis::time::Millis;
+use std::cell::RefCell;
+use std::hint::black_box;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+const BATCH: usize = 16;
+const BIRTH: i64 = 1_700_000_000_000;
+
+fn mix(mut z: u64) -> u64 {
+    z = z.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// A nonce of 24 bytes and an app id of 8 of a thousand apps, as one key of 32 bytes.
+fn key(id: u64) -> [u8; 32] {
+    let mut key = [b'0'; 32];
+    key[..8].copy_from_slice(&(mix(id) % 1000).to_le_bytes());
+    key[8..16].copy_from_slice(&mix(id ^ 0x5555).to_le_bytes());
+    key[16..24].copy_from_slice(&mix(id ^ 0xaaaa).to_le_bytes());
+    key[24..].copy_from_slice(&id.to_le_bytes());
+    key
+}
+
+/// One thread's stream of ids: fresh ones, and every hundredth one of the recent ones.
+struct Ids {
+    next: u64,
+    step: u64,
+    turn: u64,
+}
+
+impl Ids {
+    fn new(thread: u64, threads: u64) -> Self {
+        Self { next: thread, step: threads, turn: 0 }
+    }
+
+    fn next(&mut self) -> u64 {
+        self.turn += 1;
+        if self.turn.is_multiple_of(100) && self.next > self.step * 1000 {
+            return self.next - self.step * (1 + mix(self.turn) % 1000);
+        }
+        self.next += self.step;
+        self.next
+    }
+}
+
+fn threads(count: u64, work: impl Fn(u64) + Sync) {
+    if count == 1 {
+        return work(0);
+    }
+    std::thread::scope(|scope| {
+        for thread in 0..count {
+            let work = &work;
+            scope.spawn(move || work(thread));
+        }
+    });
+}
+
+struct Nonces {
+    store: Store,
+    live: u64,
+    /// Requests so far, all threads: the time of the workload.
+    clock: AtomicU64,
+    mode: Mode,
+}
+
+impl Nonces {
+    fn new(live: u64, mode: Mode) -> Self {
+        let config = NonceConfig { capacity: live, birth_rule: false, ..NonceConfig::default() };
+        let spec = RegionSpec::new(None, Millis(BIRTH)).with(config.section(Kind::best(Cpu::detect())));
+        let region = Region::open(&spec).expect("memory");
+        let store = Store::open(&region, &config).expect("store");
+        Self { store, live, clock: AtomicU64::new(0), mode }
+    }
+
+    /// `live` requests in a window of 305 s, each stamped when it arrives: the id says when (ids are dealt in order over the threads).
+    fn stamp(&self, id: u64) -> Millis {
+        Millis(BIRTH + (u128::from(id) * 305_000 / u128::from(self.live)) as i64)
+    }
+
+    fn run(&self, ids: &mut Ids, count: usize, batch: usize) {
+        let mut keys = Vec::with_capacity(BATCH);
+        let mut out = [Admit::Full; BATCH];
+        let mut replays = 0u64;
+        for _ in 0..count / batch {
+            // A time that all threads have reached, more or less; a thread that runs ahead is within the future window.
+            let newest = self.clock.fetch_max(ids.next, Ordering::Relaxed).max(ids.next);
+            let now = self.stamp(newest);
+            keys.clear();
+            for _ in 0..batch {
+                let id = ids.next();
+                let text = key(id);
+                keys.push(self.store.key(&text[..8], &text[8..], self.stamp(id), self.mode));
+            }
+            self.store.admit_batch(&keys, now, &mut out[..batch]);
+            for answer in &out[..batch] {
+                match answer {
+                    Admit::Ok(_) => {}
+                    Admit::Replayed => replays += 1,
+                    // A thread that was off the processor for long comes back with old messages.
+                    Admit::Stale | Admit::TooNew => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        black_box(replays);
+    }
+}
+
+type Hasher = foldhash::fast::RandomState;
+
+struct Dash {
+    map: DashMap<[u8; 32], u64, Hasher>,
+}
+
+impl Dash {
+    fn new(live: u64) -> Self {
+        Self { map: DashMap::with_capacity_and_hasher(live as usize * 2, Hasher::default()) }
+    }
+
+    fn run(&self, ids: &mut Ids, live: u64, count: usize) {
+        let mut replays = 0u64;
+        for _ in 0..count {
+            let id = ids.next();
+            match self.map.entry(key(id)) {
+                dashmap::Entry::Occupied(_) => replays += 1,
+                dashmap::Entry::Vacant(vacant) => {
+                    vacant.insert(id);
+                    // The ring of keys in order of arrival, which here can be computed.
+                    if let Some(old) = id.checked_sub(live) {
+                        self.map.remove(&key(old));
+                    }
+                }
+            }
+        }
+        black_box(replays);
+    }
+}
+
+struct Moka {
+    cache: moka::sync::Cache<[u8; 32], u64, Hasher>,
+}
+
+impl Moka {
+    fn new(live: u64) -> Self {
+        let cache = moka::sync::Cache::builder()
+            .max_capacity(live)
+            .time_to_live(Duration::from_secs(305))
+            .build_with_hasher(Hasher::default());
+        Self { cache }
+    }
+
+    fn run(&self, ids: &mut Ids, count: usize) {
+        let mut replays = 0u64;
+        for _ in 0..count {
+            let id = ids.next();
+            let entry = self.cache.entry(key(id)).or_insert(id);
+            replays += u64::from(!entry.is_fresh());
+        }
+        black_box(replays);
+    }
+}
+
+fn nonce_row(bench: &Bench, name: &str, live: u64, mode: Mode, count: u64, batch: usize, moka: bool) {
+    if !bench.wants(name) {
+        return;
+    }
+    let ops = (100_000 / count) as usize / BATCH * BATCH;
+    let ours = Nonces::new(live, mode);
+    let deal = || (0..count).map(|thread| RefCell::new(Ids::new(thread, count)).into()).collect::<Vec<Slot>>();
+    let (our_ids, dash_ids, moka_ids) = (deal(), deal(), deal());
+    let fill = (live + live / 3) as usize / count as usize / BATCH * BATCH;
+    let run_ours = |ops: usize, batch| threads(count, |t| our_ids[t as usize].with(|ids| ours.run(ids, ops, batch)));
+    run_ours(fill, BATCH);
+    {
+        let dash = Dash::new(live);
+        let run_dash = |ops: usize| threads(count, |t| dash_ids[t as usize].with(|ids| dash.run(ids, live, ops)));
+        run_dash(fill);
+        let total = ops * count as usize;
+        bench.row(name, "dashmap", (total, || run_ours(ops, batch)), (total, || run_dash(ops)));
+    }
+    if moka {
+        let cache = Moka::new(live);
+        let run_moka = |ops: usize| threads(count, |t| moka_ids[t as usize].with(|ids| cache.run(ids, ops)));
+        run_moka(fill);
+        // moka is so much slower that it gets a tenth of the operations.
+        let total = ops * count as usize;
+        let fewer = ops / 10;
+        bench.row(name, "moka", (total, || run_ours(ops, batch)), (fewer * count as usize, || run_moka(fewer)));
+    }
+}
+
+/// A thread's own state between calls; never contended.
+struct Slot(std::sync::Mutex<RefCell<Ids>>);
+
+impl From<RefCell<Ids>> for Slot {
+    fn from(ids: RefCell<Ids>) -> Self {
+        Self(ids.into())
+    }
+}
+
+impl Slot {
+    fn with(&self, work: impl FnOnce(&mut Ids)) {
+        let guard = self.0.lock().expect("not poisoned");
+        work(&mut guard.borrow_mut());
+    }
+}
+
+/// Uniform keys; a quarter of the requests is over the limit or none, by the key's luck: ten a second, a burst of ten.
+fn bucket_row(bench: &Bench, name: &str, keys: u64, count: u64, batch: usize) {
+    if !bench.wants(name) {
+        return;
+    }
+    let config = LimitsConfig { keys };
+    let spec = RegionSpec::new(None, Millis(BIRTH)).with(config.section(Kind::best(Cpu::detect())));
+    let region = Region::open(&spec).expect("memory");
+    let limits = Limits::open(&region, &config).expect("limits");
+    let rate = Rate::new(10, 1000, 10).expect("rate");
+    let quota = governor::Quota::per_second(NonZeroU32::new(10).expect("ten"));
+    let governor = governor::RateLimiter::<[u8; 16], _, _>::dashmap(quota);
+    let name_of = |id: u64| {
+        let mut text = [0u8; 16];
+        text[..8].copy_from_slice(&mix(id).to_le_bytes());
+        text[8..].copy_from_slice(&mix(id ^ 77).to_le_bytes());
+        text
+    };
+    let start = std::time::Instant::now();
+    let seed = AtomicI64::new(1);
+    let run_ours = |ops: usize, batch: usize| {
+        threads(count, |_| {
+            let mut random = mix(seed.fetch_add(1, Ordering::Relaxed).cast_unsigned());
+            let mut requests = Vec::with_capacity(BATCH);
+            let mut out = [Take::Full; BATCH];
+            let mut passed = 0u64;
+            for _ in 0..ops / batch {
+                // Read once for each batch, as a gateway does; governor reads its own clock for each request.
+                let now = Millis(BIRTH + start.elapsed().as_millis() as i64);
+                requests.clear();
+                for _ in 0..batch {
+                    random = mix(random);
+                    requests.push((limits.key(&[&name_of(random % keys)]), rate));
+                }
+                limits.take_batch(&requests, now, &mut out[..batch]);
+                passed += out[..batch].iter().filter(|take| matches!(take, Take::Ok(_))).count() as u64;
+            }
+            black_box(passed);
+        });
+    };
+    let run_governor = |ops: usize| {
+        threads(count, |_| {
+            let mut random = mix(seed.fetch_add(1, Ordering::Relaxed).cast_unsigned());
+            let mut passed = 0u64;
+            for _ in 0..ops {
+                random = mix(random);
+                passed += u64::from(governor.check_key(&name_of(random % keys)).is_ok());
+            }
+            black_box(passed);
+        });
+    };
+    let ops = (100_000 / count) as usize / BATCH * BATCH;
+    let fill = keys as usize * 3 / count as usize / BATCH * BATCH;
+    run_ours(fill, BATCH);
+    run_governor(fill);
+    let total = ops * count as usize;
+    bench.row(name, "governor", (total, || run_ours(ops, batch)), (total, || run_governor(ops)));
+}
+
+/// All rows of this part.
+pub fn rows(bench: &Bench) {
+    nonce_row(bench, "nonce-1m-one", 1_000_000, Mode::Strict, 1, 1, false);
+    nonce_row(bench, "nonce-1m-batch-4t", 1_000_000, Mode::Strict, 4, BATCH, true);
+    nonce_row(bench, "nonce-msg-1m-one", 1_000_000, Mode::Message, 1, 1, false);
+    nonce_row(bench, "nonce-msg-1m-batch-4t", 1_000_000, Mode::Message, 4, BATCH, false);
+    bucket_row(bench, "bucket-100k-one", 100_000, 1, 1);
+    bucket_row(bench, "bucket-1m-batch-4t", 1_000_000, 4, BATCH);
+}
