@@ -6,8 +6,8 @@ mod assembled;
 mod harness;
 mod hash;
 mod pipeline;
-mod state;
 mod rsa;
+mod state;
 
 fn main() {
     let bench = harness::Bench::from_args();

@@ -87,7 +87,8 @@ fn twice(judge: Judge, page: Page, messages: &[Slot], states: &mut usize) -> boo
         if !seen.insert((page, processes.clone())) {
             continue;
         }
-        let admitted: Vec<Slot> = processes.iter().filter(|(_, step)| *step == Step::Admitted).map(|(m, _)| *m).collect();
+        let admitted: Vec<Slot> =
+            processes.iter().filter(|(_, step)| *step == Step::Admitted).map(|(m, _)| *m).collect();
         if admitted.iter().enumerate().any(|(at, message)| admitted[..at].contains(message)) {
             return true;
         }
@@ -130,5 +131,8 @@ fn no_interleaving_admits_a_message_twice() {
 #[test]
 fn the_search_finds_what_the_proof_excludes() {
     assert!(somewhere_twice(goes_past_newer).0, "a message whose place was taken over");
-    assert!(somewhere_twice(takes_any_older).0, "a message whose place was taken over by a generation too near to refuse");
+    assert!(
+        somewhere_twice(takes_any_older).0,
+        "a message whose place was taken over by a generation too near to refuse"
+    );
 }

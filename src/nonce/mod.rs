@@ -77,10 +77,10 @@
 //! knows nothing of what a lost one admitted: it refuses timestamps up to its birth plus S + D (the *birth rule*), which is all that an earlier
 //! region on this machine's clock may have admitted.
 
-#[cfg(all(test, loom))]
-mod models;
 #[cfg(all(test, not(loom)))]
 mod exhaustive;
+#[cfg(all(test, loom))]
+mod models;
 mod page;
 mod shares;
 mod store;
