@@ -2,6 +2,7 @@
 //! and the exchange of snapshots under readers.
 
 mod broken;
+mod documented;
 mod hostile;
 mod lint;
 mod live;
