@@ -11,11 +11,11 @@
 //! # Layout
 //!
 //! ```text
-//! slot   63..32 tag: high half of the hash     31..0 index of the entry + 1; a slot of 0 is free
-//! entry  scope, where its bytes lie in the arena, the value
+//! slot    63..32 tag: high half of the hash     31..0 place of the record in the arena + 1; a slot of 0 is free
+//! record  scope, value, length: 4 bytes each, little-endian; then the id
 //! ```
 //!
-//! Linear probing, at most half full. The `scope` is a number that belongs to the key: the parent node of a path segment, the profile
+//! Linear probing, at most half full. A hit touches two places in memory: the slot, and the record with everything else. The `scope` is a number that belongs to the key: the parent node of a path segment, the profile
 //! of a key id; 0 where there is no such thing.
 
 /// The longest run of occupied slots that the builder settles for.
@@ -52,36 +52,32 @@ fn hash(seed: u64, scope: u32, id: &[u8]) -> u64 {
     fold(h ^ K[1], K[0])
 }
 
-#[derive(Clone, Copy)]
-struct Entry {
-    scope: u32,
-    start: u32,
-    len: u32,
-    value: u32,
-}
+/// Bytes of a record before the id.
+const HEAD: usize = 12;
 
 /// Collects ids for an [`Ids`].
 #[derive(Default)]
 pub(super) struct IdsBuilder {
-    entries: Vec<Entry>,
-    bytes: Vec<u8>,
+    arena: Vec<u8>,
+    count: usize,
 }
 
 impl IdsBuilder {
     /// Adds `id`. The caller sees to it that each (scope, id) is added once; of several, any may be found.
     pub(super) fn push(&mut self, scope: u32, id: &[u8], value: u32) {
-        let start = u32::try_from(self.bytes.len()).expect("ids of one document stay below 4 GiB");
         let len = u32::try_from(id.len()).expect("an id stays below 4 GiB");
-        self.bytes.extend_from_slice(id);
-        self.entries.push(Entry { scope, start, len, value });
+        for word in [scope, value, len] {
+            self.arena.extend_from_slice(&word.to_le_bytes());
+        }
+        self.arena.extend_from_slice(id);
+        self.count += 1;
+        assert!(self.arena.len() < u32::MAX as usize, "ids of one document, at most 1 GiB, stay below 4 GiB");
     }
 
     /// The table.
     pub(super) fn build(self) -> Ids {
-        let entries = self.entries.into_boxed_slice();
-        let bytes = self.bytes.into_boxed_slice();
-        let least = (entries.len() * 2).next_power_of_two().max(2);
-        let mut ids = Ids { seed: 0, slots: Box::default(), entries, bytes };
+        let least = (self.count * 2).next_power_of_two().max(2);
+        let mut ids = Ids { seed: 0, slots: Box::default(), arena: self.arena.into_boxed_slice() };
         for attempt in 0..=u64::from(DOUBLINGS) * SEEDS {
             ids.seed = attempt.wrapping_mul(0x9e37_79b9_7f4a_7c15);
             ids.fill(least << (attempt / SEEDS));
@@ -97,25 +93,36 @@ impl IdsBuilder {
 pub(super) struct Ids {
     seed: u64,
     slots: Box<[u64]>,
-    entries: Box<[Entry]>,
-    bytes: Box<[u8]>,
+    arena: Box<[u8]>,
+}
+
+struct Record<'i> {
+    scope: u32,
+    value: u32,
+    id: &'i [u8],
 }
 
 impl Ids {
-    fn bytes_of(&self, entry: &Entry) -> &[u8] {
-        self.bytes.get(entry.start as usize..).and_then(|tail| tail.get(..entry.len as usize)).unwrap_or(&[])
+    /// The record at this place of the arena; `None` after the last.
+    fn record(&self, at: usize) -> Option<Record<'_>> {
+        let (head, rest) = self.arena.get(at..)?.split_first_chunk::<HEAD>()?;
+        let [s0, s1, s2, s3, v0, v1, v2, v3, l0, l1, l2, l3] = *head;
+        let id = rest.get(..u32::from_le_bytes([l0, l1, l2, l3]) as usize)?;
+        Some(Record { scope: u32::from_le_bytes([s0, s1, s2, s3]), value: u32::from_le_bytes([v0, v1, v2, v3]), id })
     }
 
     fn fill(&mut self, size: usize) {
         let mut slots = vec![0_u64; size].into_boxed_slice();
         let mask = size - 1;
-        for (index, entry) in self.entries.iter().enumerate() {
-            let h = hash(self.seed, entry.scope, self.bytes_of(entry));
+        let mut place = 0;
+        while let Some(record) = self.record(place) {
+            let h = hash(self.seed, record.scope, record.id);
             let mut at = h as usize & mask;
             while slots[at] != 0 {
                 at = (at + 1) & mask;
             }
-            slots[at] = (h >> 32) << 32 | (index as u64 + 1);
+            slots[at] = (h >> 32) << 32 | (place as u64 + 1);
+            place += HEAD + record.id.len();
         }
         self.slots = slots;
     }
@@ -141,9 +148,9 @@ impl Ids {
                 return None;
             }
             if slot >> 32 == h >> 32 {
-                let entry = self.entries.get((slot as u32).wrapping_sub(1) as usize)?;
-                if entry.scope == scope && self.bytes_of(entry) == id {
-                    return Some(entry.value);
+                let record = self.record((slot as u32).wrapping_sub(1) as usize)?;
+                if record.scope == scope && record.id == id {
+                    return Some(record.value);
                 }
             }
             at = (at + 1) & mask;
