@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 pub struct Secret(Zeroizing<Box<[u8]>>);
 
 impl Secret {
-    /// Takes the bytes over and wipes what they came in.
+    /// A copy of the bytes; what they came in wipes itself.
     #[must_use]
     pub fn new(bytes: &Zeroizing<Vec<u8>>) -> Self {
         Self(Zeroizing::new(bytes.as_slice().into()))

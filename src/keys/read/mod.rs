@@ -17,6 +17,9 @@ use std::collections::HashMap;
 /// Reads configuration documents.
 pub struct Config;
 
+/// Greatest length of a document: several million apps. Nothing in it can then be counted beyond 32 bits.
+const DOCUMENT_MAX: usize = 1 << 30;
+
 /// Looks up an environment variable; `None` where it is not set.
 type Environment<'e> = &'e dyn Fn(&str) -> Option<Vec<u8>>;
 
@@ -34,6 +37,10 @@ impl Config {
     /// # Errors
     /// As [`Config::from_json`].
     pub fn from_json_with(document: &[u8], environment: Environment<'_>) -> Result<Snapshot, Error> {
+        if document.len() > DOCUMENT_MAX {
+            let message = format!("a document of {} bytes; expected at most {DOCUMENT_MAX}", document.len());
+            return Err(DocumentError { pointer: String::new(), message }.into());
+        }
         let document = Document::parse(document)?;
         Ok(snapshot(&document.root(), environment)?)
     }
