@@ -107,14 +107,17 @@ impl<H: Hash<Q>, V: Lanes<Word = H::Word>, const Q: usize, const G: usize, const
         assert!(S * V::COUNT <= G);
         let Group { jobs, room, blocks, keyed, upto, out } = self.group;
         build::<H, V, Q, G>(proof, jobs, room, blocks);
-        // Lanes without a job follow the last one's; what comes of it is not looked at. `straight` are the blocks that all have in place.
-        let mut straight = blocks[0].in_place();
+        // Lanes without a job follow the last one's; what comes of it is not looked at. The blocks that all have in place, and that all have
+        // built after those:
+        let (mut in_place, mut built) = (blocks[0].in_place(), blocks[0].built_after());
         for i in 1..S * V::COUNT {
             if i >= jobs.len() {
                 blocks[i] = blocks[jobs.len() - 1];
             }
             let (from, to) = blocks[i].in_place();
-            straight = (straight.0.max(from), straight.1.min(to));
+            in_place = (in_place.0.max(from), in_place.1.min(to));
+            let (from, to) = blocks[i].built_after();
+            built = (built.0.max(from), built.1.min(to));
         }
         let blocks = &*blocks;
         let mut counts = [[0; MAX_LANES]; S];
@@ -140,18 +143,16 @@ impl<H: Hash<Q>, V: Lanes<Word = H::Word>, const Q: usize, const G: usize, const
         // Out here, or clearing them is a call in each round of the loop.
         let mut words = [[zero; 16]; S];
         for b in 0..upto {
+            // Three copies of the same, one for each place where blocks may be. Were the places chosen lane by lane and loaded from here,
+            // the compiler would choose them in vectors, and taking them apart again costs more than the loads.
+            if b >= in_place.0 && b < in_place.1 {
+                load::<H, V, Q, G, S>(proof, blocks, &mut words, |blocks| blocks.whole(b));
+            } else if b >= built.0 && b < built.1 {
+                load::<H, V, Q, G, S>(proof, blocks, &mut words, |blocks| blocks.built(b));
+            } else {
+                load::<H, V, Q, G, S>(proof, blocks, &mut words, |blocks| blocks.block(b));
+            }
             for s in 0..S {
-                let mut rows = [BlockOf::<H, Q>::ZERO; MAX_LANES];
-                if b >= straight.0 && b < straight.1 {
-                    for l in 0..V::COUNT {
-                        rows[l] = blocks[s * V::COUNT + l].whole(b);
-                    }
-                } else {
-                    for l in 0..V::COUNT {
-                        rows[l] = blocks[s * V::COUNT + l].block(b);
-                    }
-                }
-                V::load(proof, &rows, &mut words[s]);
                 if H::BIG_ENDIAN {
                     for i in 0..16 {
                         words[s][i] = words[s][i].reverse_bytes();
@@ -205,6 +206,23 @@ impl<H: Hash<Q>, V: Lanes<Word = H::Word>, const Q: usize, const G: usize, const
                 }
             }
         }
+    }
+}
+
+/// A block of each lane, transposed.
+#[inline(always)]
+fn load<'g, H: Hash<Q>, V: Lanes<Word = H::Word>, const Q: usize, const G: usize, const S: usize>(
+    proof: V::Proof,
+    blocks: &[Blocks<'g, BlockOf<H, Q>>; G],
+    words: &mut [[V; 16]; S],
+    block: impl Fn(&Blocks<'g, BlockOf<H, Q>>) -> &'g BlockOf<H, Q>,
+) {
+    for s in 0..S {
+        let mut rows = [BlockOf::<H, Q>::ZERO; MAX_LANES];
+        for l in 0..V::COUNT {
+            rows[l] = block(&blocks[s * V::COUNT + l]);
+        }
+        V::load(proof, &rows, &mut words[s]);
     }
 }
 

@@ -187,7 +187,7 @@ impl<'a, B: Block> Blocks<'a, B> {
         (Self { head: 0, whole, built, count }, room)
     }
 
-    /// The blocks among which all messages of a group have theirs in place: from its head's end to the end of what lies in place.
+    /// Which blocks are in place: from the first to before the second.
     #[inline(always)]
     pub fn in_place(&self) -> (u32, u32) {
         (self.head, self.head + self.whole.len() as u32)
@@ -197,6 +197,18 @@ impl<'a, B: Block> Blocks<'a, B> {
     #[inline(always)]
     pub fn whole(&self, b: u32) -> &'a B {
         &self.whole[(b - self.head) as usize]
+    }
+
+    /// Which blocks are built and come after those in place: from the first to before the second.
+    #[inline(always)]
+    pub fn built_after(&self) -> (u32, u32) {
+        (self.head + self.whole.len() as u32, self.count)
+    }
+
+    /// Block `b`, which must be one of [`built_after`](Self::built_after).
+    #[inline(always)]
+    pub fn built(&self, b: u32) -> &'a B {
+        &self.built[b as usize - self.whole.len()]
     }
 
     /// Built blocks alone.
