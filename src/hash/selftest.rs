@@ -6,6 +6,7 @@
 //! the next one or to plain code, and is reported by name.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use super::hmac::{Sha256Key, Sm3Key};
 use super::{Algorithm, Kernels, Scratch, Unit, md5, sha256, sha512, sm3};
@@ -108,6 +109,18 @@ pub struct Report {
     pub failed: Vec<Name>,
 }
 
+/// What the known answers say on this machine, with every feature of its CPU; they are run once in the life of the process.
+pub fn report() -> &'static Report {
+    static REPORT: OnceLock<Report> = OnceLock::new();
+    REPORT.get_or_init(|| run(Cpu::hardware()))
+}
+
+/// The kernels of `cpu` that gave the right answers on this machine.
+#[must_use]
+pub fn trusted(cpu: Cpu) -> Kernels {
+    Kernels::from(cpu).within(report().kernels)
+}
+
 /// Runs the known answers of every kernel that `cpu` has (some hundred microseconds).
 #[must_use]
 pub fn run(cpu: Cpu) -> Report {
@@ -184,6 +197,7 @@ mod tests {
             assert_eq!(report.kernels, cpu.into());
             assert!(report.passed.len() >= 4, "plain code at least");
         }
+        assert_eq!(trusted(Cpu::hardware()), Cpu::hardware().into());
         let names: Vec<String> = run(Cpu::SCALAR).passed.iter().map(Name::to_string).collect();
         assert_eq!(names, ["md5/scalar", "sha256/scalar", "sha512/scalar", "sm3/scalar"]);
     }

@@ -74,6 +74,11 @@ impl Kernels {
         Self { off: self.off | Self::bit(algorithm, unit), ..self }
     }
 
+    /// These without what `other` is without.
+    pub(super) fn within(self, other: Self) -> Self {
+        Self { off: self.off | other.off, ..self }
+    }
+
     /// Whether one may run.
     #[must_use]
     pub fn has(self, algorithm: Algorithm, unit: Unit) -> bool {

@@ -11,6 +11,8 @@ use zeroize::Zeroizing;
 use super::key::Material;
 use super::scheme::{Batch, Scheme};
 use super::{KeyError, MacInput};
+use crate::hash::hmac::{Sha256Key, Sm3Key};
+use crate::hash::{Algorithm, Message, Scratch, Unit, selftest};
 use crate::lanes::Cpu;
 
 pub(in crate::alg) use scalar::Tag;
@@ -32,6 +34,8 @@ pub(in crate::alg) struct HmacKey {
     pub secret: Zeroizing<Box<[u8]>>,
     /// The library's held state; it wipes itself.
     held: aws::Key,
+    /// For SHA-256: the held states of the lanes; they wipe themselves.
+    lanes: Option<Sha256Key>,
 }
 
 impl HmacKey {
@@ -42,7 +46,8 @@ impl HmacKey {
             Hash::Sha384 => aws::HMAC_SHA384,
             Hash::Sha512 => aws::HMAC_SHA512,
         };
-        Self { hash, secret: Zeroizing::new(secret.into()), held: aws::Key::new(algorithm, secret) }
+        let lanes = (hash == Hash::Sha256).then(|| Sha256Key::new(secret));
+        Self { hash, secret: Zeroizing::new(secret.into()), held: aws::Key::new(algorithm, secret), lanes }
     }
 
     pub fn group(&self) -> u64 {
@@ -59,11 +64,14 @@ pub(in crate::alg) struct HmacSm3Key {
     pub secret: Zeroizing<Box<[u8]>>,
     /// The state after the inner and outer pads; it wipes itself.
     held: scalar::HeldSm3,
+    /// The same for lanes.
+    lanes: Sm3Key,
 }
 
 impl HmacSm3Key {
     pub fn new(secret: &[u8]) -> Result<Self, KeyError> {
-        Ok(Self { secret: Zeroizing::new(secret.into()), held: scalar::held_sm3(secret)? })
+        let held = scalar::held_sm3(secret)?;
+        Ok(Self { secret: Zeroizing::new(secret.into()), held, lanes: Sm3Key::new(secret) })
     }
 
     pub fn tag(&self, message: &[u8], input: MacInput) -> Tag {
@@ -78,8 +86,17 @@ fn appended(input: MacInput, secret: &[u8]) -> &[u8] {
     }
 }
 
+/// Buffers of the lanes.
 #[derive(Default)]
-pub(in crate::alg) struct Hmac;
+struct Lanes {
+    scratch: Scratch,
+    tags: Vec<[u8; 32]>,
+}
+
+#[derive(Default)]
+pub(in crate::alg) struct Hmac {
+    lanes: Lanes,
+}
 
 impl Scheme for Hmac {
     type Key = HmacKey;
@@ -91,13 +108,41 @@ impl Scheme for Hmac {
         }
     }
 
-    fn verify(&mut self, _cpu: Cpu, batch: &mut Batch<'_, HmacKey>) {
-        batch.each(|job| job.key.tag(job.message, job.input).as_slice().ct_eq(job.signature).into());
+    fn verify(&mut self, cpu: Cpu, batch: &mut Batch<'_, HmacKey>) {
+        let kernels = selftest::trusted(cpu);
+        // All keys of a group have one hash. Two by two on the SHA instructions is faster than the library even where lanes are not.
+        let one_hash = batch.job(0).is_some_and(|job| job.key.hash == Hash::Sha256);
+        let enough = batch.len() >= kernels.break_even(Algorithm::Sha256)
+            || (batch.len() > 1 && kernels.has(Algorithm::Sha256, Unit::ShaNi));
+        if !(one_hash && enough) {
+            return batch.each(|job| job.key.tag(job.message, job.input).as_slice().ct_eq(job.signature).into());
+        }
+        let Lanes { scratch, tags } = &mut self.lanes;
+        tags.resize(batch.len(), [0; 32]);
+        let held = |i: usize| batch.job(i).and_then(|job| Some((job.key.lanes.as_ref()?, job)));
+        let Some((blank, _)) = held(0) else { return };
+        let item = |i: usize| match held(i) {
+            Some((key, job)) => (key, Message::with_suffix(job.message, appended(job.input, &job.key.secret))),
+            None => (blank, Message::default()),
+        };
+        let put = |i: usize, tag: &[u8; 32]| {
+            if let Some(place) = tags.get_mut(i) {
+                *place = *tag;
+            }
+        };
+        Sha256Key::mac_each(kernels, batch.len(), item, put, scratch);
+        let mut tags = tags.iter();
+        batch.each(|job| {
+            let right = tags.next().is_some_and(|tag| bool::from(tag.as_slice().ct_eq(job.signature)));
+            right && job.key.lanes.is_some()
+        });
     }
 }
 
 #[derive(Default)]
-pub(in crate::alg) struct HmacSm3;
+pub(in crate::alg) struct HmacSm3 {
+    lanes: Lanes,
+}
 
 impl Scheme for HmacSm3 {
     type Key = HmacSm3Key;
@@ -109,7 +154,24 @@ impl Scheme for HmacSm3 {
         }
     }
 
-    fn verify(&mut self, _cpu: Cpu, batch: &mut Batch<'_, HmacSm3Key>) {
-        batch.each(|job| job.key.tag(job.message, job.input).as_slice().ct_eq(job.signature).into());
+    fn verify(&mut self, cpu: Cpu, batch: &mut Batch<'_, HmacSm3Key>) {
+        let kernels = selftest::trusted(cpu);
+        let Some(blank) = batch.job(0).filter(|_| batch.len() >= kernels.break_even(Algorithm::Sm3)) else {
+            return batch.each(|job| job.key.tag(job.message, job.input).as_slice().ct_eq(job.signature).into());
+        };
+        let Lanes { scratch, tags } = &mut self.lanes;
+        tags.resize(batch.len(), [0; 32]);
+        let item = |i: usize| match batch.job(i) {
+            Some(job) => (&job.key.lanes, Message::with_suffix(job.message, appended(job.input, &job.key.secret))),
+            None => (&blank.key.lanes, Message::default()),
+        };
+        let put = |i: usize, tag: &[u8; 32]| {
+            if let Some(place) = tags.get_mut(i) {
+                *place = *tag;
+            }
+        };
+        Sm3Key::mac_each(kernels, batch.len(), item, put, scratch);
+        let mut tags = tags.iter();
+        batch.each(|job| tags.next().is_some_and(|tag| tag.as_slice().ct_eq(job.signature).into()));
     }
 }
