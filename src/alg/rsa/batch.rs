@@ -33,45 +33,52 @@ fn spread<'c, 'a>(claims: &'c [Claim<'a>]) -> Spread<'c, 'a> {
 
 /// Writes vectors of limbs, of which each lane's limbs 8i … 8i+7 are `strip(lane, i)`.
 #[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "iterator adapters stay calls inside a kernel")]
 fn gather<V: Words>(proof: V::Proof, limbs: &mut [V], strip: impl Fn(usize, usize) -> [u64; STRIDE]) {
-    for (i, chunk) in limbs.chunks_mut(STRIDE).enumerate() {
+    let zero = V::splat(proof, 0);
+    let mut i = 0;
+    while i * STRIDE < limbs.len() {
         let mut rows = [[0; STRIDE]; MAX_LANES];
-        for (lane, row) in rows.iter_mut().enumerate().take(V::LANES) {
-            *row = strip(lane, i);
+        for lane in 0..V::LANES {
+            rows[lane] = strip(lane, i);
         }
-        if chunk.len() == STRIDE {
-            columns(proof, &rows, chunk);
-        } else {
-            let mut whole = [V::splat(proof, 0); STRIDE];
-            columns(proof, &rows, &mut whole);
-            for (limb, &whole) in chunk.iter_mut().zip(&whole) {
-                *limb = whole;
+        let mut whole = [zero; STRIDE];
+        let mut part = 0;
+        while part < STRIDE {
+            let mut views: [&[u64]; MAX_LANES] = [&[]; MAX_LANES];
+            for lane in 0..V::LANES {
+                views[lane] = &rows[lane][part..];
             }
+            V::transpose(proof, &views[..V::LANES], &mut whole[part..part + V::LANES]);
+            part += V::LANES;
         }
-    }
-}
-
-/// Turns the first rows into [`STRIDE`] vectors.
-#[inline(always)]
-fn columns<V: Words>(proof: V::Proof, rows: &[[u64; STRIDE]; MAX_LANES], out: &mut [V]) {
-    for (part, out) in out.chunks_exact_mut(V::LANES).enumerate() {
-        let mut views: [&[u64]; MAX_LANES] = [&[]; MAX_LANES];
-        for (view, row) in views.iter_mut().zip(rows) {
-            *view = &row[part * V::LANES..];
+        let chunk = &mut limbs[i * STRIDE..];
+        if let Some(chunk) = chunk.first_chunk_mut() {
+            *chunk = whole;
+        } else {
+            chunk.copy_from_slice(&whole[..chunk.len()]);
         }
-        V::transpose(proof, &views[..V::LANES], out);
+        i += 1;
     }
 }
 
 /// Number `which` of each lane's constants.
 #[inline(always)]
 fn constants<M: Montgomery>(proof: Proof<M>, claims: &Spread<'_, '_>, which: usize, out: &mut M::Number) {
-    let mut numbers: [&[u64]; MAX_LANES] = [&[]; MAX_LANES];
-    for (number, claim) in numbers.iter_mut().zip(claims) {
-        debug_assert_eq!((claim.constants.limb_bits(), claim.constants.limbs()), (M::LIMB_BITS, M::LIMBS));
-        *number = claim.constants.number(which);
+    let mut numbers: [&[[u64; STRIDE]]; MAX_LANES] = [&[]; MAX_LANES];
+    let mut lane = 0;
+    while lane < MAX_LANES {
+        let constants = claims[lane].constants;
+        debug_assert_eq!((constants.limb_bits(), constants.limbs()), (M::LIMB_BITS, M::LIMBS));
+        numbers[lane] = constants.number(which).as_chunks().0;
+        lane += 1;
     }
-    gather(proof, M::limbs_mut(out), |lane, i| numbers[lane][STRIDE * i..].first_chunk().copied().unwrap_or_default());
+    gather(
+        proof,
+        M::limbs_mut(out),
+        #[inline(always)]
+        |lane, i| numbers[lane][i],
+    );
 }
 
 /// The numbers that a group is worked on with.
@@ -92,7 +99,12 @@ fn load<M: Montgomery>(proof: Proof<M>, claims: &Spread<'_, '_>) -> Work<M> {
     let zero = M::zero(proof);
     let mut work = Work { modulus: Modulus { n: zero, n0: M::V::load(proof, &n0) }, s: zero, x: zero, y: zero };
     constants::<M>(proof, claims, 0, &mut work.modulus.n);
-    gather(proof, M::limbs_mut(&mut work.s), |lane, i| strip(claims[lane].signature, M::LIMB_BITS, i));
+    gather(
+        proof,
+        M::limbs_mut(&mut work.s),
+        #[inline(always)]
+        |lane, i| strip(claims[lane].signature, M::LIMB_BITS, i),
+    );
     work
 }
 
@@ -131,6 +143,7 @@ impl<M: Montgomery> Kernel<Proof<M>> for Pkcs1<'_, M> {
     type Output = u8;
 
     #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "iterator adapters stay calls inside a kernel")]
     fn run(self, proof: Proof<M>) -> u8 {
         let claims = spread(self.claims);
         let mut work = load::<M>(proof, &claims);
@@ -138,8 +151,16 @@ impl<M: Montgomery> Kernel<Proof<M>> for Pkcs1<'_, M> {
 
         // The digests as numbers: as many limbs as the longest of them has.
         let mut digest = [M::V::splat(proof, 0); DIGEST_LIMBS];
-        gather(proof, &mut digest, |lane, i| strip(claims[lane].digest, M::LIMB_BITS, i));
-        let bytes = claims.iter().fold(0, |most, claim| most.max(claim.digest.len()));
+        gather(
+            proof,
+            &mut digest,
+            #[inline(always)]
+            |lane, i| strip(claims[lane].digest, M::LIMB_BITS, i),
+        );
+        let mut bytes = 0;
+        for claim in claims {
+            bytes = bytes.max(claim.digest.len());
+        }
         let used = (8 * bytes).div_ceil(M::LIMB_BITS as usize);
 
         let Work { modulus, s: mut c, x, y: mut k1 } = work;
@@ -154,7 +175,9 @@ impl<M: Montgomery> Kernel<Proof<M>> for Pkcs1<'_, M> {
         let (mask, all) = (M::V::splat(proof, (1 << M::LIMB_BITS) - 1), M::V::splat(proof, u64::MAX));
         let (mut b1, mut b2, mut b3) = (zero, zero, zero);
         let (mut same, mut one, mut two, mut minus) = (0xff, 0xff, 0xff, 0xff);
-        for ((&y, &x), &n) in M::limbs(&y).iter().zip(M::limbs(&x)).zip(M::limbs(&modulus.n)) {
+        let (ys, xs, ns) = (M::limbs(&y), M::limbs(&x), M::limbs(&modulus.n));
+        for i in 0..M::LIMBS {
+            let (y, x, n) = (ys[i], xs[i], ns[i]);
             let d = y.sub(x);
             same &= d.disjoint(all);
             let t = d.sub(n).add(b1);
@@ -191,6 +214,7 @@ impl<M: Montgomery> Kernel<Proof<M>> for Recover<'_, M> {
     type Output = ();
 
     #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "iterator adapters stay calls inside a kernel")]
     fn run(self, proof: Proof<M>) {
         let claims = spread(self.claims);
         let mut work = load::<M>(proof, &claims);
@@ -200,9 +224,11 @@ impl<M: Montgomery> Kernel<Proof<M>> for Recover<'_, M> {
         M::multiply(proof, &mut y, &x, &z, &modulus);
 
         let mut rows = [[0; MAX_LIMBS]; MAX_LANES];
-        for (j, limb) in M::limbs(&y).iter().enumerate() {
-            for (row, word) in rows.iter_mut().zip(limb.words()) {
-                row[j] = word;
+        let limbs = M::limbs(&y);
+        for j in 0..M::LIMBS {
+            let words = limbs[j].words();
+            for lane in 0..M::V::LANES {
+                rows[lane][j] = words[lane];
             }
         }
         for ((claim, row), value) in self.claims.iter().zip(&mut rows).zip(self.values) {
@@ -224,22 +250,22 @@ pub(super) fn canonical(x: &mut [u64], n: &[u64], bits: u32) {
     }
 }
 
-/// Limbs of a number below 2^(8·[`MAX_BYTES`]) to big-endian bytes, right-aligned; `out` is all zeros before.
+/// Limbs of a number below 2^(8·[`MAX_BYTES`]) to big-endian bytes, right-aligned. Bytes above the limbs are left as they are.
 #[inline(always)]
 pub(super) fn to_bytes(limbs: &[u64], bits: u32, out: &mut [u8; MAX_BYTES]) {
-    // From the highest limb down, each writes the eight bytes that end with its lowest: it has no bits in the upper ones, where the limb
-    // above has left its lowest.
-    for (i, &limb) in limbs.iter().enumerate().rev() {
-        let low = i * bits as usize;
-        let word = limb << (low % 8);
+    // From the lowest limb up, each writes the eight bytes that end with its lowest, into which the topmost bits of the limb below may
+    // reach; its own zeros above are overwritten by the next. Nothing is read back.
+    let mut below = 0;
+    let mut low = 0;
+    for &limb in limbs {
+        let word = (limb << (low % 8) | below >> (bits as usize - low % 8)).to_be_bytes();
         let end = MAX_BYTES.saturating_sub(low / 8);
-        if let Some((_, place)) = out[..end].split_last_chunk::<8>() {
-            let above = u64::from_be_bytes(*place);
-            out[end - 8..end].copy_from_slice(&(above | word).to_be_bytes());
+        if let Some(place) = out[..end].last_chunk_mut() {
+            *place = word;
         } else {
-            for (place, byte) in out[..end].iter_mut().zip(&word.to_be_bytes()[8 - end..]) {
-                *place |= byte;
-            }
+            out[..end].copy_from_slice(&word[8 - end..]);
         }
+        below = limb;
+        low += bits as usize;
     }
 }

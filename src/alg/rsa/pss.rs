@@ -52,7 +52,7 @@ impl Encoded {
     fn open(&mut self, h_len: usize) {
         let (db, h) = self.places(h_len);
         let above = u16::from(self.value[db]) >> (8 - self.spare());
-        self.good = self.value[..db].iter().all(|&b| b == 0) && above == 0 && self.value[MAX_BYTES - 1] == 0xbc;
+        self.good = zeros(&self.value[..db]) && above == 0 && self.value[MAX_BYTES - 1] == 0xbc;
         self.h[..h_len].copy_from_slice(&self.value[h..h + h_len]);
     }
 
@@ -62,8 +62,14 @@ impl Encoded {
         let spare = self.spare();
         self.value[db] &= 0xff >> spare;
         let one = h - h_len - 1;
-        self.good &= self.value[db..one].iter().all(|&b| b == 0) && self.value[one] == 1;
+        self.good &= zeros(&self.value[db..one]) && self.value[one] == 1;
     }
+}
+
+/// Whether there are only zeros; a word at a time.
+fn zeros(bytes: &[u8]) -> bool {
+    let (words, rest) = bytes.as_chunks::<8>();
+    words.iter().fold(0, |all, word| all | u64::from_ne_bytes(*word)) == 0 && rest.iter().all(|&b| b == 0)
 }
 
 /// Adds `mask`, which is at least as long, to `text`.
