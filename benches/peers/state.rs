@@ -259,7 +259,7 @@ fn bucket_row(bench: &Bench, name: &str, keys: u64, count: u64, batch: usize) {
                 requests.clear();
                 for _ in 0..batch {
                     random = mix(random);
-                    requests.push((limits.key(&[&name_of(random % keys)]), rate));
+                    requests.push((limits.key(&[b"per-ip", &name_of(random % keys)]), rate));
                 }
                 limits.take_batch(&requests, now, &mut out[..batch]);
                 passed += out[..batch].iter().filter(|take| matches!(take, Take::Ok(_))).count() as u64;

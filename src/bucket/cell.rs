@@ -86,6 +86,15 @@ enum Found {
 /// Looks for the cell of `tag`: settled, else the lowest claim, else a free slot. Slots in the order `start`, `start + 1`, … (wrapped).
 #[inline]
 fn find<const N: usize>(group: &[AtomicU64; N], start: usize, tag: u64, now: Millis) -> Found {
+    // Nearly always the cell is there, in its first line: look for that alone.
+    for step in 0..N.min(8) {
+        let at = (start + step) & (N - 1);
+        // Relaxed: the one settled cell of its tag is what it is; only its own order of changes counts from here.
+        let word = group[at].load(Ordering::Relaxed);
+        if same_tag(word, tag) && class(word) != CLAIMED {
+            return Found::Settled(at, word);
+        }
+    }
     let mut claimed: Option<(usize, u64)> = None;
     let mut vacant = None;
     for step in 0..N {
