@@ -97,6 +97,8 @@ macro_rules! eight {
     };
 }
 
+pub(super) use eight;
+
 /// The scalars (u1, u2) of a group.
 #[inline(always)]
 fn scalars<L: Lanes52>(l: L, claims: &[Claim], group: usize) -> (fe::Fe<L>, fe::Fe<L>) {

@@ -7,6 +7,7 @@
 //! * [`digits`]: scalars as digits that are never zero, cut for a table's shape.
 //! * [`table`]: the shapes, and [`build`], which makes tables for eight keys at once.
 //! * [`many`]: claims in groups of eight, for keys with a table and for keys without.
+//! * [`one`]: one claim alone, its additions spread over the lanes.
 //!
 //! **Exceptional cases.** The formulas are incomplete: where the two points are equal or opposite they yield Z = 0, and so does every later
 //! addition and doubling of such a result (each Z is a multiple of the one before). One test at the end therefore finds all of them, and
@@ -20,6 +21,7 @@ pub mod build;
 pub mod digits;
 pub mod jacobian;
 pub mod many;
+pub mod one;
 pub mod table;
 
 use crate::field::modulus::{Modulus, P256Order, P256Prime, Prime, Sm2Order, Sm2Prime};

@@ -41,6 +41,27 @@ pub trait Shape: 'static {
     fn room() -> Box<Self::Table>;
 }
 
+/// A shape whose 32 digits can be spread over the lanes, four a lane.
+pub trait Spread: Shape {
+    /// The number of the digit (in the order of additions) and its subtable, for the `m`-th place of a lane. Where there are doublings, lane l
+    /// takes the digits that weigh 2^l.
+    fn spread(lane: usize, m: usize) -> (usize, usize);
+}
+
+impl Spread for Comb {
+    #[inline(always)]
+    fn spread(lane: usize, m: usize) -> (usize, usize) {
+        (4 * (7 - lane) + m, m)
+    }
+}
+
+impl Spread for Wide {
+    #[inline(always)]
+    fn spread(lane: usize, m: usize) -> (usize, usize) {
+        (8 * m + lane, 8 * m + lane)
+    }
+}
+
 /// A comb of eight teeth in four subtables.
 #[derive(Clone, Copy, Debug)]
 pub struct Comb;

@@ -2,6 +2,7 @@
 
 use super::build::Build;
 use super::many::{Fresh, Known, Scratch};
+use super::one::One;
 use super::table::{Comb, Shape, Wide};
 use super::{Claim, Curve, Decision, P256, Sm2, montgomery_point};
 use crate::field::modulus::Modulus;
@@ -70,7 +71,7 @@ struct Backend<'a, C> {
 }
 
 impl<C: Oracle, L: Lanes52> Kernel<L> for Backend<'_, C> {
-    type Output = [Vec<Decision>; 3];
+    type Output = [Vec<Decision>; 5];
 
     #[inline(always)]
     fn run(self, l: L) -> Self::Output {
@@ -94,7 +95,13 @@ impl<C: Oracle, L: Lanes52> Kernel<L> for Backend<'_, C> {
         let of = |d: &Words| distinct.binary_search(d).unwrap();
         let generator = &C::generator().window10;
         let mut scratch = Scratch::default();
-        let mut out = [vec![], vec![], vec![]];
+        let mut out = [vec![], vec![], vec![], vec![], vec![]];
+        for (claim, d) in self.claims.iter().zip(self.keys) {
+            let (table, generator) = (&*combs[of(d)], &*C::generator().comb);
+            out[3].push(l.call(One::<C, Comb> { claim, table, generator, curve: PhantomData }));
+            let (table, generator) = (&*wides[of(d)], &*C::generator().wide);
+            out[4].push(l.call(One::<C, Wide> { claim, table, generator, curve: PhantomData }));
+        }
         for (claims, keys) in self.claims.chunks(37).zip(self.keys.chunks(37)) {
             let mut decisions = vec![Decision::Exceptional; claims.len()];
             let tables: Vec<_> = keys.iter().map(|d| &*combs[of(d)]).collect();
@@ -199,11 +206,11 @@ pub fn cases<C: Oracle>(seed: u64, rounds: usize) -> Vec<Case> {
 }
 
 fn run<C: Oracle>(seed: u64) {
-    let check = |cases: &[Case], decide: &dyn Fn(Backend<'_, C>) -> [Vec<Decision>; 3]| {
+    let check = |cases: &[Case], decide: &dyn Fn(Backend<'_, C>) -> [Vec<Decision>; 5]| {
         let claims: Vec<Claim> = cases.iter().map(|c| c.claim).collect();
         let keys: Vec<Words> = cases.iter().map(|c| c.key).collect();
         let decisions = decide(Backend { claims: &claims, keys: &keys, curve: PhantomData });
-        for (kernel, decisions) in ["comb", "wide", "fresh"].iter().zip(decisions) {
+        for (kernel, decisions) in ["comb", "wide", "fresh", "one, comb", "one, wide"].iter().zip(decisions) {
             assert_eq!(decisions.len(), cases.len());
             for (i, (case, decision)) in cases.iter().zip(decisions).enumerate() {
                 let truth = if case.truth { Decision::True } else { Decision::False };
