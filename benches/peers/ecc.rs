@@ -4,7 +4,9 @@
 //! `…-batch` verifies 64 at a time with 256 keys in rotation, all of which have tables; the rows with a number have that many keys.
 //! `…-newkey-batch` is without tables, `…-one` one signature at a time with tables.
 
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, ParsedPublicKey};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, ParsedPublicKey,
+};
 use portcullis::alg::{Algorithm, Item, Key, MacInput, SignatureForm, SigningKey, Verifier, set_key_table_bytes};
 use portcullis::lanes::Cpu;
 use sm2::dsa::signature::Verifier as _;
@@ -103,6 +105,14 @@ fn sm2_pair(_: usize) -> (Vec<u8>, sm2::dsa::VerifyingKey) {
 /// All rows.
 pub fn rows(bench: &Bench) {
     const CAP: usize = 256 << 20;
+    if Cpu::detect().avx512_ifma().is_none() {
+        for (name, peer) in
+            [("p256-batch", "aws-lc-rs"), ("p256-one", "aws-lc-rs"), ("sm2-batch", "sm2"), ("sm2-one", "sm2")]
+        {
+            bench.absent(name, peer, "needs AVX-512 IFMA");
+        }
+        return;
+    }
     let aws = |key: &ParsedPublicKey, message: &[u8], signature: &[u8]| key.verify_sig(message, signature).is_ok();
     for (name, one, keys) in
         [("p256-batch-16", Some("p256-one"), 16), ("p256-batch", None, 256), ("p256-batch-4096", None, 4096)]

@@ -3,6 +3,7 @@
 //! Rows of one operation name the peer crate or library; `pipeline-*` rows are whole requests beside the pipeline of `assembled`.
 
 mod assembled;
+mod ecc;
 mod harness;
 mod hash;
 mod pipeline;
@@ -13,6 +14,7 @@ fn main() {
     let bench = harness::Bench::from_args();
     hash::rows(&bench);
     rsa::rows(&bench);
+    ecc::rows(&bench);
     pipeline::rows(&bench);
     state::rows(&bench);
 }

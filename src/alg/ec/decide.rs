@@ -7,6 +7,7 @@ use super::Signing;
 use super::build::Waiting;
 use super::shelf::{self, KeyTable, ShapedTable, Slot};
 use crate::curve::many::{CLAIMS, Fresh, Known, Scratch};
+use crate::curve::one::One;
 use crate::curve::table::{Comb, Shape, Wide};
 use crate::curve::{Claim, Decision};
 use crate::field::words::{Words, from_be_bytes, is_zero, lt};
@@ -158,17 +159,43 @@ impl<C: Signing, A: Claims<C>, L: Lanes52> Kernel<L> for Batch<'_, C, A> {
                 claims.clear();
                 claims.resize(chunk.len(), Claim { scalars: Line::ZERO, x: Line::ZERO });
                 A::claims(l, chunk, claims);
+                // A few that would fill half a group or less go one by one, each across the lanes.
+                let alone = match (kind, chunk.len() % 8) {
+                    (Kind::Comb | Kind::Wide, few @ 1..=4) => few,
+                    _ => 0,
+                };
+                let (grouped, singles) = chunk.split_at(chunk.len() - alone);
+                let (grouped_claims, single_claims) = claims.split_at(grouped.len());
+                let (grouped_decisions, single_decisions) = decisions.split_at_mut(grouped.len());
+                for ((p, claim), decision) in singles.iter().zip(single_claims).zip(single_decisions) {
+                    let tables = C::generator();
+                    *decision = match p.table.as_deref().map(|table| &table.shape) {
+                        Some(ShapedTable::Comb(table)) => {
+                            l.call(One::<C, Comb> { claim, table, generator: &tables.comb, curve: PhantomData })
+                        }
+                        Some(ShapedTable::Wide(table)) => {
+                            l.call(One::<C, Wide> { claim, table, generator: &tables.wide, curve: PhantomData })
+                        }
+                        None => Decision::Exceptional,
+                    };
+                }
+                let (chunk, claims) = (grouped, grouped_claims);
                 match kind {
-                    Kind::Comb => known::<C, Comb, L>(l, chunk, claims, generator, scratch, &mut *decisions, |table| {
-                        if let ShapedTable::Comb(table) = &table.shape { Some(table) } else { None }
-                    }),
-                    Kind::Wide => known::<C, Wide, L>(l, chunk, claims, generator, scratch, &mut *decisions, |table| {
-                        if let ShapedTable::Wide(table) = &table.shape { Some(table) } else { None }
-                    }),
+                    _ if chunk.is_empty() => {}
+                    Kind::Comb => {
+                        known::<C, Comb, L>(l, chunk, claims, generator, scratch, &mut *grouped_decisions, |table| {
+                            if let ShapedTable::Comb(table) = &table.shape { Some(table) } else { None }
+                        })
+                    }
+                    Kind::Wide => {
+                        known::<C, Wide, L>(l, chunk, claims, generator, scratch, &mut *grouped_decisions, |table| {
+                            if let ShapedTable::Wide(table) = &table.shape { Some(table) } else { None }
+                        })
+                    }
                     Kind::Fresh => {
                         points.clear();
                         points.extend(chunk.iter().map(|p| p.point));
-                        let decisions = &mut *decisions;
+                        let decisions = grouped_decisions;
                         l.call(Fresh::<C> { claims, points, generator, scratch, decisions, curve: PhantomData });
                     }
                 }

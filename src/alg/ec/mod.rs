@@ -23,15 +23,19 @@ use crate::field::words::Words;
 
 /// A curve as this room uses it.
 pub(in crate::alg) trait Signing: Curve {
-    /// The known answers: x(2 G).
-    const TWICE_GX: Words;
+    /// The known answer: a published private key k.
+    const KNOWN_KEY: Words;
+    /// The x-coordinate of its public key k G, as published with it.
+    const KNOWN_X: Words;
     /// Whether the kernels gave the known answers, found out once.
     fn trusted() -> &'static OnceLock<bool>;
 }
 
 impl Signing for P256 {
-    const TWICE_GX: Words =
-        [0xa60b_48fc_4766_9978, 0xc089_69e2_77f2_1b35, 0x8a52_3803_04b5_1ac3, 0x7cf2_7b18_8d03_4f7e];
+    // RFC 6979, A.2.5.
+    const KNOWN_KEY: Words =
+        [0x7b8a_622b_120f_6721, 0xe50c_3db0_36e8_9b12, 0xb5c2_1576_7b1d_6934, 0x9afa_9d84_5ba7_5166];
+    const KNOWN_X: Words = [0xe669_622e_60f2_9fb6, 0xc049_b892_3b61_fa6c, 0xc961_eb74_c635_6d68, 0x60fe_d4ba_255a_9d31];
     fn trusted() -> &'static OnceLock<bool> {
         static TRUSTED: OnceLock<bool> = OnceLock::new();
         &TRUSTED
@@ -39,8 +43,10 @@ impl Signing for P256 {
 }
 
 impl Signing for Sm2 {
-    const TWICE_GX: Words =
-        [0x495c_2e1d_a3f2_bd52, 0x9c0d_fa08_c08a_7331, 0x0d58_ef57_fa73_ba4d, 0x56ce_fd60_d7c8_7c00];
+    // GB/T 32918.5-2017, A.2.
+    const KNOWN_KEY: Words =
+        [0x42fb_81ef_4df7_c5b8, 0x8893_9369_2860_b51a, 0x3f36_e38a_c6d3_9f95, 0x3945_208f_7b21_44b1];
+    const KNOWN_X: Words = [0x6bb0_8ff3_56f3_5020, 0x7217_9fad_1833_fc07, 0x50dd_7d16_1e4b_c5c6, 0x09f9_df31_1e54_21a1];
     fn trusted() -> &'static OnceLock<bool> {
         static TRUSTED: OnceLock<bool> = OnceLock::new();
         &TRUSTED

@@ -8,9 +8,9 @@ use crate::alg::ec::{Claims, Pending};
 use crate::curve::many::GROUPS;
 use crate::curve::{Claim, P256, line};
 use crate::field::fe::{self, Fe, canonical, mul, pack, to_montgomery, unpack};
-use crate::field::inverse::invert_lanes;
+use crate::field::inverse::{Inverter, invert_lanes};
 use crate::field::modulus::{Modulus, P256Order as Order, P256Prime};
-use crate::field::words::{Words, add, lt};
+use crate::field::words::{Words, add, limbs, lt};
 use crate::lanes::{Lanes52, Line};
 
 /// See the module.
@@ -30,6 +30,10 @@ impl Claims<P256> for Ecdsa {
 
     #[inline(always)]
     fn claims<L: Lanes52>(l: L, pending: &[Pending], claims: &mut [Claim]) {
+        if let ([p], [claim]) = (pending, &mut *claims) {
+            *claim = single(l, p);
+            return;
+        }
         let groups = pending.len().div_ceil(8).min(GROUPS);
         let Some(last) = pending.last() else { return };
         let nth = |group: usize, lane: usize| pending.get(8 * group + lane).unwrap_or(last);
@@ -63,4 +67,20 @@ impl Claims<P256> for Ecdsa {
             }
         }
     }
+}
+
+/// The claim of one signature, with an inversion of its own.
+#[inline(always)]
+fn single<L: Lanes52>(l: L, p: &Pending) -> Claim {
+    const INVERTER: Inverter = Inverter::new(&Order::M);
+    let inverse = fe::constant(l, limbs(&INVERTER.invert(&p.s)));
+    let inverse = to_montgomery::<Order, L>(l, &inverse);
+    let both = line(&p.e, &p.r);
+    let w = l.lines([&both; 8]);
+    let e = unpack(l, [w[0], w[1], w[2], w[3]]);
+    let r = unpack(l, [w[4], w[5], w[6], w[7]]);
+    let u1 = pack(l, &canonical::<Order, L>(l, &mul::<Order, L>(l, &inverse, &e)));
+    let u2 = pack(l, &canonical::<Order, L>(l, &mul::<Order, L>(l, &inverse, &r)));
+    let [scalars, ..] = l.unlines([u1[0], u1[1], u1[2], u1[3], u2[0], u2[1], u2[2], u2[3]]);
+    Claim { scalars, x: candidates::<P256Prime, Order>(&p.r) }
 }
