@@ -34,7 +34,7 @@ pub(in crate::alg) trait Signing: Curve {
 impl Signing for P256 {
     // RFC 6979, A.2.5.
     const KNOWN_KEY: Words =
-        [0x7b8a_622b_120f_6721, 0xe50c_3db0_36e8_9b12, 0xb5c2_1576_7b1d_6934, 0x9afa_9d84_5ba7_5166];
+        [0x7b8a_622b_120f_6721, 0x4e50_c3db_36e8_9b12, 0x6b5c_2157_67b1_d693, 0xc9af_a9d8_45ba_7516];
     const KNOWN_X: Words = [0xe669_622e_60f2_9fb6, 0xc049_b892_3b61_fa6c, 0xc961_eb74_c635_6d68, 0x60fe_d4ba_255a_9d31];
     fn trusted() -> &'static OnceLock<bool> {
         static TRUSTED: OnceLock<bool> = OnceLock::new();
