@@ -76,6 +76,16 @@ impl Rate {
         Err(RateError::TooLong)
     }
 
+    /// The limit at `permille` thousandths: of the rate and of the burst, one request at least. `None` where nothing is left.
+    #[must_use]
+    pub fn scaled(&self, permille: u64) -> Option<Self> {
+        if permille == 0 {
+            return None;
+        }
+        let burst = (self.burst.saturating_mul(permille) / 1000).max(1);
+        Self::new(self.rate.saturating_mul(permille), self.per_ms.saturating_mul(1000), burst).ok()
+    }
+
     /// Requests in [`Self::per_ms`].
     #[must_use]
     pub fn rate(&self) -> u64 {

@@ -3,8 +3,8 @@
 //! # Rows
 //!
 //! Each worker (a thread that serves requests) registers and gets a number below [`WORKERS`]. Each key has a row of one tag word and one
-//! counter for each worker number. A counter is written by its worker only, so a killed worker leaves exactly its own counts behind, and
-//! who finds it dead sets them to zero. A key's requests under way are the sum of its row.
+//! counter of 16 bits for each worker number, four to a word. A counter is raised by its worker only, so a killed worker leaves exactly its own
+//! counts behind, and who finds it dead sets them to zero. A key's requests under way are the sum of its row.
 //!
 //! # Entering
 //!
@@ -22,23 +22,26 @@
 //! there, with the healing bit, by compare-and-swap; sets the number's counters to zero; and frees the number. Should it be killed on the
 //! way, it is dead itself, and the next healer begins again. All of this needs one process-id namespace for all workers.
 
+use super::flights::{self, Flights};
 use crate::error::Error;
 use crate::hash::prf::{Kind, Prf};
 use crate::shm::{PAGE_WORDS, Process, Region, Section, SectionSpec, Shape};
 use crate::sync::{AtomicU64, Ordering, publish_fence};
 use crate::time::Millis;
+use std::sync::Arc;
 
 const SECTION: &str = "inflight";
 /// Most workers at one time.
-pub const WORKERS: usize = 255;
+pub const WORKERS: usize = 252;
 /// Words in a key's row: its tag, and a counter for each worker.
-const ROW: usize = WORKERS + 1;
+const ROW: usize = WORKERS / 4 + 1;
 const CONTROL: usize = PAGE_WORDS;
 /// Control word after the owners: when the dead were last looked for, in milliseconds since the epoch.
 const HEALED: usize = 256;
 const HEAL_EVERY_MS: u64 = 1000;
 const HEALING: u64 = 1 << 63;
 const WALK: u64 = 64;
+const COUNTER: u64 = 0xffff;
 
 /// What the rows are made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,29 +81,114 @@ pub struct Inflight {
     section: Section,
     prf: Prf,
     rows: u64,
+    flights: Arc<Flights>,
+}
+
+/// The word of a row with the counter of worker `number`, and how far up it is.
+fn counter(row: &[AtomicU64], number: usize) -> Option<(&AtomicU64, u32)> {
+    Some((row.get(1 + number / 4)?, number as u32 % 4 * 16))
 }
 
 /// The sum of a row's counters.
 fn sum(row: &[AtomicU64]) -> u64 {
-    // SeqCst: second half of Dekker's pattern, see `enter`.
-    row.iter().skip(1).map(|counter| counter.load(Ordering::SeqCst)).sum()
+    const EVEN: u64 = 0x0000_ffff_0000_ffff;
+    // Two counters of 32 bits each: 63 words of two counters below 2^16 are below 2^23. SeqCst: second half of Dekker's pattern, see `enter`.
+    let pairs =
+        row.iter().skip(1).map(|word| word.load(Ordering::SeqCst)).map(|word| (word & EVEN) + (word >> 16 & EVEN));
+    let pairs: u64 = pairs.sum();
+    (pairs & 0xffff_ffff) + (pairs >> 32)
 }
 
-/// Adds one to counter `own` of the row unless the sum would exceed `limit`.
+/// Adds one to the counter of worker `own` unless the sum would exceed `limit`.
 pub(super) fn enter(row: &[AtomicU64], own: usize, limit: u64) -> bool {
-    let Some(own) = row.get(own) else { return false };
     // Read-only where it is hopeless.
-    if sum(row) >= limit {
+    if sum(row) >= limit || !add(row, own) {
         return false;
     }
-    // SeqCst: first half of Dekker's pattern, see `sync` and the head.
-    own.fetch_add(1, Ordering::SeqCst);
     publish_fence();
     if sum(row) <= limit {
         return true;
     }
-    own.fetch_sub(1, Ordering::SeqCst);
+    take_away(row, own);
     false
+}
+
+/// Adds one to the counter of worker `own`, which only this worker raises. `false`: the counter is full.
+fn add(row: &[AtomicU64], own: usize) -> bool {
+    let Some((word, shift)) = counter(row, own) else { return false };
+    // Relaxed: others only lower it.
+    if word.load(Ordering::Relaxed) >> shift & COUNTER == COUNTER {
+        return false;
+    }
+    // SeqCst: first half of Dekker's pattern, see `sync` and the head.
+    word.fetch_add(1 << shift, Ordering::SeqCst);
+    true
+}
+
+/// Takes one from the counter of worker `number`, never below zero, whatever a caller does.
+fn take_away(row: &[AtomicU64], number: usize) {
+    let Some((word, shift)) = counter(row, number) else { return };
+    let mut now = word.load(Ordering::Relaxed);
+    while now >> shift & COUNTER > 0 {
+        match word.compare_exchange_weak(now, now - (1 << shift), Ordering::SeqCst, Ordering::Relaxed) {
+            Ok(_) => return,
+            Err(other) => now = other,
+        }
+    }
+}
+
+/// Sets the counter of worker `number` to zero.
+fn clear(row: &[AtomicU64], number: usize) {
+    if let Some((word, shift)) = counter(row, number) {
+        word.fetch_and(!(COUNTER << shift), Ordering::SeqCst);
+    }
+}
+
+/// What a request under way holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    rows: [u32; Held::ROWS],
+    /// A number of the holder's own, given back with the rest.
+    pub note: u64,
+}
+
+impl Held {
+    /// Most keys that one request may be counted by.
+    pub const ROWS: usize = 4;
+    /// Nothing.
+    pub const NOTHING: Self = Self { rows: [0; Self::ROWS], note: 0 };
+
+    /// Adds a key that the request was counted by. `false`: there are too many.
+    pub fn add(&mut self, key: InflightKey) -> bool {
+        let row = u32::try_from(key.row + 1).ok();
+        match (self.rows.iter_mut().find(|row| **row == 0), row) {
+            (Some(place), Some(row)) => {
+                *place = row;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether there is nothing to give back.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The keys.
+    pub fn keys(&self) -> impl Iterator<Item = InflightKey> {
+        self.rows.into_iter().filter(|row| *row != 0).map(|row| InflightKey { row: u64::from(row) - 1 })
+    }
+
+    fn to_words(self) -> [u64; flights::PARTS] {
+        let [a, b, c, d] = self.rows.map(u64::from);
+        [a | b << 32, c | d << 32, self.note]
+    }
+
+    fn from_words([low, high, note]: [u64; flights::PARTS]) -> Self {
+        Self { rows: [low as u32, (low >> 32) as u32, high as u32, (high >> 32) as u32], note }
+    }
 }
 
 /// One worker's number, given back on drop, with what is under way on it. For one thread at a time.
@@ -109,6 +197,7 @@ pub struct Worker {
     inflight: Inflight,
     number: usize,
     owner: u64,
+    cursor: usize,
 }
 
 fn owner_word(process: Process) -> u64 {
@@ -131,7 +220,7 @@ impl Inflight {
         let prf = kind
             .and_then(|kind| Prf::of(kind, region.key(1)))
             .ok_or_else(|| fail("was made with a hash that this CPU cannot compute; remove the file"))?;
-        Ok(Self { section, prf, rows })
+        Ok(Self { section, prf, rows, flights: Arc::new(Flights::new()) })
     }
 
     fn owner(&self, number: usize) -> Option<&AtomicU64> {
@@ -177,7 +266,7 @@ impl Inflight {
                 let Some(word) = self.owner(number) else { continue };
                 // SeqCst: what the healer set to zero is zero for the new owner.
                 if word.compare_exchange(0, own, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
-                    return Ok(Worker { inflight: self.clone(), number, owner: own });
+                    return Ok(Worker { inflight: self.clone(), number, owner: own, cursor: 0 });
                 }
             }
             if attempt == 0 {
@@ -215,8 +304,8 @@ impl Inflight {
                 continue;
             }
             for row in 0..self.rows {
-                if let Some(counter) = self.row(InflightKey { row }).and_then(|row| row.get(number + 1)) {
-                    counter.store(0, Ordering::SeqCst);
+                if let Some(row) = self.row(InflightKey { row }) {
+                    clear(row, number);
                 }
             }
             // SeqCst: after the counters.
@@ -227,24 +316,65 @@ impl Inflight {
     }
 }
 
+impl Inflight {
+    /// Ends the request of `token`: takes it out of all its counts. What it held, for the one caller who ends it, on whatever thread; `None` for
+    /// every other, and for what never was a token of this process.
+    pub fn end(&self, token: u64) -> Option<Held> {
+        let held = Held::from_words(self.flights.end(token)?);
+        self.leave_all(&held, (token >> 56) as usize);
+        Some(held)
+    }
+
+    /// Strikes the token out; the counts stay, to be left by their worker.
+    pub fn forget(&self, token: u64) {
+        self.flights.end(token);
+    }
+
+    fn leave_all(&self, held: &Held, number: usize) {
+        for key in held.keys() {
+            if let Some(row) = self.row(key) {
+                take_away(row, number);
+            }
+        }
+    }
+}
+
 impl Worker {
-    /// Begins a request of `key`, of which at most `limit` may be under way. `false`: refuse. Every `true` needs one [`Self::leave`].
+    /// Whether this process registered the worker: not so in a child of a fork, which needs one of its own.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.owner as u32 == std::process::id()
+    }
+
+    /// Begins a request of `key`, of which at most `limit` may be under way. `false`: refuse. Every `true` needs one [`Self::leave`], or a
+    /// place in the [`Held`] of [`Self::begin`].
     /// Before a refusal, once a second at most, the counts of dead workers are taken back.
     #[must_use]
     pub fn enter(&self, key: InflightKey, limit: u64, now: Millis) -> bool {
         let Some(row) = self.inflight.row(key) else { return false };
-        enter(row, self.number + 1, limit)
-            || (self.inflight.heal_is_due(now) && { self.inflight.heal() > 0 && enter(row, self.number + 1, limit) })
+        enter(row, self.number, limit)
+            || (self.inflight.heal_is_due(now) && { self.inflight.heal() > 0 && enter(row, self.number, limit) })
+    }
+
+    /// Begins a request of `key` whatever the limit; to be ended like any other. `Some(true)`: more than `limit` are now under way; `None`: it could
+    /// not be counted.
+    #[must_use]
+    pub fn enter_over(&self, key: InflightKey, limit: u64) -> Option<bool> {
+        let row = self.inflight.row(key)?;
+        add(row, self.number).then(|| sum(row) > limit)
+    }
+
+    /// Writes down what an accepted request holds; [`Inflight::end`] with the token gives it back, once. `None`: too many requests are under
+    /// way to remember this one; what it holds is still the caller's to give back.
+    #[must_use]
+    pub fn begin(&mut self, held: &Held) -> Option<u64> {
+        self.inflight.flights.begin(self.number, &mut self.cursor, held.to_words())
     }
 
     /// Ends a request of `key` that this worker began.
     pub fn leave(&self, key: InflightKey) {
-        if let Some(own) = self.inflight.row(key).and_then(|row| row.get(self.number + 1)) {
-            // Never below zero, whatever a caller does. Only this worker writes here.
-            let now = own.load(Ordering::Relaxed);
-            if now > 0 {
-                own.fetch_sub(1, Ordering::SeqCst);
-            }
+        if let Some(row) = self.inflight.row(key) {
+            take_away(row, self.number);
         }
     }
 }
@@ -255,11 +385,11 @@ impl Drop for Worker {
         if owner_word(Process::own()) != self.owner {
             return;
         }
-        for row in 0..self.inflight.rows {
-            if let Some(counter) = self.inflight.row(InflightKey { row }).and_then(|row| row.get(self.number + 1)) {
-                counter.store(0, Ordering::SeqCst);
-            }
-        }
+        // What is written down is given back one by one: another thread may be ending one of them at this moment, which must not be undone
+        // for the next worker of this number.
+        self.inflight.flights.end_all(self.number, |parts| {
+            self.inflight.leave_all(&Held::from_words(parts), self.number);
+        });
         if let Some(word) = self.inflight.owner(self.number) {
             let _ = word.compare_exchange(self.owner, 0, Ordering::SeqCst, Ordering::Relaxed);
         }

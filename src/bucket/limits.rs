@@ -77,6 +77,11 @@ pub struct Debit {
     after: u64,
 }
 
+impl Debit {
+    /// A place for a debit.
+    pub const NONE: Self = Self { after: 0 };
+}
+
 /// The answer to one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]

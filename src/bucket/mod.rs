@@ -39,6 +39,7 @@
 
 mod cell;
 mod deny;
+mod flights;
 mod gcra;
 mod inflight;
 mod limits;
@@ -47,7 +48,7 @@ mod models;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-pub use deny::{Deny, DenyConfig, DenyKey};
+pub use deny::{Deny, DenyConfig, DenyKey, Mark, VALUE_MAX};
 pub use gcra::{Rate, RateError};
-pub use inflight::{Inflight, InflightConfig, InflightKey, WORKERS, Worker};
+pub use inflight::{Held, Inflight, InflightConfig, InflightKey, WORKERS, Worker};
 pub use limits::{Debit, LimitKey, Limits, LimitsConfig, Refusal, Take};

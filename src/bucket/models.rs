@@ -2,6 +2,7 @@
 //! `RUSTFLAGS="--cfg loom" cargo test --release --lib models`. The variants that look right and are not must be caught.
 
 use super::cell::{self, Outcome, tag};
+use super::deny::{Mark, Walk};
 use super::gcra::{Rate, TAT_MASK};
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::Millis;
@@ -118,14 +119,14 @@ fn taking_and_giving_back_at_once() {
     });
 }
 
-/// Counters of three workers after the tag.
-fn row() -> Arc<[AtomicU64; 4]> {
-    Arc::new([7, 0, 0, 0].map(AtomicU64::new))
+/// Counters of eight workers after the tag, of which three are used, in two words.
+fn row() -> Arc<[AtomicU64; 3]> {
+    Arc::new([7, 0, 0].map(AtomicU64::new))
 }
 
 fn enter_at_once(enter: fn(&[AtomicU64], usize, u64) -> bool) -> usize {
     let row = row();
-    let threads: Vec<_> = [2, 3]
+    let threads: Vec<_> = [2, 5]
         .into_iter()
         .map(|own| {
             let row = row.clone();
@@ -141,15 +142,79 @@ fn of_three_that_enter_one_place_at_most_one_gets_in() {
     model(|| assert!(enter_at_once(super::inflight::enter) <= 1));
 }
 
+/// One row whose mark is over, and room for no other: two keys want it, or one wants it while its own key renews its mark.
+fn marks(tag: u64) -> Arc<[AtomicU64; 2]> {
+    Arc::new([AtomicU64::new(tag), AtomicU64::new(5 << 20)])
+}
+
+fn set(row: &Arc<[AtomicU64; 2]>, tag: u64, id: u64) -> bool {
+    let mark = Mark { until: NOW.plus(1000), value: tag };
+    Walk { words: row.as_slice(), first: 0, tag }.set(mark, NOW, || id)
+}
+
+fn marked(row: &Arc<[AtomicU64; 2]>, tag: u64) -> bool {
+    Walk { words: row.as_slice(), first: 0, tag }.find(NOW).is_some_and(|mark| mark.value == tag)
+}
+
+#[test]
+fn of_two_keys_for_one_row_one_gets_it_and_the_other_is_told() {
+    model(|| {
+        let row = marks(9);
+        let other = {
+            let row = row.clone();
+            thread::spawn(move || set(&row, 2, 2))
+        };
+        let own = set(&row, 1, 1);
+        let other = other.join().unwrap();
+        assert_eq!((marked(&row, 1), marked(&row, 2)), (own, other));
+    });
+}
+
+#[test]
+fn a_mark_that_is_renewed_while_its_row_is_taken_is_not_lost() {
+    model(|| {
+        let row = marks(1);
+        let other = {
+            let row = row.clone();
+            thread::spawn(move || set(&row, 2, 2))
+        };
+        let own = set(&row, 1, 1);
+        let other = other.join().unwrap();
+        assert_eq!((marked(&row, 1), marked(&row, 2)), (own, other));
+        assert!(own || other);
+    });
+}
+
 // What must be caught.
+
+#[test]
+#[should_panic(expected = "lost")]
+fn taking_a_row_without_a_claim_is_caught() {
+    fn takes(row: &Arc<[AtomicU64; 2]>, tag: u64) -> bool {
+        let mark = Mark { until: NOW.plus(1000), value: tag };
+        row[0].store(tag, Ordering::SeqCst);
+        row[1].store((mark.until.0.cast_unsigned() << 20) | tag, Ordering::SeqCst);
+        true
+    }
+    model(|| {
+        let row = marks(1);
+        let other = {
+            let row = row.clone();
+            thread::spawn(move || takes(&row, 2))
+        };
+        let own = set(&row, 1, 1);
+        let other = other.join().unwrap();
+        assert_eq!((marked(&row, 1), marked(&row, 2)), (own, other), "lost");
+    });
+}
 
 #[test]
 #[should_panic(expected = "more than the limit")]
 fn entering_without_looking_again_is_caught() {
     fn looks_first_only(row: &[AtomicU64], own: usize, limit: u64) -> bool {
-        let free = row[1..].iter().map(|counter| counter.load(Ordering::SeqCst)).sum::<u64>() < limit;
+        let free = row[1..].iter().all(|word| word.load(Ordering::SeqCst) < limit);
         free && {
-            row[own].fetch_add(1, Ordering::SeqCst);
+            row[1 + own / 4].fetch_add(1 << (own % 4 * 16), Ordering::SeqCst);
             true
         }
     }

@@ -242,7 +242,11 @@ fn requests_under_way_are_counted_over_workers() {
     assert!(one.enter(other, 1, NOW) && !two.enter(other, 1, NOW));
     two.leave(key);
     assert!(one.enter(key, 3, NOW) && !two.enter(key, 3, NOW));
-    // A worker that goes takes its own along.
+    // A worker that goes takes along what is written down for it.
+    let mut one = one;
+    let mut held = Held::default();
+    assert!(held.add(key) && held.add(key) && held.add(other));
+    assert!(one.begin(&held).is_some());
     drop(one);
     assert_eq!((inflight.under_way(key), inflight.under_way(other)), (1, 0));
     two.leave(key);
@@ -284,18 +288,91 @@ fn the_denied_are_denied_for_their_time() {
     let keys: Vec<_> = (0..100u32).map(|n| deny.key(&[b"ip", &n.to_le_bytes()])).collect();
     for (n, key) in keys.iter().enumerate() {
         assert!(!deny.is_denied(key, NOW));
-        deny.deny(key, NOW.plus(n as i64)).unwrap();
+        deny.deny(key, NOW.plus(n as i64), NOW).unwrap();
     }
     for (n, key) in keys.iter().enumerate() {
         assert!(elsewhere.is_denied(key, NOW.plus(n as i64)) && !elsewhere.is_denied(key, NOW.plus(n as i64 + 1)));
     }
-    deny.deny(&keys[50], Millis(i64::MAX)).unwrap();
-    assert!(elsewhere.is_denied(&keys[50], Millis(i64::MAX)));
-    deny.deny(&keys[50], Millis(0)).unwrap();
+    deny.deny(&keys[50], Millis(i64::MAX), NOW).unwrap();
+    assert!(elsewhere.is_denied(&keys[50], Millis(1 << 42)));
+    deny.deny(&keys[50], Millis(0), NOW).unwrap();
     assert!(!elsewhere.is_denied(&keys[50], NOW));
     assert!(!deny.is_denied(&deny.key(&[b"app", &50u32.to_le_bytes()]), NOW), "another kind");
-    // A full table says so, and forgets nobody.
-    let refused = (0..1000u32).filter(|n| deny.deny(&deny.key(&[b"more", &n.to_le_bytes()]), NOW).is_err()).count();
-    assert!(refused > 0);
+    // A full table says so, and forgets nobody; rows that are over for a minute are used again.
+    let more = |now: Millis| {
+        let mark = |n: &u32| deny.deny(&deny.key(&[b"more", &n.to_le_bytes()]), now.plus(10_000), now);
+        (0..1000u32).filter(|n| mark(n).is_err()).count()
+    };
+    assert!(more(NOW) > 0);
     assert!(deny.is_denied(&keys[99], NOW.plus(99)));
+    let later = NOW.plus(80_000);
+    let many: Vec<_> = (0..100u32).map(|n| deny.key(&[b"later", &n.to_le_bytes()])).collect();
+    for (n, key) in many.iter().enumerate() {
+        deny.set(key, Mark { until: later.plus(5_000), value: n as u64 }, later).unwrap();
+    }
+    for (n, key) in many.iter().enumerate() {
+        assert_eq!(elsewhere.mark(key, later), Some(Mark { until: later.plus(5_000), value: n as u64 }));
+    }
+    assert_eq!(deny.in_force(later), 100);
+    assert!(keys.iter().all(|key| !deny.is_denied(key, later)));
+}
+
+#[test]
+fn marks_of_racing_threads_are_lost_to_nobody() {
+    let config = DenyConfig { keys: 32 };
+    let region = Region::open(&RegionSpec::new(None, NOW).with(config.section(Kind::Sip))).unwrap();
+    let deny = Deny::open(&region, &config).unwrap();
+    for round in 0..300i64 {
+        // Every round finds the rows of the last one over.
+        let now = NOW.plus(round * 100_000);
+        let gate = std::sync::Barrier::new(4);
+        std::thread::scope(|scope| {
+            for thread in 0..4u64 {
+                let (deny, gate) = (&deny, &gate);
+                scope.spawn(move || {
+                    gate.wait();
+                    for n in 0..8u64 {
+                        // Keys of its own, and one that all mark.
+                        let key = deny.key(&[&round.to_le_bytes(), &(thread * 8 + n).to_le_bytes()]);
+                        deny.deny(&key, now.plus(1000), now).unwrap();
+                        assert!(deny.is_denied(&key, now));
+                        deny.deny(&deny.key(&[b"all"]), now.plus(1000), now).unwrap();
+                    }
+                });
+            }
+        });
+        let own = (0..32u64).filter(|n| deny.is_denied(&deny.key(&[&round.to_le_bytes(), &n.to_le_bytes()]), now));
+        assert_eq!(own.count(), 32);
+        assert!(deny.is_denied(&deny.key(&[b"all"]), now));
+        deny.deny(&deny.key(&[b"all"]), Millis(0), now).unwrap();
+        assert!(!deny.is_denied(&deny.key(&[b"all"]), now), "taken away from every row");
+    }
+}
+
+#[test]
+fn what_a_request_holds_is_given_back_once_by_any_thread() {
+    let inflight = inflight(10);
+    let mut worker = inflight.register().unwrap();
+    let (a, b) = (inflight.key(&[b"a"]).unwrap(), inflight.key(&[b"b"]).unwrap());
+    let mut begin = || {
+        assert!(worker.enter(a, 100, NOW) && worker.enter(b, 100, NOW));
+        let mut held = Held::default();
+        assert!(held.add(a) && held.add(b) && held.add(a) && held.add(b) && !held.add(a));
+        let mut held = Held::default();
+        assert!(held.add(a) && held.add(b));
+        worker.begin(&held).unwrap()
+    };
+    let tokens: Vec<u64> = (0..100).map(|_| begin()).collect();
+    assert_eq!((inflight.under_way(a), inflight.under_way(b)), (100, 100));
+    assert_eq!(worker.enter_over(a, 100), Some(true));
+    worker.leave(a);
+    let ended: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..3)
+            .map(|_| scope.spawn(|| tokens.iter().filter(|token| inflight.end(**token).is_some()).count()))
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(ended, 100);
+    assert_eq!((inflight.under_way(a), inflight.under_way(b)), (0, 0));
+    assert!(worker.is_own());
 }
