@@ -19,6 +19,21 @@
 // `received_at_ms` for "now".
 #define PORTCULLIS_NOW INT64_MIN
 
+// For `portcullis_done`: the request was answered.
+#define PORTCULLIS_SUCCESS 0
+
+// For `portcullis_done`: the service behind failed.
+#define PORTCULLIS_FAILURE 1
+
+// For `portcullis_deny`: an app, by its id.
+#define PORTCULLIS_DENY_APP 0
+
+// For `portcullis_deny`: a client's address.
+#define PORTCULLIS_DENY_ADDRESS 1
+
+// For `portcullis_deny`: one key of an app.
+#define PORTCULLIS_DENY_KEY 2
+
 // What a call came to. Numbers are never reused; 0 is success.
 enum portcullis_result
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -116,8 +131,12 @@ typedef struct portcullis_verdict {
   uint16_t http_status;
   // Milliseconds after which a limited request may pass; 0 otherwise.
   uint64_t retry_after_ms;
-  // For an accepted request: what `portcullis_release` takes; zeros otherwise.
-  uint64_t ticket[2];
+  // For an accepted request: what `portcullis_done` and `portcullis_release` take; zeros otherwise.
+  uint64_t ticket[3];
+  // 1 + the place in the document's `limits` of the first limit with the action `alert` that an accepted request exceeded; 0: none.
+  uint32_t alert;
+  // 0.
+  uint32_t reserved;
   // The return code.
   char code[24];
   // The app id that the request claims; empty where it has none.
@@ -276,6 +295,49 @@ portcullis_result portcullis_verify_batch(struct portcullis_worker *worker,
 // # Safety
 // `verdict` is NULL or points to a verdict; `released` is NULL or points to writable memory.
 portcullis_result portcullis_release(struct portcullis_worker *worker, const struct portcullis_verdict *verdict, bool *released);
+
+// Reports how an accepted request ended: it is in flight no more, so that limits of concurrency have its place again. Call it once for every
+// accepted request, where the document has limits of concurrency. `outcome` is `PORTCULLIS_SUCCESS` or `PORTCULLIS_FAILURE` (the service behind
+// failed). `*done` (if not NULL) tells whether the request held anything that was given back now; a second report gives nothing back.
+//
+// Any worker of the process that accepted the request will do.
+//
+// # Safety
+// `verdict` is NULL or points to a verdict; `done` is NULL or points to writable memory.
+portcullis_result portcullis_done(struct portcullis_worker *worker,
+                                  const struct portcullis_verdict *verdict,
+                                  uint32_t outcome,
+                                  bool *done);
+
+// Denies an app, a client's address or a key of an app for `for_ms` milliseconds, in every process that shares the state, from now on:
+// its requests are `PORTCULLIS_REASON_BLACKLISTED`. `INT64_MAX` is for good, 0 allows it again.
+// `kind`: `PORTCULLIS_DENY_APP` and `PORTCULLIS_DENY_ADDRESS` take `name` alone, `PORTCULLIS_DENY_KEY` the app in `name` and the key id in `kid`.
+//
+// Threads: any, at any time.
+//
+// # Safety
+// `name` and `kid` describe readable memory; `message` is NULL or has `message_len` writable bytes.
+portcullis_result portcullis_deny(struct portcullis_engine *engine,
+                                  uint32_t kind,
+                                  struct portcullis_slice name,
+                                  struct portcullis_slice kid,
+                                  int64_t for_ms,
+                                  char *message,
+                                  size_t message_len);
+
+// Changes a limit of the document to `permille` thousandths of what the document says (0: nothing passes) for `for_ms` milliseconds, in every
+// process that shares the state; 0 ms takes the change back.
+//
+// Threads: any, at any time.
+//
+// # Safety
+// `limit` describes readable memory; `message` is NULL or has `message_len` writable bytes.
+portcullis_result portcullis_override_limit(struct portcullis_engine *engine,
+                                            struct portcullis_slice limit,
+                                            uint32_t permille,
+                                            int64_t for_ms,
+                                            char *message,
+                                            size_t message_len);
 
 // The stable name of a reason (`replayed`), for ever valid; NULL where the number is not known.
 const char *portcullis_reason_name(uint16_t reason);

@@ -242,8 +242,11 @@ pub fn write_verdict(id: Option<&str>, verdict: &Verdict, out: &mut Vec<u8>) {
     write_optional(verdict.kid.as_str(), out);
     out.extend_from_slice(b",\"api_id\":");
     write_optional(verdict.api_id.as_str(), out);
-    let _ = write!(out, ",\"retry_after_ms\":{}}}", verdict.retry_after_ms);
-    out.push(b'\n');
+    let _ = write!(out, ",\"retry_after_ms\":{}", verdict.retry_after_ms);
+    if let Some(limit) = verdict.alert {
+        let _ = write!(out, ",\"alert\":\"/limits/{limit}\"");
+    }
+    out.extend_from_slice(b"}\n");
 }
 
 #[cfg(test)]

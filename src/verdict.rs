@@ -174,24 +174,24 @@ impl<const N: usize> fmt::Debug for Label<N> {
     }
 }
 
-/// What the holder of an accepted request may give back: its nonce, where nothing reached the upstream. Opaque; good for the engine whose
-/// verdict it came with.
+/// What the holder of an accepted request reports its end with, and may give its nonce back with, where nothing reached the upstream. Opaque;
+/// good for the engine whose verdict it came with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Ticket([u64; 2]);
+pub struct Ticket([u64; 3]);
 
 impl Ticket {
     /// The ticket of a request that was not accepted.
-    pub const NONE: Self = Self([0; 2]);
+    pub const NONE: Self = Self([0; 3]);
 
     /// A ticket of the words that [`Ticket::words`] gave.
     #[must_use]
-    pub const fn of(words: [u64; 2]) -> Self {
+    pub const fn of(words: [u64; 3]) -> Self {
         Self(words)
     }
 
-    /// The ticket as two words, to be carried across a border.
+    /// The ticket as three words, to be carried across a border.
     #[must_use]
-    pub const fn words(&self) -> [u64; 2] {
+    pub const fn words(&self) -> [u64; 3] {
         self.0
     }
 }
@@ -220,8 +220,10 @@ pub struct Verdict {
     pub api_id: Label<API_ID_MAX>,
     /// For [`Reason::RateLimited`] and its like: milliseconds after which the same request may pass; otherwise 0.
     pub retry_after_ms: u64,
-    /// For [`Reason::Ok`]: what gives the nonce back ([`Ticket::NONE`] otherwise).
+    /// For [`Reason::Ok`]: what reports the end of the request and gives its nonce back ([`Ticket::NONE`] otherwise).
     pub ticket: Ticket,
+    /// For [`Reason::Ok`]: the place in the document's `limits` of the first limit with the action `alert` that the request exceeded.
+    pub alert: Option<u32>,
 }
 
 impl Verdict {
@@ -236,6 +238,7 @@ impl Verdict {
             api_id: Label::EMPTY,
             retry_after_ms: 0,
             ticket: Ticket::NONE,
+            alert: None,
         }
     }
 

@@ -18,7 +18,8 @@ typedef struct {
   portcullis_slice profile; portcullis_slice app_id;
 } portcullis_request;
 typedef struct {
-  uint32_t struct_size; uint16_t reason; uint16_t http_status; uint64_t retry_after_ms; uint64_t ticket[2];
+  uint32_t struct_size; uint16_t reason; uint16_t http_status; uint64_t retry_after_ms; uint64_t ticket[3];
+  uint32_t alert; uint32_t reserved;
   char code[24]; char app_id[72]; char kid[72]; char api_id[40];
 } portcullis_verdict;
 typedef struct portcullis_engine portcullis_engine;

@@ -1,5 +1,6 @@
 //! A batch on its way: what is known of each request between the stages, and the signatures of all of them side by side.
 
+use super::guard::Hold;
 use super::memory::{Memory, NonceKey};
 use super::order::{self, Facts, Refused};
 use crate::alg::{Item, MacInput, SignatureForm, Verifier};
@@ -100,11 +101,11 @@ impl Batch {
         }));
     }
 
-    pub(super) fn gate(&mut self, memory: &Memory, requests: &[Request<'_>]) {
+    pub(super) fn gate(&mut self, memory: &Memory, requests: &[Request<'_>], hold: &mut Hold) {
         let Some(snapshot) = self.snapshot.as_deref() else { return };
         for (slot, request) in self.slots.iter_mut().zip(requests) {
             slot.now = request.received_at.unwrap_or(slot.now);
-            match order::gate(snapshot, memory, request, slot) {
+            match order::gate(snapshot, memory, request, slot, hold) {
                 Ok(()) => slot.stand = Stand::Open,
                 Err(refused) => refuse(snapshot, slot, refused),
             }
@@ -149,7 +150,14 @@ impl Batch {
         self.items = recycle(items);
     }
 
-    pub(super) fn commit(&mut self, memory: &Memory, requests: &[Request<'_>], verdicts: &mut [Verdict]) {
+    pub(super) fn commit(
+        &mut self,
+        memory: &Memory,
+        requests: &[Request<'_>],
+        verdicts: &mut [Verdict],
+        hold: &mut Hold,
+    ) {
+        hold.check();
         // Taken, so that an idle batch does not keep an old document's keys alive.
         let Some(snapshot) = self.snapshot.take() else { return };
         for slot in &self.slots {
@@ -161,7 +169,7 @@ impl Batch {
             if slot.stand != Stand::Refused {
                 let verified = slot.works.clone().find(|at| self.good.get(*at) == Some(&true));
                 let verified = verified.and_then(|at| self.works.get(at)).map(|work| work.credential);
-                match order::commit(&snapshot, memory, request, slot, verified) {
+                match order::commit(&snapshot, memory, request, slot, verified, hold) {
                     Ok(ticket) => accept(&snapshot, slot, verified, ticket),
                     Err(refused) => refuse(&snapshot, slot, refused),
                 }
@@ -175,6 +183,7 @@ fn refuse(snapshot: &Snapshot, slot: &mut Slot, refused: Refused) {
     slot.stand = Stand::Refused;
     slot.verdict.reason = refused.reason;
     slot.verdict.retry_after_ms = refused.retry_after_ms;
+    slot.verdict.alert = None;
     slot.verdict.code = snapshot.code(refused.reason);
 }
 

@@ -1,12 +1,13 @@
 //! The state of an engine: the region, the nonces and the limits in it.
 
 use super::Options;
-use super::order::{Parts, Refused};
-use crate::bucket::{Debit, LimitKey, Limits, LimitsConfig, Take};
+use super::guard::{self, Guard, LIMITS_OF_ALL};
+use super::order::Parts;
+use crate::bucket::{LimitKey, Limits, LimitsConfig};
 use crate::canon::{NonceMode, NonceScope, Profile};
 use crate::error::{DocumentError, Error};
 use crate::hash::prf::Kind;
-use crate::keys::{Action, App, Limit, Snapshot};
+use crate::keys::{App, Limit, Snapshot};
 use crate::lanes::Cpu;
 use crate::nonce::{Admit, Mode, NonceConfig, Store};
 use crate::request::Request;
@@ -20,7 +21,8 @@ pub(super) use crate::nonce::NonceKey;
 /// The nonces and limits of an engine.
 pub(super) struct Memory {
     nonces: Store,
-    limits: Limits,
+    pub limits: Limits,
+    pub guard: Guard,
     config: NonceConfig,
     warnings: Vec<String>,
 }
@@ -39,25 +41,9 @@ fn windows(snapshot: &Snapshot) -> (u64, u64) {
     (clock.past_window_ms.max(0).cast_unsigned(), clock.future_window_ms.max(0).cast_unsigned())
 }
 
-/// Most limits that may count every request.
-pub(super) const LIMITS_OF_ALL: usize = 16;
-
 /// Refuses what a document may say and this version does not enforce: a limit that is not held is worse than an error.
 fn enforceable(snapshot: &Snapshot) -> Result<(), DocumentError> {
-    let refuse = |index: usize, member: &str, message: &str| {
-        Err(DocumentError { pointer: format!("/limits/{index}/{member}"), message: message.to_owned() })
-    };
-    for (index, limit) in snapshot.limits().iter().enumerate() {
-        if limit.concurrency.is_some() {
-            return refuse(index, "concurrency", "limits of requests in flight are not enforced by this version");
-        }
-        match limit.action {
-            Action::Reject => {}
-            Action::Alert | Action::Suspend { .. } => {
-                return refuse(index, "action", "this version enforces \"reject\" only");
-            }
-        }
-    }
+    guard::enforceable(snapshot)?;
     if snapshot.limits_of_all().len() > LIMITS_OF_ALL {
         return Err(DocumentError {
             pointer: "/limits".to_owned(),
@@ -98,13 +84,15 @@ impl Memory {
         };
         let rates = LimitsConfig { keys: state.limit_keys };
         let kind = Kind::best(cpu);
-        let mut spec = RegionSpec::new(state.path.clone(), now).with(config.section(kind)).with(rates.section(kind));
+        let spec = RegionSpec::new(state.path.clone(), now).with(config.section(kind)).with(rates.section(kind));
+        let mut spec = guard::sections(spec, state, kind);
         spec.mode = state.mode;
         spec.group = state.group;
         let region = Region::open(&spec)?;
         Ok(Self {
             nonces: Store::open(&region, &config)?,
             limits: Limits::open(&region, &rates)?,
+            guard: Guard::open(&region, state, &config)?,
             config,
             warnings: warnings(state.path.as_deref()),
         })
@@ -164,10 +152,17 @@ impl Memory {
         self.nonces.peek(nonce)
     }
 
-    /// Takes the nonce: the point of acceptance.
-    pub fn admit(&self, nonce: &NonceKey, now: Millis) -> Admitted {
-        match self.nonces.admit(nonce, now) {
-            Admit::Ok(ticket) => Admitted::Fresh(Ticket::of(ticket.to_words())),
+    /// Takes the nonce: the point of acceptance. `token` stands for what the request holds while it is in flight.
+    pub fn admit(&self, nonce: &NonceKey, app: &App, token: u64, now: Millis) -> Admitted {
+        let answer = match self.guard.share(app) {
+            None => self.nonces.admit(nonce, now),
+            Some((shares, key, cap)) => self.nonces.admit_within(nonce, now, shares, &key, cap),
+        };
+        match answer {
+            Admit::Ok(ticket) => {
+                let [slot, word] = ticket.to_words();
+                Admitted::Fresh(Ticket::of([slot, word, token]))
+            }
             Admit::Replayed => Admitted::Refused(Reason::Replayed),
             Admit::Stale | Admit::BeforeBirth => Admitted::Refused(Reason::TimestampTooOld),
             Admit::TooNew => Admitted::Refused(Reason::TimestampTooNew),
@@ -175,30 +170,15 @@ impl Memory {
         }
     }
 
-    /// Gives a nonce back.
+    /// Gives a nonce back, and ends the request.
     pub fn release(&self, ticket: &Ticket) -> bool {
-        self.nonces.release(crate::nonce::Ticket::from_words(ticket.words()))
+        let [slot, word, token] = ticket.words();
+        self.guard.end(token);
+        self.nonces.release(crate::nonce::Ticket::from_words([slot, word]))
     }
 
-    fn limit_key(&self, limit: &Limit, parts: &Parts<'_>) -> LimitKey {
-        parts.with_key(limit, |key| self.limits.key(key))
-    }
-
-    /// Counts one request against a limit.
-    pub fn take(&self, limit: &Limit, parts: &Parts<'_>, now: Millis) -> Result<Debit, Refused> {
-        let Some(rate) = &limit.rate else { return Ok(Debit::default()) };
-        match self.limits.take(&self.limit_key(limit, parts), rate, now) {
-            Take::Ok(debit) => Ok(debit),
-            Take::Limited { retry_after_ms } => Err(Refused { reason: Reason::RateLimited, retry_after_ms }),
-            // No room for another key: who cannot be counted is not let in.
-            Take::Full => Err(Refused { reason: Reason::RateLimited, retry_after_ms: rate.per_ms() }),
-        }
-    }
-
-    /// Takes the count of one request back.
-    pub fn give_back(&self, limit: &Limit, parts: &Parts<'_>, debit: Debit, now: Millis) {
-        if let Some(rate) = &limit.rate {
-            self.limits.give_back(&self.limit_key(limit, parts), rate, debit, now);
-        }
+    /// The key under which a limit counts a request.
+    pub fn limit_key(&self, limit: &Limit, parts: &Parts<'_>) -> LimitKey {
+        parts.with_key(&[], limit, |key| self.limits.key(key))
     }
 }

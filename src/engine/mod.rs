@@ -13,10 +13,12 @@
 //! once seen stays seen.)
 
 mod batch;
+mod guard;
 mod memory;
 mod order;
 
 pub use batch::Batch;
+pub use guard::{OVERRIDE_MAX, Outcome, Subject};
 
 use crate::error::Error;
 use crate::keys::{Config, Live, Snapshot};
@@ -57,6 +59,11 @@ struct Shared {
 impl Shared {
     fn now(&self) -> Millis {
         self.now.unwrap_or_else(wall_clock)
+    }
+
+    fn done(&self, ticket: &Ticket, _outcome: Outcome) -> bool {
+        let [_, _, token] = ticket.words();
+        self.memory.guard.end(token)
     }
 }
 
@@ -105,7 +112,62 @@ impl Engine {
     /// A worker for one thread.
     #[must_use]
     pub fn worker(&self) -> Worker {
-        Worker { shared: Arc::clone(&self.shared), tools: batch::Tools::new(self.shared.cpu), batch: Batch::new() }
+        Worker {
+            shared: Arc::clone(&self.shared),
+            tools: batch::Tools::new(self.shared.cpu),
+            batch: Batch::new(),
+            hold: guard::Hold::default(),
+        }
+    }
+
+    /// Reports how an accepted request ended, once, from whatever thread of the process that accepted it: it is in flight no more, and limits of
+    /// concurrency have its place again. `false` where the ticket holds no place, or was reported before; nothing is then done twice.
+    pub fn done(&self, ticket: &Ticket, outcome: Outcome) -> bool {
+        self.shared.done(ticket, outcome)
+    }
+
+    /// Puts `subject` on the deny list for `for_ms` milliseconds: every process that shares the state refuses it as `blacklisted` from the next
+    /// look on. [`i64::MAX`] is for good.
+    ///
+    /// # Errors
+    /// The list is full (`state.deny_keys`).
+    pub fn deny(&self, subject: Subject<'_>, for_ms: i64) -> Result<(), Error> {
+        let now = self.shared.now();
+        self.shared.memory.guard.deny(subject, now.plus(for_ms.max(0)), now)
+    }
+
+    /// Takes `subject` off the deny list.
+    ///
+    /// # Errors
+    /// None at present.
+    pub fn allow(&self, subject: Subject<'_>) -> Result<(), Error> {
+        self.shared.memory.guard.deny(subject, Millis(0), self.shared.now())
+    }
+
+    /// Whether `subject` is on the deny list.
+    #[must_use]
+    pub fn is_denied(&self, subject: Subject<'_>) -> bool {
+        self.shared.memory.guard.is_denied(subject, self.shared.now())
+    }
+
+    /// Changes the limit of that name to `permille` thousandths of what the document says (0: nothing passes; at most [`OVERRIDE_MAX`]) for
+    /// `for_ms` milliseconds, in every process that shares the state; 0 ms takes the change back.
+    ///
+    /// # Errors
+    /// The document has no such limit, or the table of changes is full (`state.deny_keys`).
+    pub fn override_limit(&self, limit: &str, permille: u64, for_ms: i64) -> Result<(), Error> {
+        let known = self.shared.live.load().limits().iter().any(|known| known.name == limit);
+        if !known || permille > OVERRIDE_MAX {
+            let message = if known {
+                format!("expected at most {OVERRIDE_MAX} thousandths")
+            } else {
+                format!("the document has no limit \"{limit}\"")
+            };
+            return Err(Error::Os { doing: "changing a limit".to_owned(), message });
+        }
+        let now = self.shared.now();
+        let until = if for_ms > 0 { now.plus(for_ms).plus(-1) } else { Millis(0) };
+        self.shared.memory.guard.override_limit(limit, permille, until, now)
     }
 
     /// The snapshot in force.
@@ -126,6 +188,7 @@ pub struct Worker {
     shared: Arc<Shared>,
     tools: batch::Tools,
     batch: Batch,
+    hold: guard::Hold,
 }
 
 impl Worker {
@@ -154,7 +217,7 @@ impl Worker {
     pub fn gate(&mut self, requests: &[Request<'_>], batch: &mut Batch) {
         let now = self.shared.now();
         batch.begin(self.shared.live.load_full(), now, requests.len());
-        batch.gate(&self.shared.memory, requests);
+        batch.gate(&self.shared.memory, requests, &mut self.hold);
     }
 
     /// Stage 2. Batches may be here in any order and at the same time, each with its own worker.
@@ -165,11 +228,16 @@ impl Worker {
 
     /// Stage 3. Batches pass here in the order of their requests.
     pub fn commit(&mut self, requests: &[Request<'_>], batch: &mut Batch, verdicts: &mut [Verdict]) {
-        batch.commit(&self.shared.memory, requests, verdicts);
+        batch.commit(&self.shared.memory, requests, verdicts, &mut self.hold);
+    }
+
+    /// As [`Engine::done`].
+    pub fn done(&mut self, ticket: &Ticket, outcome: Outcome) -> bool {
+        self.shared.done(ticket, outcome)
     }
 
     /// Gives the nonce of an accepted request back, because nothing of the request reached the upstream: the identical request is then
-    /// accepted once more, once. `false` where the ticket is none, was given back before, or its time is over.
+    /// accepted once more, once. The request is in flight no more. `false` where the ticket is none, was given back before, or its time is over.
     pub fn release(&mut self, ticket: &Ticket) -> bool {
         self.shared.memory.release(ticket)
     }

@@ -2,9 +2,11 @@
 //!
 //! | stage | check | refused as |
 //! |---|---|---|
+//! | gate | the client's address on a deny list | `blacklisted` |
 //! | gate | shape and size | `malformed_request` |
-//! | gate | limits before the signature: of all requests, of the API | `rate_limited` |
+//! | gate | limits before the signature: of all requests, of the API | `rate_limited`, `suspended` |
 //! | prepare | a profile that fits, and its fields | `no_profile`, `missing_*`, `invalid_field`, `duplicate_field`, `malformed_request` |
+//! | prepare, commit | the app, or its key, on a deny list | `blacklisted` |
 //! | prepare | the app and its status | `unknown_app`, `app_suspended`, `app_exited` |
 //! | prepare | the app may use the profile | `no_profile` |
 //! | prepare | the client's address | `ip_not_allowed` |
@@ -13,22 +15,21 @@
 //! | prepare | the timestamp | `timestamp_too_old`, `timestamp_too_new` |
 //! | prepare, commit | seen before (a look, nothing taken) | `replayed` |
 //! | prepare | **the signature** | `bad_signature` |
-//! | commit | limits, all or nothing | `rate_limited` |
+//! | commit | limits, all or nothing | `rate_limited`, `concurrency_limited`, `suspended` |
 //! | commit | the nonce: **the point of acceptance** | `replayed`, `nonce_store_full`, `timestamp_too_old` |
 //!
 //! A request whose signature fails takes no nonce and nothing of an app's limits; one that is limited keeps its nonce, so that it may come
 //! again; a replay that is found only at the commit gives back what its limits took.
 
 use super::batch::{Slot, Stand, Work};
-use super::memory::{Admitted, LIMITS_OF_ALL, Memory};
+use super::guard::{self, Hold, Taken};
+use super::memory::{Admitted, Memory};
 use crate::alg::{Algorithm, MacInput, SignatureForm};
-use crate::bucket::Debit;
 use crate::canon::{self, Alg, Extract, Profile, Refusal};
 use crate::keys::{Api, App, KeyPart, Limit, LimitIndex, ProfileIndex, Snapshot, policy};
 use crate::request::Request;
 use crate::time::Millis;
 use crate::verdict::{Label, Reason, Ticket};
-use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -63,7 +64,9 @@ pub(super) fn gate(
     memory: &Memory,
     request: &Request<'_>,
     slot: &mut Slot,
+    hold: &mut Hold,
 ) -> Result<(), Refused> {
+    memory.guard.check_address(request.client_ip, slot.now)?;
     request.check(snapshot.sizes()).map_err(|_| Reason::MalformedRequest)?;
     let found = snapshot.api_for(request.method, request.path());
     slot.api = found.map(|api| api.map(|api| api.index));
@@ -73,7 +76,9 @@ pub(super) fn gate(
     }
     let of_api = api.map_or(&[][..], |api| &api.limits.before_signature);
     let parts = Parts { app: None, kid: &[], api, request };
-    take_all(snapshot, memory, &[snapshot.limits_of_all(), of_api], &parts, slot.now).map(drop)
+    let lists = [snapshot.limits_of_all(), of_api];
+    slot.verdict.alert = Taken::take_all(snapshot, memory, &lists, &parts, slot.now, hold)?.alert;
+    Ok(())
 }
 
 /// Stage 2, up to the signature.
@@ -121,6 +126,7 @@ fn by_profile(
     let profile = snapshot.profile(index).ok_or(Reason::NoProfile)?;
     let extract = profile.extract(request, scratch, snapshot.sizes())?;
     let app = whose(snapshot, request, index, &extract, slot)?;
+    memory.guard.check_caller(app, extract.kid, slot.now)?;
     policy::app_status(app)?;
     if !app.allows_profile(index) {
         return Err(Reason::NoProfile.into());
@@ -279,8 +285,9 @@ pub(super) fn commit(
     snapshot: &Snapshot,
     memory: &Memory,
     request: &Request<'_>,
-    slot: &Slot,
+    slot: &mut Slot,
     verified: Option<usize>,
+    hold: &mut Hold,
 ) -> Result<Ticket, Refused> {
     let nonce = slot.nonce.as_ref().ok_or(Reason::Internal)?;
     let app = slot.app.and_then(|app| snapshot.apps().get(app.get())).ok_or(Reason::Internal)?;
@@ -298,12 +305,22 @@ pub(super) fn commit(
     if memory.seen(nonce) {
         return Err(Reason::Replayed.into());
     }
-    let taken = take_all(snapshot, memory, &lists, &parts, slot.now)?;
-    let refused = match memory.admit(nonce, slot.now) {
-        Admitted::Fresh(ticket) => return Ok(ticket),
-        Admitted::Refused(reason) => reason,
+    memory.guard.check_caller(app, Some(parts.kid), slot.now)?;
+    let taken = Taken::take_all(snapshot, memory, &lists, &parts, slot.now, hold)?;
+    let refused = match taken.begin(memory, hold) {
+        None => Reason::ConcurrencyLimited,
+        Some(token) => match memory.admit(nonce, app, token, slot.now) {
+            Admitted::Fresh(ticket) => {
+                slot.verdict.alert = slot.verdict.alert.or(taken.alert);
+                return Ok(ticket);
+            }
+            Admitted::Refused(reason) => {
+                taken.forget(memory, token);
+                reason
+            }
+        },
     };
-    give_back(snapshot, memory, &lists, &taken, &parts, slot.now);
+    taken.give_back(snapshot, memory, &lists, &parts, slot.now, hold);
     Err(refused.into())
 }
 
@@ -316,24 +333,16 @@ pub(super) struct Parts<'p> {
 }
 
 impl Parts<'_> {
-    /// Lends the key of `limit`: its name and the bytes of every part, in one fixed order. A part that the request does not have is empty.
-    pub fn with_key<T>(&self, limit: &Limit, lend: impl FnOnce(&[&[u8]]) -> T) -> T {
-        let (v4, v6);
-        let ip: &[u8] = match self.request.client_ip.map(|ip| ip.to_canonical()) {
-            Some(IpAddr::V4(ip)) => {
-                v4 = ip.octets();
-                &v4
-            }
-            Some(IpAddr::V6(ip)) => {
-                v6 = ip.octets();
-                &v6
-            }
-            None => &[],
-        };
-        let mut key: [&[u8]; 1 + KeyPart::NAMES.len()] = [&[]; 1 + KeyPart::NAMES.len()];
-        key[0] = limit.name.as_bytes();
-        let mut count = 1;
-        for (place, part) in key[1..].iter_mut().zip(limit.key.iter()) {
+    /// Lends the key of `limit`: `kind` (left out where it is empty), its name, and the bytes of every part, in one fixed order. A part that
+    /// the request does not have is empty.
+    pub fn with_key<T>(&self, kind: &[u8], limit: &Limit, lend: impl FnOnce(&[&[u8]]) -> T) -> T {
+        let mut bytes = [0; 16];
+        let ip: &[u8] = self.request.client_ip.map_or(&[], |ip| guard::address_bytes(ip, &mut bytes));
+        let mut key: [&[u8]; 2 + KeyPart::NAMES.len()] = [&[]; 2 + KeyPart::NAMES.len()];
+        key[0] = kind;
+        key[1] = limit.name.as_bytes();
+        let mut count = 2;
+        for (place, part) in key[2..].iter_mut().zip(limit.key.iter()) {
             *place = match part {
                 KeyPart::App => self.app.map_or(&[], |app| app.id.as_str().as_bytes()),
                 KeyPart::ClientIp => ip,
@@ -344,56 +353,6 @@ impl Parts<'_> {
             };
             count += 1;
         }
-        lend(&key[..count])
-    }
-}
-
-/// What limits have taken for one request, in the order of taking: at most those of all, of an API and of an app.
-struct Taken {
-    debits: [Debit; DEBITS],
-    count: usize,
-}
-
-/// 16 limits each that an app or an API may name, and those of all.
-const DEBITS: usize = LIMITS_OF_ALL + 32;
-
-/// Takes one request from every limit of `lists`, or from none: a refusal gives back what the earlier ones gave.
-fn take_all(
-    snapshot: &Snapshot,
-    memory: &Memory,
-    lists: &[&[LimitIndex]],
-    parts: &Parts<'_>,
-    now: Millis,
-) -> Result<Taken, Refused> {
-    let mut taken = Taken { debits: [Debit::default(); DEBITS], count: 0 };
-    for limit in lists.iter().copied().flatten() {
-        let limit = snapshot.limit(*limit).ok_or(Reason::Internal)?;
-        let Some(place) = taken.debits.get_mut(taken.count) else { return Err(Reason::Internal.into()) };
-        match memory.take(limit, parts, now) {
-            Ok(debit) => {
-                *place = debit;
-                taken.count += 1;
-            }
-            Err(refused) => {
-                give_back(snapshot, memory, lists, &taken, parts, now);
-                return Err(refused);
-            }
-        }
-    }
-    Ok(taken)
-}
-
-/// Gives back what was taken from the limits of `lists`.
-fn give_back(
-    snapshot: &Snapshot,
-    memory: &Memory,
-    lists: &[&[LimitIndex]],
-    taken: &Taken,
-    parts: &Parts<'_>,
-    now: Millis,
-) {
-    let limits = lists.iter().copied().flatten().filter_map(|limit| snapshot.limit(*limit));
-    for (limit, debit) in limits.zip(&taken.debits[..taken.count]) {
-        memory.give_back(limit, parts, *debit, now);
+        lend(&key[usize::from(kind.is_empty())..count])
     }
 }

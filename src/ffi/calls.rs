@@ -2,7 +2,7 @@
 
 use super::slots::Table;
 use super::types::*;
-use crate::engine::{Engine, Options, Worker};
+use crate::engine::{Engine, Options, Outcome, Subject, Worker};
 use crate::error::Error;
 use crate::request::{Header, Request};
 use crate::time::Millis;
@@ -268,6 +268,110 @@ pub unsafe extern "C" fn portcullis_release(
     })
 }
 
+/// Reports how an accepted request ended: it is in flight no more, so that limits of concurrency have its place again. Call it once for every
+/// accepted request, where the document has limits of concurrency. `outcome` is `PORTCULLIS_SUCCESS` or `PORTCULLIS_FAILURE` (the service behind
+/// failed). `*done` (if not NULL) tells whether the request held anything that was given back now; a second report gives nothing back.
+///
+/// Any worker of the process that accepted the request will do.
+///
+/// # Safety
+/// `verdict` is NULL or points to a verdict; `done` is NULL or points to writable memory.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn portcullis_done(
+    worker: *mut portcullis_worker,
+    verdict: *const portcullis_verdict,
+    outcome: u32,
+    done: *mut bool,
+) -> portcullis_result {
+    guard(|| {
+        let mut held = WORKERS.hold(worker.addr())?;
+        let content = held.get().ok_or(PORTCULLIS_BAD_HANDLE)?;
+        // SAFETY: not NULL (checked by `as_ref`) and valid (the caller's promise).
+        let verdict = unsafe { verdict.as_ref() }.ok_or(PORTCULLIS_NULL)?;
+        if verdict.struct_size as usize != size_of::<portcullis_verdict>() {
+            return Err(PORTCULLIS_BAD_STRUCT_SIZE);
+        }
+        let outcome = match outcome {
+            PORTCULLIS_SUCCESS => Outcome::Success,
+            PORTCULLIS_FAILURE => Outcome::Failure,
+            _ => return Err(PORTCULLIS_BAD_ARGUMENT),
+        };
+        let given = content.worker.done(&Ticket::of(verdict.ticket), outcome);
+        // SAFETY: not NULL (checked by `as_mut`) and writable (the caller's promise).
+        if let Some(done) = unsafe { done.as_mut() } {
+            *done = given;
+        }
+        Ok(())
+    })
+}
+
+/// Denies an app, a client's address or a key of an app for `for_ms` milliseconds, in every process that shares the state, from now on:
+/// its requests are `PORTCULLIS_REASON_BLACKLISTED`. `INT64_MAX` is for good, 0 allows it again.
+/// `kind`: `PORTCULLIS_DENY_APP` and `PORTCULLIS_DENY_ADDRESS` take `name` alone, `PORTCULLIS_DENY_KEY` the app in `name` and the key id in `kid`.
+///
+/// Threads: any, at any time.
+///
+/// # Safety
+/// `name` and `kid` describe readable memory; `message` is NULL or has `message_len` writable bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn portcullis_deny(
+    engine: *mut portcullis_engine,
+    kind: u32,
+    name: portcullis_slice,
+    kid: portcullis_slice,
+    for_ms: i64,
+    message: *mut c_char,
+    message_len: usize,
+) -> portcullis_result {
+    guard(|| {
+        // SAFETY: the caller's promise for both.
+        let (name, kid) = unsafe { (name.bytes()?, kid.bytes()?) };
+        let text = |bytes| std::str::from_utf8(bytes).map_err(|_| PORTCULLIS_BAD_ARGUMENT);
+        let (name, kid) = (text(name)?, text(kid)?);
+        let subject = match kind {
+            PORTCULLIS_DENY_APP => Subject::App(name),
+            PORTCULLIS_DENY_ADDRESS => Subject::Address(name.parse().map_err(|_| PORTCULLIS_BAD_ARGUMENT)?),
+            PORTCULLIS_DENY_KEY => Subject::Key { app: name, kid },
+            _ => return Err(PORTCULLIS_BAD_ARGUMENT),
+        };
+        let engine = ENGINES.hold(engine.addr())?.get().ok_or(PORTCULLIS_BAD_HANDLE)?.clone();
+        let answer = if for_ms > 0 { engine.deny(subject, for_ms) } else { engine.allow(subject) };
+        answer.map_err(|e| {
+            // SAFETY: the caller's promise for `message`.
+            unsafe { write_message(message, message_len, &e.to_string()) };
+            result_of(&e)
+        })
+    })
+}
+
+/// Changes a limit of the document to `permille` thousandths of what the document says (0: nothing passes) for `for_ms` milliseconds, in every
+/// process that shares the state; 0 ms takes the change back.
+///
+/// Threads: any, at any time.
+///
+/// # Safety
+/// `limit` describes readable memory; `message` is NULL or has `message_len` writable bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn portcullis_override_limit(
+    engine: *mut portcullis_engine,
+    limit: portcullis_slice,
+    permille: u32,
+    for_ms: i64,
+    message: *mut c_char,
+    message_len: usize,
+) -> portcullis_result {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let limit = std::str::from_utf8(unsafe { limit.bytes() }?).map_err(|_| PORTCULLIS_BAD_ARGUMENT)?;
+        let engine = ENGINES.hold(engine.addr())?.get().ok_or(PORTCULLIS_BAD_HANDLE)?.clone();
+        engine.override_limit(limit, u64::from(permille), for_ms).map_err(|e| {
+            // SAFETY: the caller's promise for `message`.
+            unsafe { write_message(message, message_len, &e.to_string()) };
+            result_of(&e)
+        })
+    })
+}
+
 impl FfiWorker {
     /// # Safety
     /// Every slice of `requests` describes readable memory for the time of the call.
@@ -397,6 +501,8 @@ fn write_verdict(verdict: &Verdict, out: &mut portcullis_verdict) {
     out.http_status = verdict.reason.http_status();
     out.retry_after_ms = verdict.retry_after_ms;
     out.ticket = verdict.ticket.words();
+    out.alert = verdict.alert.map_or(0, |limit| limit.saturating_add(1));
+    out.reserved = 0;
     write_label(&verdict.code, &mut out.code);
     write_label(&verdict.app_id, &mut out.app_id);
     write_label(&verdict.kid, &mut out.kid);

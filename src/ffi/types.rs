@@ -52,6 +52,17 @@ pub struct portcullis_header {
 /// `received_at_ms` for "now".
 pub const PORTCULLIS_NOW: i64 = i64::MIN;
 
+/// For `portcullis_done`: the request was answered.
+pub const PORTCULLIS_SUCCESS: u32 = 0;
+/// For `portcullis_done`: the service behind failed.
+pub const PORTCULLIS_FAILURE: u32 = 1;
+/// For `portcullis_deny`: an app, by its id.
+pub const PORTCULLIS_DENY_APP: u32 = 0;
+/// For `portcullis_deny`: a client's address.
+pub const PORTCULLIS_DENY_ADDRESS: u32 = 1;
+/// For `portcullis_deny`: one key of an app.
+pub const PORTCULLIS_DENY_KEY: u32 = 2;
+
 /// A request. Set every byte to 0 first, then `struct_size`, then the members you have; an empty slice means "not there".
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -96,8 +107,12 @@ pub struct portcullis_verdict {
     pub http_status: u16,
     /// Milliseconds after which a limited request may pass; 0 otherwise.
     pub retry_after_ms: u64,
-    /// For an accepted request: what `portcullis_release` takes; zeros otherwise.
-    pub ticket: [u64; 2],
+    /// For an accepted request: what `portcullis_done` and `portcullis_release` take; zeros otherwise.
+    pub ticket: [u64; 3],
+    /// 1 + the place in the document's `limits` of the first limit with the action `alert` that an accepted request exceeded; 0: none.
+    pub alert: u32,
+    /// 0.
+    pub reserved: u32,
     /// The return code.
     pub code: [c_char; 24],
     /// The app id that the request claims; empty where it has none.

@@ -76,6 +76,9 @@ pub enum Action {
     },
 }
 
+/// The most concurrency limits that may count one request.
+pub const CONCURRENCY_EACH: usize = crate::bucket::Held::ROWS;
+
 /// A limit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Limit {

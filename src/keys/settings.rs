@@ -61,6 +61,12 @@ pub struct State {
     pub nonces: u64,
     /// How many keys of rate limits must fit at once. 100,000 by default.
     pub limit_keys: u64,
+    /// How many keys of concurrency limits the region has room for over its life. 1,000 by default.
+    pub concurrency_keys: u64,
+    /// How many addresses, apps and keys may be denied or suspended, or have a changed limit, at once. 10,000 by default.
+    pub deny_keys: u64,
+    /// How many apps with a cap on their nonces the region has room for over its life. 1,000 by default.
+    pub capped_apps: u64,
     /// Whether a new region refuses timestamps that an older, lost one may have admitted. On by default.
     pub birth_rule: bool,
     /// Permission bits of the file. 0600 by default.
@@ -77,6 +83,9 @@ impl Default for State {
             path: None,
             nonces: 1_000_000,
             limit_keys: 100_000,
+            concurrency_keys: 1_000,
+            deny_keys: 10_000,
+            capped_apps: 1_000,
             birth_rule: true,
             mode: 0o600,
             group: None,

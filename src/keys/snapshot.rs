@@ -70,6 +70,8 @@ pub struct App {
     pub(super) allow_apis: Option<Box<[ApiIndex]>>,
     /// Its limits.
     pub limits: LimitLists,
+    /// The most of its nonces that may be live at once; `None` where it has no cap.
+    pub nonces: Option<u64>,
 }
 
 impl App {

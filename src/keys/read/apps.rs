@@ -43,6 +43,7 @@ pub(super) fn read(
         let allow_ips = allow_ips(&object)?;
         let allow_apis = allow_apis(&object, apis)?;
         let limits = names.lists(object.optional("limits"))?;
+        let nonces = object.optional("nonces").map(|node| node.u64_in(1..=1 << 36)).transpose()?;
         let credential_nodes = items(object.optional("credentials"))?;
         if credential_nodes.len() > CREDENTIALS_MAX {
             return Err(object.error(format!("expected at most {CREDENTIALS_MAX} credentials")));
@@ -62,6 +63,7 @@ pub(super) fn read(
             allow_ips,
             allow_apis,
             limits,
+            nonces,
         });
     }
     Ok(apps)

@@ -28,6 +28,15 @@ pub(super) fn state(section: Option<Node<'_>>) -> Result<State, DocumentError> {
     if let Some(node) = object.optional("limit_keys") {
         state.limit_keys = node.u64_in(1..=1 << 32)?;
     }
+    for (name, slot, max) in [
+        ("concurrency_keys", &mut state.concurrency_keys, 1 << 24),
+        ("deny_keys", &mut state.deny_keys, 1 << 32),
+        ("capped_apps", &mut state.capped_apps, 1 << 24),
+    ] {
+        if let Some(node) = object.optional(name) {
+            *slot = node.u64_in(1..=max)?;
+        }
+    }
     if let Some(node) = object.optional("birth_rule") {
         state.birth_rule = if node.is_str() { node.one_of(&[("on", true), ("off", false)])? } else { node.bool()? };
     }

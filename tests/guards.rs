@@ -1,0 +1,367 @@
+//! What guards beside signatures and nonces, through the public API: requests in flight, quotas, actions, deny lists, caps. Named after the rows
+//! of the requirements that they show (JR/T 0185-2020, 7.3, 10.1.2, 10.2.1).
+
+use md5::{Digest, Md5};
+use portcullis::engine::{Engine, Options, Outcome, Subject, Worker};
+use portcullis::request::Request;
+use portcullis::time::Millis;
+use portcullis::verdict::{Reason, Verdict};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+const NOW: i64 = 1_700_000_000_000;
+
+/// A document of two apps, `a` and `b`, with the given members in app `a` and at the top.
+fn document(of_a: &str, top: &str) -> String {
+    let app = |id: &str, more: &str| {
+        format!(
+            r#"{{"app_id":"{id}","profiles":["openapi"],"allow_weak":true,"credentials":[{{"kid":"k-{id}","alg":"md5","secret":"k3y"}},
+            {{"kid":"l-{id}","alg":"md5","secret":"0ther"}}]{more}}}"#
+        )
+    };
+    format!(r#"{{"version":1{top},"apps":[{},{}]}}"#, app("a", of_a), app("b", ""))
+}
+
+fn open(document: &str) -> Engine {
+    let options = Options { now: Some(Millis(NOW)), closed_set: true, ..Options::default() };
+    Engine::open_with(document.as_bytes(), &options).unwrap()
+}
+
+fn refused(document: &str) -> String {
+    let options = Options { now: Some(Millis(NOW)), closed_set: true, ..Options::default() };
+    Engine::open_with(document.as_bytes(), &options).err().expect("must be refused").to_string()
+}
+
+/// A signed target. The nonce names the request.
+fn target(app: &str, nonce: u64, secret: &str) -> String {
+    let text = format!("nonce=n{nonce}&partnerId={app}&timestamp={}", NOW / 1000);
+    let digest = Md5::digest(format!("{text}&partnerKey={secret}"));
+    let mut target = format!("/t?{text}&sign=");
+    for byte in digest {
+        let _ = write!(target, "{byte:02x}");
+    }
+    target
+}
+
+/// Sends requests with nonces that count up.
+struct Client {
+    worker: Worker,
+    nonce: u64,
+}
+
+impl Client {
+    fn new(engine: &Engine, first: u64) -> Self {
+        Self { worker: engine.worker(), nonce: first }
+    }
+
+    fn send_as(&mut self, app: &str, secret: &str, ip: &str, at: i64) -> Verdict {
+        self.nonce += 1;
+        let target = target(app, self.nonce, secret);
+        let request = Request {
+            client_ip: Some(ip.parse().unwrap()),
+            received_at: Some(Millis(at)),
+            ..Request::new(b"GET", target.as_bytes(), b"")
+        };
+        self.worker.verify(&request)
+    }
+
+    fn send_at(&mut self, app: &str, at: i64) -> Verdict {
+        self.send_as(app, "k3y", "203.0.113.7", at)
+    }
+
+    fn send(&mut self, app: &str) -> Reason {
+        self.send_at(app, NOW).reason
+    }
+}
+
+/// Judges the same requests in batches of several sizes, each on a new engine: the verdicts must be alike.
+fn same_in_any_batch(document: &str, requests: &[(String, i64)]) -> Vec<Verdict> {
+    let requests: Vec<Request<'_>> = requests
+        .iter()
+        .map(|(target, at)| Request {
+            client_ip: Some("203.0.113.7".parse().unwrap()),
+            received_at: Some(Millis(*at)),
+            ..Request::new(b"GET", target.as_bytes(), b"")
+        })
+        .collect();
+    let mut first: Option<Vec<Verdict>> = None;
+    for batch in [1, 2, 7, 64, 1000] {
+        let mut worker = open(document).worker();
+        let mut verdicts = vec![Verdict::of(Reason::Internal); requests.len()];
+        for (requests, verdicts) in requests.chunks(batch).zip(verdicts.chunks_mut(batch)) {
+            worker.verify_batch(requests, verdicts);
+        }
+        for verdict in &mut verdicts {
+            verdict.ticket = portcullis::verdict::Ticket::NONE;
+        }
+        match &first {
+            None => first = Some(verdicts),
+            Some(first) => assert_eq!(*first, verdicts, "batches of {batch}"),
+        }
+    }
+    first.unwrap()
+}
+
+struct Dir(PathBuf);
+
+impl Dir {
+    fn new(name: &str) -> Self {
+        let dir = std::env::temp_dir().join(format!("portcullis-guards-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::create_dir(&dir).unwrap();
+        Self(dir)
+    }
+
+    /// The member `state` with a region here.
+    fn state(&self) -> String {
+        format!(r#","state":{{"path":"{}","nonces":10000,"birth_rule":"off"}}"#, self.0.join("region").display())
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+const TWO: &str = r#","limits":[{"name":"two","key":["app"],"concurrency":2}]"#;
+
+#[test]
+fn r28_requests_in_flight_are_bounded_until_their_outcome_is_reported() {
+    let engine = open(&document(r#","limits":["two"]"#, TWO));
+    let mut client = Client::new(&engine, 0);
+    let (one, two) = (client.send_at("a", NOW), client.send_at("a", NOW));
+    assert_eq!((one.reason, two.reason), (Reason::Ok, Reason::Ok));
+    assert_eq!(client.send("a"), Reason::ConcurrencyLimited);
+    assert_eq!(client.send("b"), Reason::Ok, "an app without the limit");
+    // The end of one makes room for one, however often it is reported, on whatever thread.
+    let done: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| engine.done(&one.ticket, Outcome::Success))).collect();
+        threads.into_iter().map(|thread| usize::from(thread.join().unwrap())).sum()
+    });
+    assert_eq!(done, 1);
+    assert_eq!(client.send("a"), Reason::Ok);
+    assert_eq!(client.send("a"), Reason::ConcurrencyLimited);
+    // A nonce given back ends the request too.
+    assert!(client.worker.release(&two.ticket));
+    assert!(!client.worker.done(&two.ticket, Outcome::Failure), "it has ended");
+    assert_eq!(client.send("a"), Reason::Ok);
+    assert_eq!(client.send("a"), Reason::ConcurrencyLimited);
+    assert!(!engine.done(&Verdict::of(Reason::Ok).ticket, Outcome::Success), "no ticket");
+}
+
+#[test]
+fn r28_a_refused_request_is_not_in_flight() {
+    let engine = open(&document(r#","limits":["two"]"#, TWO));
+    let mut client = Client::new(&engine, 0);
+    let target = target("a", 77, "k3y");
+    let request = Request::new(b"GET", target.as_bytes(), b"");
+    let mut verdicts = [Verdict::of(Reason::Internal); 8];
+    // One accepted, seven replays: found at the commit, where they have been counted already.
+    client.worker.verify_batch(&[request; 8], &mut verdicts);
+    assert_eq!(verdicts.iter().filter(|v| v.reason == Reason::Replayed).count(), 7);
+    assert_eq!(client.send_as("a", "wrong", "203.0.113.7", NOW).reason, Reason::BadSignature);
+    assert_eq!(client.send("a"), Reason::Ok);
+    assert_eq!(client.send("a"), Reason::ConcurrencyLimited);
+}
+
+#[test]
+fn r28_workers_share_the_bound_and_one_that_closes_leaves_nothing_behind() {
+    let dir = Dir::new("r28");
+    let text = document(r#","limits":["two"]"#, &format!("{TWO}{}", dir.state()));
+    let (here, there) = (open(&text), open(&text));
+    let (mut one, mut two) = (Client::new(&here, 0), Client::new(&there, 1000));
+    assert_eq!((one.send("a"), two.send("a")), (Reason::Ok, Reason::Ok));
+    assert_eq!((one.send("a"), two.send("a")), (Reason::ConcurrencyLimited, Reason::ConcurrencyLimited));
+    drop(two);
+    assert_eq!(one.send("a"), Reason::Ok);
+    assert_eq!(one.send("a"), Reason::ConcurrencyLimited);
+}
+
+#[test]
+fn r28_too_many_concurrency_limits_for_one_request_are_refused_at_load() {
+    let limits: Vec<String> = (0..5).map(|n| format!(r#"{{"name":"l{n}","key":["app"],"concurrency":2}}"#)).collect();
+    let message =
+        refused(&document(r#","limits":["l0","l1","l2","l3","l4"]"#, &format!(r#","limits":[{}]"#, limits.join(","))));
+    assert!(
+        message.starts_with("/limits:") && message.contains("5 limits") && message.contains("at most 4"),
+        "{message}"
+    );
+    let four = document(r#","limits":["l0","l1","l2","l3"]"#, &format!(r#","limits":[{}]"#, limits.join(",")));
+    let mut client = Client::new(&open(&four), 0);
+    assert_eq!(
+        [client.send("a"), client.send("a"), client.send("a")],
+        [Reason::Ok, Reason::Ok, Reason::ConcurrencyLimited]
+    );
+}
+
+#[test]
+fn r30_alert_accepts_and_names_the_limit() {
+    let limits = r#","limits":[{"name":"none","key":["app"],"rate":1000,"per_ms":1000},
+        {"name":"soft","key":["app"],"rate":1,"per_ms":60000,"action":"alert"},
+        {"name":"wide","key":["app"],"concurrency":3,"action":"alert"}]"#;
+    let text = document(r#","limits":["none","soft","wide"]"#, limits);
+    let engine = open(&text);
+    let mut client = Client::new(&engine, 0);
+    let first = client.send_at("a", NOW);
+    assert_eq!((first.reason, first.alert), (Reason::Ok, None));
+    let second = client.send_at("a", NOW);
+    assert_eq!((second.reason, second.alert), (Reason::Ok, Some(1)), "the limit's place in the document");
+    let later = client.send_at("a", NOW + 60_000);
+    assert_eq!((later.reason, later.alert), (Reason::Ok, None), "the rate's time has come again");
+    let fourth = client.send_at("a", NOW + 120_000);
+    assert_eq!((fourth.reason, fourth.alert), (Reason::Ok, Some(2)), "four in flight, all counted");
+    assert!(engine.done(&first.ticket, Outcome::Success) && engine.done(&second.ticket, Outcome::Success));
+    assert_eq!(client.send_at("a", NOW + 180_000).alert, None);
+    assert_eq!(client.send_at("b", NOW).alert, None);
+    // A refusal is no alert.
+    let bad = client.send_as("a", "wrong", "203.0.113.7", NOW + 180_000);
+    assert_eq!((bad.reason, bad.alert), (Reason::BadSignature, None));
+    let requests: Vec<_> = (0..40).map(|n| (target("a", n, "k3y"), NOW)).collect();
+    let verdicts = same_in_any_batch(&text, &requests);
+    assert!(verdicts[0].alert.is_none() && verdicts[1..].iter().all(|v| v.ok() && v.alert == Some(1)));
+}
+
+#[test]
+fn r30_suspend_refuses_everything_under_the_key_for_its_time_in_every_process() {
+    let dir = Dir::new("r30");
+    let limits =
+        r#","limits":[{"name":"hard","key":["app"],"rate":2,"per_ms":1000,"action":"suspend","suspend_ms":60000}]"#;
+    let text = document(r#","limits":["hard"]"#, &format!("{limits}{}", dir.state()));
+    let (here, there) = (open(&text), open(&text));
+    let (mut one, mut two) = (Client::new(&here, 0), Client::new(&there, 1000));
+    assert_eq!([one.send("a"), one.send("a")], [Reason::Ok; 2]);
+    let exceeded = one.send_at("a", NOW);
+    assert_eq!(
+        (exceeded.reason, exceeded.retry_after_ms),
+        (Reason::RateLimited, 60_000),
+        "the limit's own reason, once"
+    );
+    let suspended = two.send_at("a", NOW + 10_000);
+    assert_eq!((suspended.reason, suspended.retry_after_ms), (Reason::Suspended, 50_000));
+    let last = two.send_at("a", NOW + 59_999);
+    assert_eq!((last.reason, last.retry_after_ms), (Reason::Suspended, 1), "to the millisecond");
+    assert_eq!(one.send_at("a", NOW + 60_000).reason, Reason::Ok);
+    assert_eq!(one.send_at("b", NOW).reason, Reason::Ok);
+}
+
+#[test]
+fn r30_reject_and_suspend_answer_alike_in_any_batch() {
+    let limits = r#","limits":[{"name":"hard","key":["app"],"rate":3,"per_ms":1000,"action":"suspend","suspend_ms":500},
+        {"name":"gate","key":["client_ip"],"rate":9,"per_ms":1000,"before_signature":true,"action":"suspend","suspend_ms":300},
+        {"name":"two","key":["app"],"concurrency":8}]"#;
+    let text = document(r#","limits":["hard","two"]"#, limits);
+    let requests: Vec<_> = (0..300u64)
+        .map(|n| {
+            let secret = if n % 11 == 0 { "wrong" } else { "k3y" };
+            (target(if n % 3 == 0 { "b" } else { "a" }, n / 5 * 4, secret), NOW + i64::try_from(n).unwrap() * 17)
+        })
+        .collect();
+    let verdicts = same_in_any_batch(&text, &requests);
+    for reason in [
+        Reason::Ok,
+        Reason::RateLimited,
+        Reason::Suspended,
+        Reason::Replayed,
+        Reason::BadSignature,
+        Reason::ConcurrencyLimited,
+    ] {
+        assert!(verdicts.iter().any(|v| v.reason == reason), "{reason} is not among them");
+    }
+}
+
+#[test]
+fn r31_a_limit_is_changed_while_it_is_in_force() {
+    let dir = Dir::new("r31");
+    let limits = r#","limits":[{"name":"rate","key":["app"],"rate":100,"per_ms":1000},{"name":"two","key":["app"],"concurrency":100}]"#;
+    let text = document(r#","limits":["rate","two"]"#, &format!("{limits}{}", dir.state()));
+    let (here, there) = (open(&text), open(&text));
+    let mut client = Client::new(&there, 0);
+    let passed = |client: &mut Client, at: i64| {
+        (0..120)
+            .filter(|_| {
+                let verdict = client.send_at("a", at);
+                client.worker.done(&verdict.ticket, Outcome::Success);
+                verdict.ok()
+            })
+            .count()
+    };
+    assert_eq!(passed(&mut client, NOW), 100);
+    here.override_limit("rate", 100, 60_000).unwrap();
+    assert_eq!(passed(&mut client, NOW + 10_000), 10, "a tenth, in the other process");
+    here.override_limit("rate", 0, 60_000).unwrap();
+    assert_eq!(passed(&mut client, NOW + 20_000), 0);
+    here.override_limit("rate", 1000, 0).unwrap();
+    assert_eq!(passed(&mut client, NOW + 30_000), 100, "taken back");
+    here.override_limit("rate", 100, 60_000).unwrap();
+    assert_eq!(passed(&mut client, NOW + 60_000), 100, "its time is over");
+    here.override_limit("two", 20, 300_000).unwrap();
+    let verdicts: Vec<_> = (0..3).map(|_| client.send_at("a", NOW + 70_000).reason).collect();
+    assert_eq!(verdicts, [Reason::Ok, Reason::Ok, Reason::ConcurrencyLimited]);
+    let unknown = here.override_limit("nothing", 1, 1).unwrap_err().to_string();
+    assert!(unknown.contains("no limit \"nothing\""), "{unknown}");
+}
+
+#[test]
+fn r32_deny_lists_are_shared_immediate_and_come_first() {
+    let dir = Dir::new("r32");
+    let text = document("", &dir.state());
+    let (here, there) = (open(&text), open(&text));
+    let mut client = Client::new(&there, 0);
+    assert_eq!(client.send("a"), Reason::Ok);
+    here.deny(Subject::App("a"), 60_000).unwrap();
+    assert!(there.is_denied(Subject::App("a")) && !there.is_denied(Subject::App("b")));
+    assert_eq!((client.send("a"), client.send("b")), (Reason::Blacklisted, Reason::Ok));
+    assert_eq!(client.send_as("a", "wrong", "203.0.113.7", NOW).reason, Reason::Blacklisted, "before the signature");
+    assert_eq!(client.send_at("a", NOW + 60_001).reason, Reason::Ok, "for its time");
+    here.allow(Subject::App("a")).unwrap();
+    assert_eq!(client.send("a"), Reason::Ok);
+
+    let address: std::net::IpAddr = "198.51.100.9".parse().unwrap();
+    here.deny(Subject::Address(address), i64::MAX).unwrap();
+    assert_eq!(client.send_as("a", "k3y", "198.51.100.9", NOW).reason, Reason::Blacklisted);
+    assert_eq!(client.send_as("a", "k3y", "::ffff:198.51.100.9", NOW).reason, Reason::Blacklisted, "mapped");
+    assert_eq!(client.send_as("a", "k3y", "198.51.100.10", NOW).reason, Reason::Ok);
+    // Before anything is read: not even a request's form is looked at.
+    let garbage = Request { client_ip: Some(address), ..Request::new(b"", b"\xff", b"") };
+    assert_eq!(client.worker.verify(&garbage).reason, Reason::Blacklisted);
+
+    here.deny(Subject::Key { app: "a", kid: "k-a" }, i64::MAX).unwrap();
+    assert_eq!(client.send("a"), Reason::Blacklisted);
+    assert_eq!(client.send_as("a", "0ther", "203.0.113.7", NOW).reason, Reason::Ok, "its other key");
+    assert_eq!(client.send_as("a", "wrong", "203.0.113.7", NOW).reason, Reason::BadSignature);
+    // Kept over restarts.
+    drop((here, there));
+    let mut client = Client::new(&open(&text), 5000);
+    assert_eq!(client.send("a"), Reason::Blacklisted);
+}
+
+#[test]
+fn r32_a_denied_request_takes_no_nonce() {
+    let engine = open(&document("", ""));
+    let mut worker = engine.worker();
+    let target = target("a", 1, "k3y");
+    let request = Request::new(b"GET", target.as_bytes(), b"");
+    engine.deny(Subject::Key { app: "a", kid: "k-a" }, 1000).unwrap();
+    assert_eq!(worker.verify(&request).reason, Reason::Blacklisted);
+    engine.allow(Subject::Key { app: "a", kid: "k-a" }).unwrap();
+    assert_eq!(worker.verify(&request).reason, Reason::Ok);
+    assert_eq!(worker.verify(&request).reason, Reason::Replayed);
+}
+
+#[test]
+fn r35_an_app_that_fills_its_share_of_the_nonces_leaves_others_untouched() {
+    let text = document(r#","nonces":50"#, r#","state":{"nonces":1000}"#);
+    let engine = open(&text);
+    let mut client = Client::new(&engine, 0);
+    let reasons: Vec<_> = (0..80).map(|_| client.send("a")).collect();
+    assert!(
+        reasons[..50].iter().all(|r| *r == Reason::Ok) && reasons[50..].iter().all(|r| *r == Reason::NonceStoreFull)
+    );
+    assert_eq!((0..900).filter(|_| client.send("b") == Reason::Ok).count(), 900);
+    // What was admitted is still known.
+    let again = target("a", 1, "k3y");
+    assert_eq!(client.worker.verify(&Request::new(b"GET", again.as_bytes(), b"")).reason, Reason::Replayed);
+    let message = refused(&document(r#","nonces":50"#, r#","state":{"capped_apps":0}"#));
+    assert!(message.starts_with("/state/capped_apps:"), "{message}");
+}
