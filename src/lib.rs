@@ -28,11 +28,12 @@
 //! | 2 | canon | profiles compiled from data; the string to sign | request codec verdict time error |
 //! | 2 | nonce | exactly-once admission | hash shm sync time error |
 //! | 2 | bucket | rates and other limits | hash shm sync time error |
+//! | 2 | token | access tokens, one-time tokens | codec hash shm sync time error verdict |
 //! | 2 | field | fixed-size big-number arithmetic over lanes | lanes |
 //! | 2 | curve | curve arithmetic over lanes | field lanes |
 //! | 2 | alg | every signature and MAC algorithm, one and many | hash field curve lanes codec verdict error |
-//! | 3 | keys | the configuration document and the immutable snapshot | bucket alg canon request codec verdict error time |
-//! | 5 | engine | the order of checks, batches; the only room that sees all | verdict error time sync codec lanes request shm hash canon nonce bucket alg keys |
+//! | 3 | keys | the configuration document and the immutable snapshot | bucket token alg canon request codec verdict error time |
+//! | 5 | engine | the order of checks, batches; the only room that sees all | verdict error time sync codec lanes request shm hash canon nonce bucket token alg keys |
 //! | 6 | ffi | the C ABI (unsafe) | engine verdict error time request lanes |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -55,4 +56,5 @@ pub mod request;
 pub mod shm;
 mod sync;
 pub mod time;
+pub mod token;
 pub mod verdict;

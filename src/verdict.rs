@@ -174,8 +174,8 @@ impl<const N: usize> fmt::Debug for Label<N> {
     }
 }
 
-/// What the holder of an accepted request reports its end with, and may give its nonce back with, where nothing reached the upstream. Opaque;
-/// good for the engine whose verdict it came with.
+/// What the holder of an accepted request reports its end with, and may give its nonce back with, where nothing reached the upstream; or
+/// the reservation of a one-time token. Opaque; good for the engine whose verdict it came with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Ticket([u64; 3]);
 
@@ -222,6 +222,8 @@ pub struct Verdict {
     pub retry_after_ms: u64,
     /// For [`Reason::Ok`]: what reports the end of the request and gives its nonce back ([`Ticket::NONE`] otherwise).
     pub ticket: Ticket,
+    /// For [`Reason::Ok`] of a call with a one-time token: its reservation, to be committed or released ([`Ticket::NONE`] otherwise).
+    pub one_time: Ticket,
     /// For [`Reason::Ok`]: the place in the document's `limits` of the first limit with the action `alert` that the request exceeded.
     pub alert: Option<u32>,
 }
@@ -238,6 +240,7 @@ impl Verdict {
             api_id: Label::EMPTY,
             retry_after_ms: 0,
             ticket: Ticket::NONE,
+            one_time: Ticket::NONE,
             alert: None,
         }
     }

@@ -13,6 +13,7 @@ use crate::nonce::{Admit, Mode, NonceConfig, Store};
 use crate::request::Request;
 use crate::shm::{Region, RegionSpec};
 use crate::time::Millis;
+use crate::token;
 use crate::verdict::{Reason, Ticket};
 use std::path::Path;
 
@@ -23,6 +24,7 @@ pub(super) struct Memory {
     nonces: Store,
     pub limits: Limits,
     pub guard: Guard,
+    tokens: Option<token::Store>,
     config: NonceConfig,
     warnings: Vec<String>,
 }
@@ -86,6 +88,10 @@ impl Memory {
         let kind = Kind::best(cpu);
         let spec = RegionSpec::new(state.path.clone(), now).with(config.section(kind)).with(rates.section(kind));
         let mut spec = guard::sections(spec, state, kind);
+        let tokens = snapshot.tokens().map(|tokens| tokens.sizes);
+        if let Some(sizes) = &tokens {
+            spec = spec.with(sizes.section(kind));
+        }
         spec.mode = state.mode;
         spec.group = state.group;
         let region = Region::open(&spec)?;
@@ -93,6 +99,10 @@ impl Memory {
             nonces: Store::open(&region, &config)?,
             limits: Limits::open(&region, &rates)?,
             guard: Guard::open(&region, state, &config)?,
+            tokens: match &tokens {
+                Some(sizes) => Some(token::Store::open(&region, sizes, config.birth_rule)?),
+                None => None,
+            },
             config,
             warnings: warnings(state.path.as_deref()),
         })
@@ -106,6 +116,13 @@ impl Memory {
     /// Whether another document can be in force over this state.
     pub fn fits(&self, snapshot: &Snapshot) -> Result<(), Error> {
         enforceable(snapshot)?;
+        // A document may come without tokens; one with them needs the section, as it was made.
+        let made = self.tokens.as_ref().map(token::Store::sizes);
+        if snapshot.tokens().is_some_and(|tokens| made != Some(&tokens.sizes)) {
+            let message = "differs from what the state was opened with (apps, revocations, one_time.capacity, one_time.life_s); it takes \
+                           a restart";
+            return Err(DocumentError { pointer: "/tokens".to_owned(), message: message.to_owned() }.into());
+        }
         let (past, future) = windows(snapshot);
         if past > self.config.past_window_ms || future > self.config.future_window_ms {
             return Err(DocumentError {
@@ -119,6 +136,11 @@ impl Memory {
             .into());
         }
         Ok(())
+    }
+
+    /// The tokens, where the document had them when the state was opened.
+    pub fn tokens(&self) -> Option<&token::Store> {
+        self.tokens.as_ref()
     }
 
     /// The place of a message in the nonce table. Never endpoint and app mixed up: each part's length goes into the hash.

@@ -16,6 +16,7 @@ mod batch;
 mod guard;
 mod memory;
 mod order;
+mod tokens;
 
 pub use batch::Batch;
 pub use guard::{OVERRIDE_MAX, Outcome, Subject};

@@ -15,15 +15,18 @@
 //! | prepare | the timestamp | `timestamp_too_old`, `timestamp_too_new` |
 //! | prepare, commit | seen before (a look, nothing taken) | `replayed` |
 //! | prepare | **the signature** | `bad_signature` |
+//! | commit | the access token, where the API needs one | `token_invalid`, `token_expired`, `token_revoked` |
 //! | commit | limits, all or nothing | `rate_limited`, `concurrency_limited`, `suspended` |
+//! | commit | the one-time token, reserved | `idempotency_used`, `missing_field`, `token_invalid`, `token_expired` |
 //! | commit | the nonce: **the point of acceptance** | `replayed`, `nonce_store_full`, `timestamp_too_old` |
 //!
 //! A request whose signature fails takes no nonce and nothing of an app's limits; one that is limited keeps its nonce, so that it may come
-//! again; a replay that is found only at the commit gives back what its limits took.
+//! again; a replay that is found only at the commit gives back what its limits and its one-time token took.
 
 use super::batch::{Slot, Stand, Work};
 use super::guard::{self, Hold, Taken};
 use super::memory::{Admitted, Memory};
+use super::tokens;
 use crate::alg::{Algorithm, MacInput, SignatureForm};
 use crate::canon::{self, Alg, Extract, Profile, Refusal};
 use crate::keys::{Api, App, KeyPart, Limit, LimitIndex, ProfileIndex, Snapshot, policy};
@@ -306,12 +309,21 @@ pub(super) fn commit(
         return Err(Reason::Replayed.into());
     }
     memory.guard.check_caller(app, Some(parts.kid), slot.now)?;
+    tokens::check(snapshot, memory, request, app, api, slot.now)?;
     let taken = Taken::take_all(snapshot, memory, &lists, &parts, slot.now, hold)?;
+    let one_time = match tokens::reserve(snapshot, memory, request, app, api, slot.now) {
+        Ok(one_time) => one_time,
+        Err(refused) => {
+            taken.give_back(snapshot, memory, &lists, &parts, slot.now, hold);
+            return Err(refused);
+        }
+    };
     let refused = match taken.begin(memory, hold) {
         None => Reason::ConcurrencyLimited,
         Some(token) => match memory.admit(nonce, app, token, slot.now) {
             Admitted::Fresh(ticket) => {
                 slot.verdict.alert = slot.verdict.alert.or(taken.alert);
+                slot.verdict.one_time = one_time;
                 return Ok(ticket);
             }
             Admitted::Refused(reason) => {
@@ -320,6 +332,7 @@ pub(super) fn commit(
             }
         },
     };
+    tokens::give_back(memory, &one_time);
     taken.give_back(snapshot, memory, &lists, &parts, slot.now, hold);
     Err(refused.into())
 }

@@ -27,4 +27,6 @@ pub use lint::{Warning, lint};
 pub use live::{Live, Reader};
 pub use read::Config;
 pub use settings::{ApiState, AppStatus, Clock, Codes, KeyStatus, Level, NonceMode, State};
-pub use snapshot::{Api, ApiIndex, App, AppIndex, LimitIndex, LimitLists, ProfileIndex, Snapshot};
+pub use snapshot::{
+    Api, ApiIndex, ApiTokens, App, AppIndex, LimitIndex, LimitLists, OneTime, ProfileIndex, Snapshot, Tokens,
+};

@@ -9,6 +9,7 @@ use super::profiles::Profiles;
 use super::settings::{ApiState, AppStatus, Clock, Codes, Level, NonceMode, State};
 use crate::canon::{self, Profile};
 use crate::request::Sizes;
+use crate::token;
 use crate::verdict::{API_ID_MAX, APP_ID_MAX, CODE_MAX, Label, Reason};
 use std::fmt;
 
@@ -110,8 +111,42 @@ pub struct Api {
     pub level: Level,
     /// Whether it is still served.
     pub state: ApiState,
+    /// What tokens a call must carry.
+    pub tokens: ApiTokens,
     /// Its limits.
     pub limits: LimitLists,
+}
+
+/// What tokens a call of an API must carry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ApiTokens {
+    /// An access token.
+    pub access: bool,
+    /// How old it may be, in milliseconds, where that is less than its life (JR/T 0185-2020, 9.2.1b3).
+    pub max_age_ms: Option<i64>,
+    /// A one-time token.
+    pub one_time: OneTime,
+}
+
+/// Whether a call carries a one-time token.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum OneTime {
+    /// Not looked at.
+    #[default]
+    Off,
+    /// Used up where there is one.
+    Optional,
+    /// Must be there.
+    Required,
+}
+
+/// The section `tokens`.
+#[derive(Debug)]
+pub struct Tokens {
+    /// Keys, lives, headers.
+    pub policy: token::Policy,
+    /// What the state region is made for.
+    pub sizes: token::Sizes,
 }
 
 /// All that a document says. Immutable; share it in an `Arc`.
@@ -123,6 +158,7 @@ pub struct Snapshot {
     pub(super) widest: Clock,
     pub(super) sizes: Sizes,
     pub(super) codes: Codes,
+    pub(super) tokens: Option<Tokens>,
     pub(super) profiles: Profiles,
     pub(super) limits: Box<[Limit]>,
     /// Limits before the signature that no app and no API names.
@@ -183,6 +219,12 @@ impl Snapshot {
     #[must_use]
     pub fn code(&self, reason: Reason) -> Label<CODE_MAX> {
         self.codes.get(reason)
+    }
+
+    /// Access tokens and one-time tokens, where the document has them.
+    #[must_use]
+    pub fn tokens(&self) -> Option<&Tokens> {
+        self.tokens.as_ref()
     }
 
     /// The app of that id. Allocates nothing; its cost is bounded whatever the bytes are.

@@ -6,7 +6,19 @@ use super::*;
 fn every_member_is_in_the_documentation() {
     let text = include_str!("../../docs/configuration.md");
     let mut members = 0;
-    for object in ["", "/state", "/clock", "/sizes", "/limits/5", "/apis/0", "/apps/0", "/apps/0/credentials/0"] {
+    for object in [
+        "",
+        "/state",
+        "/clock",
+        "/sizes",
+        "/tokens",
+        "/tokens/keys/0",
+        "/tokens/one_time",
+        "/limits/5",
+        "/apis/0",
+        "/apps/0",
+        "/apps/0/credentials/0",
+    ] {
         let mut document = whole();
         document.pointer_mut(object).unwrap()["no such member"] = json!(1);
         let e = refused(&document);

@@ -68,6 +68,14 @@ fn whole() -> Value {
         "sizes": { "target": 8192, "headers": 64, "header_bytes": 32768, "body": 1048576, "params": 100, "depth": 16 },
         "codes": { "replayed": "409-R", "bad_signature": 9992, "ok": 0 },
         "profiles": [ own_profile("my-bank") ],
+        "tokens": {
+            "keys": [
+                { "number": 3, "secret": "a secret of thirty-two bytes at least" },
+                { "number": 0, "secret_hex": "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff" }
+            ],
+            "life_s": 1800, "max_life_s": 3600, "overlap_s": 60, "header": "X-Token", "bearer": true, "required": "all", "apps": 10,
+            "revocations": 10, "one_time": { "header": "X-Once", "life_s": 60, "lease_s": 5, "capacity": 100 }
+        },
         "limits": [
             { "name": "door", "key": ["client_ip"], "rate": 1000, "per_ms": 1000, "burst": 2000, "before_signature": true },
             { "name": "door-pay", "key": ["path", "client_ip", "method"], "rate": 5, "per_ms": 60000, "before_signature": true },
@@ -77,7 +85,7 @@ fn whole() -> Value {
             { "name": "penalty", "key": ["app", "method"], "rate": 1, "per_ms": 86400000, "concurrency": 2, "action": "suspend", "suspend_ms": 600000 }
         ],
         "apis": [
-            { "api_id": "OP1023450202000100001000", "method": "POST", "path": "/pay/*", "level": "A2", "limits": ["pay", "door-pay"] },
+            { "api_id": "OP1023450202000100001000", "method": "POST", "path": "/pay/*", "level": "A2", "limits": ["pay", "door-pay"], "token": true, "token_max_age_s": 60, "one_time": "required" },
             { "api_id": "balance", "method": "GET", "path": "/accounts/*/balance", "level": "A1", "state": "active" },
             { "api_id": "old", "method": "*", "path": "/v0/*", "level": "A1", "state": "retired" }
         ],

@@ -5,12 +5,16 @@ use crate::codec::doc::Node;
 use crate::error::DocumentError;
 use crate::keys::paths::{Paths, PathsBuilder, PatternError};
 use crate::keys::settings::{ApiState, Level};
-use crate::keys::snapshot::{Api, ApiIndex};
+use crate::keys::snapshot::{Api, ApiIndex, Tokens};
 use crate::verdict::{API_ID_MAX, Label};
 
 pub(super) const LEVELS: [(&str, Level); 2] = [("A1", Level::A1), ("A2", Level::A2)];
 
-pub(super) fn read(section: Option<Node<'_>>, names: &mut Names<'_>) -> Result<(Vec<Api>, Paths), DocumentError> {
+pub(super) fn read(
+    section: Option<Node<'_>>,
+    names: &mut Names<'_>,
+    tokens: Option<&Tokens>,
+) -> Result<(Vec<Api>, Paths), DocumentError> {
     let mut apis = Vec::new();
     let mut paths = PathsBuilder::new();
     let mut seen = Seen::default();
@@ -29,10 +33,11 @@ pub(super) fn read(section: Option<Node<'_>>, names: &mut Names<'_>) -> Result<(
         let level = object.required("level")?.one_of(&LEVELS)?;
         let states = [("active", ApiState::Active), ("retired", ApiState::Retired)];
         let state = object.optional("state").map_or(Ok(ApiState::Active), |node| node.one_of(&states))?;
+        let tokens = super::tokens::of_api(&object, tokens)?;
         let limits = names.lists(object.optional("limits"))?;
         object.finish()?;
         let id = Label::new(id).ok_or_else(|| id_node.error("too long"))?;
-        apis.push(Api { index: ApiIndex(number), id, level, state, limits });
+        apis.push(Api { index: ApiIndex(number), id, level, state, tokens, limits });
     }
     Ok((apis, paths.build()))
 }

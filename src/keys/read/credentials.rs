@@ -173,6 +173,36 @@ fn source<'d>(object: &Object<'d>) -> Result<(Node<'d>, &'static str), DocumentE
     }
 }
 
+fn from_base64(node: &Node<'_>) -> Result<Zeroizing<Vec<u8>>, DocumentError> {
+    base64::decode_vec(Variant::Standard, node.str()?.as_bytes())
+        .map(Zeroizing::new)
+        .map_err(|_| node.error("expected base64 with + and /, padded, without white space"))
+}
+
+fn from_hex(node: &Node<'_>) -> Result<Zeroizing<Vec<u8>>, DocumentError> {
+    hex::decode_vec(node.str()?.as_bytes())
+        .map(Zeroizing::new)
+        .map_err(|_| node.error("expected pairs of hexadecimal digits"))
+}
+
+/// The secret that one of the members `secret`, `secret_base64`, `secret_hex` and `secret_env` holds.
+pub(super) fn secret(
+    node: &Node<'_>,
+    member: &str,
+    environment: Environment<'_>,
+) -> Result<Zeroizing<Vec<u8>>, DocumentError> {
+    match member {
+        "secret" => Ok(Zeroizing::new(node.str()?.as_bytes().to_vec())),
+        "secret_base64" => from_base64(node),
+        "secret_hex" => from_hex(node),
+        _ => {
+            let variable = name(node, 256)?;
+            let value = environment(variable).map(Zeroizing::new);
+            value.ok_or_else(|| node.error(format!("environment variable {variable} is not set")))
+        }
+    }
+}
+
 /// Reads the source. Messages name what was expected and never quote the value.
 fn material(
     node: &Node<'_>,
@@ -186,30 +216,13 @@ fn material(
         return Err(node.error(format!("{} needs {needed}", algorithm.name())));
     }
     let refused = |e: KeyError| node.error(e.to_string());
-    let from_base64 = || {
-        base64::decode_vec(Variant::Standard, node.str()?.as_bytes())
-            .map(Zeroizing::new)
-            .map_err(|_| node.error("expected base64 with + and /, padded, without white space"))
-    };
-    let from_hex = || {
-        hex::decode_vec(node.str()?.as_bytes())
-            .map(Zeroizing::new)
-            .map_err(|_| node.error("expected pairs of hexadecimal digits"))
-    };
     Ok(match member {
-        "secret" => Material::Secret(Zeroizing::new(node.str()?.as_bytes().to_vec())),
-        "secret_base64" => Material::Secret(from_base64()?),
-        "secret_hex" => Material::Secret(from_hex()?),
-        "secret_env" => {
-            let variable = name(node, 256)?;
-            match environment(variable) {
-                Some(value) => Material::Secret(Zeroizing::new(value)),
-                None => return Err(node.error(format!("environment variable {variable} is not set"))),
-            }
+        "secret" | "secret_base64" | "secret_hex" | "secret_env" => {
+            Material::Secret(secret(node, member, environment)?)
         }
         "public_key_pem" => Material::Public(PublicKey::from_pem(node.str()?).map_err(refused)?),
         "public_key_base64" => {
-            let bytes = from_base64()?;
+            let bytes = from_base64(node)?;
             // A SubjectPublicKeyInfo of Ed25519 is 44 bytes long, so 32 are the raw key.
             Material::Public(match (algorithm, bytes.len()) {
                 (Algorithm::Ed25519, 32) => PublicKey::from_raw_ed25519(&bytes).map_err(refused)?,
@@ -217,7 +230,7 @@ fn material(
             })
         }
         "public_key_hex" => {
-            let bytes = from_hex()?;
+            let bytes = from_hex(node)?;
             Material::Public(match algorithm {
                 Algorithm::Ed25519 => PublicKey::from_raw_ed25519(&bytes).map_err(refused)?,
                 _ => PublicKey::from_point(algorithm, &bytes).map_err(refused)?,
@@ -225,7 +238,7 @@ fn material(
         }
         "public_key_jwk" => jwk(node)?,
         "certificate_pem" => Material::Certificate(Box::new(Certificate::from_pem(node.str()?).map_err(refused)?)),
-        _ => Material::Certificate(Box::new(Certificate::from_der(&from_base64()?).map_err(refused)?)),
+        _ => Material::Certificate(Box::new(Certificate::from_der(&from_base64(node)?).map_err(refused)?)),
     })
 }
 

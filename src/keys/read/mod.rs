@@ -6,6 +6,7 @@ mod apps;
 mod credentials;
 mod limits;
 mod settings;
+mod tokens;
 
 use super::limits::Limit;
 use super::profiles::Profiles;
@@ -53,10 +54,11 @@ fn snapshot(root: &Node<'_>, environment: Environment<'_>) -> Result<Snapshot, D
     let clock = settings::clock(object.optional("clock"))?;
     let sizes = settings::sizes(object.optional("sizes"))?;
     let codes = settings::codes(object.optional("codes"))?;
+    let tokens = tokens::read(object.optional("tokens"), environment)?;
     let mut profiles = Profiles::from_document(object.optional("profiles"))?;
     let limits = limits::read(object.optional("limits"))?;
     let mut names = Names::new(&limits);
-    let (apis, paths) = apis::read(object.optional("apis"), &mut names)?;
+    let (apis, paths) = apis::read(object.optional("apis"), &mut names, tokens.as_ref())?;
     let api_indices = apis.iter().map(|api| (api.id.as_str().to_owned(), api.index)).collect();
     let apps = apps::read(object.optional("apps"), &mut names, &api_indices, &mut profiles, environment)?;
     object.finish()?;
@@ -69,6 +71,7 @@ fn snapshot(root: &Node<'_>, environment: Environment<'_>) -> Result<Snapshot, D
         widest: profiles.widest_clock(clock),
         sizes,
         codes,
+        tokens,
         profiles,
         limits: limits.into_boxed_slice(),
         limits_of_all,

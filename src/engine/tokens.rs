@@ -1,0 +1,193 @@
+//! Tokens on the way of a request, and the calls that issue, refresh, revoke and settle them.
+
+use super::memory::Memory;
+use super::order::Refused;
+use super::{Engine, Worker};
+use crate::error::{DocumentError, Error};
+use crate::keys::{Api, App, OneTime, Snapshot};
+use crate::request::Request;
+use crate::time::Millis;
+use crate::token::{Issued, Store};
+use crate::verdict::{Reason, Ticket};
+
+impl From<crate::token::Refused> for Refused {
+    fn from(refused: crate::token::Refused) -> Self {
+        Self { reason: refused.reason, retry_after_ms: refused.retry_after_ms }
+    }
+}
+
+/// The one value of a header; none is `None`.
+fn only<'r>(request: &Request<'r>, name: &str) -> Result<Option<&'r [u8]>, Reason> {
+    let mut values = request.header_values(name.as_bytes());
+    match (values.next(), values.next()) {
+        (value, None) => Ok(value),
+        _ => Err(Reason::DuplicateField),
+    }
+}
+
+/// The access token of a call that needs one (open-API guide, 5.3). Looked at after the signature (guide, 4.4), so the app is proven.
+pub(super) fn check(
+    snapshot: &Snapshot,
+    memory: &Memory,
+    request: &Request<'_>,
+    app: &App,
+    api: Option<&Api>,
+    now: Millis,
+) -> Result<(), Reason> {
+    let Some(tokens) = snapshot.tokens() else { return Ok(()) };
+    let rule = api.map(|api| api.tokens);
+    if !rule.map_or(tokens.policy.required, |rule| rule.access) {
+        return Ok(());
+    }
+    let store = memory.tokens().ok_or(Reason::Internal)?;
+    let sent = only(request, &tokens.policy.header)?.ok_or(Reason::TokenInvalid)?;
+    let token = match sent.split_at_checked(7) {
+        Some((word, token)) if tokens.policy.bearer && word.eq_ignore_ascii_case(b"bearer ") => token,
+        _ if tokens.policy.bearer => return Err(Reason::TokenInvalid),
+        _ => sent,
+    };
+    let max_age = rule.and_then(|rule| rule.max_age_ms);
+    store.check(&tokens.policy, app.id.as_str().as_bytes(), token, max_age, now)
+}
+
+/// Reserves the one-time token of a call that has one; [`Ticket::NONE`] where there is none to reserve.
+pub(super) fn reserve(
+    snapshot: &Snapshot,
+    memory: &Memory,
+    request: &Request<'_>,
+    app: &App,
+    api: Option<&Api>,
+    now: Millis,
+) -> Result<Ticket, Refused> {
+    let rule = api.map_or(OneTime::Off, |api| api.tokens.one_time);
+    let (Some(tokens), true) = (snapshot.tokens(), rule != OneTime::Off) else { return Ok(Ticket::NONE) };
+    let store = memory.tokens().ok_or(Reason::Internal)?;
+    match only(request, &tokens.policy.one_time.header)? {
+        Some(token) => Ok(store.reserve(&tokens.policy, app.id.as_str().as_bytes(), token, now)?),
+        None if rule == OneTime::Required => Err(Reason::MissingField.into()),
+        None => Ok(Ticket::NONE),
+    }
+}
+
+/// Gives back what [`reserve`] reserved for a call that was then refused; nothing where that was [`Ticket::NONE`].
+pub(super) fn give_back(memory: &Memory, one_time: &Ticket) {
+    if let Some(tokens) = memory.tokens().filter(|_| *one_time != Ticket::NONE) {
+        // `false` only where the lease ended meanwhile, and then somebody else's call may hold the token: rightly untouched.
+        let _ = tokens.release(one_time);
+    }
+}
+
+impl Engine {
+    fn with_tokens<T>(
+        &self,
+        call: impl FnOnce(&Store, &crate::token::Policy, Millis) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let snapshot = self.snapshot();
+        match (snapshot.tokens(), self.shared.memory.tokens()) {
+            (Some(tokens), Some(store)) => call(store, &tokens.policy, self.shared.now()),
+            _ => {
+                let message = "the document has no section \"tokens\"".to_owned();
+                Err(DocumentError { pointer: "/tokens".to_owned(), message }.into())
+            }
+        }
+    }
+
+    /// Issues an access token to an app whose signed request for one was accepted, for `life_s` seconds or as long as the document says;
+    /// never longer than its `max_life_s`. The app's other tokens stay as they are.
+    ///
+    /// # Errors
+    /// The document has no section `tokens`.
+    pub fn issue_token(&self, app_id: &str, life_s: Option<u32>) -> Result<Issued, Error> {
+        self.with_tokens(|store, policy, now| store.issue(policy, app_id.as_bytes(), life_s, now))
+    }
+
+    /// As [`Engine::issue_token`]; the app's earlier tokens are then good for the overlap of the document (five minutes) and no longer.
+    ///
+    /// # Errors
+    /// The document has no section `tokens`, or more apps refresh than its `apps` says.
+    pub fn refresh_token(&self, app_id: &str, life_s: Option<u32>) -> Result<Issued, Error> {
+        self.with_tokens(|store, policy, now| store.refresh(policy, app_id.as_bytes(), life_s, now))
+    }
+
+    /// Whether `token` is good for a call of the app now.
+    ///
+    /// # Errors
+    /// [`Reason::TokenInvalid`], [`Reason::TokenExpired`], [`Reason::TokenRevoked`]; [`Reason::Internal`] without a section `tokens`.
+    pub fn check_token(&self, app_id: &str, token: &[u8]) -> Result<(), Reason> {
+        let checked =
+            self.with_tokens(|store, policy, now| Ok(store.check(policy, app_id.as_bytes(), token, None, now)));
+        checked.unwrap_or(Err(Reason::Internal))
+    }
+
+    /// Revokes one token of an app, in every process at once.
+    ///
+    /// # Errors
+    /// [`Reason::TokenInvalid`] where it is none of this app's; [`Reason::NonceStoreFull`] where the document's `revocations` are used up
+    /// (then revoke the app's); [`Reason::Internal`] without a section `tokens`.
+    pub fn revoke_token(&self, app_id: &str, token: &[u8]) -> Result<(), Reason> {
+        let revoked = self.with_tokens(|store, policy, now| Ok(store.revoke(policy, app_id.as_bytes(), token, now)));
+        revoked.unwrap_or(Err(Reason::Internal))
+    }
+
+    /// Revokes every token of an app that was issued up to `until` (`None`: up to now), in every process at once.
+    ///
+    /// # Errors
+    /// The document has no section `tokens`, or more apps than its `apps` says.
+    pub fn revoke_tokens_of(&self, app_id: &str, until: Option<Millis>) -> Result<(), Error> {
+        self.with_tokens(|store, _, now| store.revoke_app(app_id.as_bytes(), until.unwrap_or(now)))
+    }
+
+    /// Revokes every token of everybody that was issued up to `until` (`None`: up to now), in every process at once.
+    ///
+    /// # Errors
+    /// The document has no section `tokens`.
+    pub fn revoke_all_tokens(&self, until: Option<Millis>) -> Result<(), Error> {
+        self.with_tokens(|store, _, now| {
+            store.revoke_all(until.unwrap_or(now));
+            Ok(())
+        })
+    }
+
+    /// Issues a one-time token to an app, for one call that must not happen twice (open-API guide, section 3).
+    ///
+    /// # Errors
+    /// The document has no section `tokens`.
+    pub fn issue_one_time_token(&self, app_id: &str) -> Result<Issued, Error> {
+        self.with_tokens(|store, policy, now| store.issue_one_time(policy, app_id.as_bytes(), now))
+    }
+
+    /// Reserves a one-time token for a call: what the engine does itself for APIs that say `one_time`.
+    ///
+    /// # Errors
+    /// As [`Store::reserve`]; [`Reason::Internal`] without a section `tokens`.
+    pub fn reserve_one_time_token(&self, app_id: &str, token: &[u8]) -> Result<Ticket, crate::token::Refused> {
+        let reserved = self.with_tokens(|store, policy, now| Ok(store.reserve(policy, app_id.as_bytes(), token, now)));
+        reserved.unwrap_or(Err(Reason::Internal.into()))
+    }
+
+    /// The call was done: its one-time token is used for ever. `false` where the ticket holds no reservation, or lost it with its lease.
+    #[must_use]
+    pub fn commit_one_time_token(&self, ticket: &Ticket) -> bool {
+        self.shared.memory.tokens().is_some_and(|store| store.commit(ticket))
+    }
+
+    /// Nothing of the call was done: its one-time token is good again. `false` as for [`Engine::commit_one_time_token`].
+    #[must_use]
+    pub fn release_one_time_token(&self, ticket: &Ticket) -> bool {
+        self.shared.memory.tokens().is_some_and(|store| store.release(ticket))
+    }
+}
+
+impl Worker {
+    /// As [`Engine::commit_one_time_token`].
+    #[must_use]
+    pub fn commit_one_time_token(&self, ticket: &Ticket) -> bool {
+        self.shared.memory.tokens().is_some_and(|store| store.commit(ticket))
+    }
+
+    /// As [`Engine::release_one_time_token`].
+    #[must_use]
+    pub fn release_one_time_token(&self, ticket: &Ticket) -> bool {
+        self.shared.memory.tokens().is_some_and(|store| store.release(ticket))
+    }
+}

@@ -1,0 +1,209 @@
+//! An engine of a document, and clients that sign what they send to it.
+#![allow(dead_code, reason = "some helpers serve one file only")]
+
+use portcullis::alg::{Algorithm, MacInput, SignatureForm, SigningKey};
+use portcullis::canon::client::{Draft, Fill};
+use portcullis::canon::{self, Alg};
+use portcullis::engine::{Engine, Options, Worker};
+use portcullis::error::{DocumentError, Error};
+use portcullis::request::{Header, Request};
+use portcullis::time::Millis;
+use portcullis::verdict::{Reason, Verdict};
+use serde_json::{Value, json};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// When the tests take place.
+pub const NOW: i64 = 1_700_000_000_000;
+pub const SECRET: &str = "a secret of an app";
+/// A U_API_ID of level A1, and one of A2.
+pub const A1_API: &str = "OP1023450101000100000100";
+pub const A2_API: &str = "OP1023450201000100000200";
+
+/// An engine whose clock stands at [`NOW`].
+pub fn engine(document: &Value) -> Engine {
+    engine_at(document, NOW).unwrap_or_else(|e| panic!("{e}\n{document:#}"))
+}
+
+pub fn engine_at(document: &Value, now: i64) -> Result<Engine, Error> {
+    let options = Options { now: Some(Millis(now)), closed_set: true, ..Options::default() };
+    Engine::open_with(document.to_string().as_bytes(), &options)
+}
+
+/// The error of a document that must be refused.
+#[track_caller]
+pub fn refused(document: &Value) -> DocumentError {
+    match engine_at(document, NOW) {
+        Err(Error::Document(e)) => e,
+        Err(e) => panic!("another error: {e}"),
+        Ok(_) => panic!("taken, but should be refused: {document:#}"),
+    }
+}
+
+/// A document with app `p1`, whose secret is [`SECRET`].
+pub fn document() -> Value {
+    json!({ "version": 1, "apps": [ app("p1") ] })
+}
+
+pub fn app(id: &str) -> Value {
+    json!({ "app_id": id, "profiles": ["openapi"], "credentials": [ { "kid": "k1", "alg": "hmac-sha256", "secret": SECRET } ] })
+}
+
+/// `document` with one member set, by JSON pointer.
+pub fn with(document: &Value, pointer: &str, value: Value) -> Value {
+    let mut changed = document.clone();
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    let parent = changed.pointer_mut(parent).unwrap_or_else(|| panic!("no {parent}"));
+    match parent {
+        Value::Array(items) if name == "-" => items.push(value),
+        Value::Array(items) => items[name.parse::<usize>().unwrap()] = value,
+        parent => parent[name] = value,
+    }
+    changed
+}
+
+/// Who signs.
+pub struct Client {
+    pub app: String,
+    pub key: SigningKey,
+    pub alg: Algorithm,
+    pub profile: std::sync::Arc<canon::Profile>,
+}
+
+impl Client {
+    pub fn new(app: &str) -> Self {
+        Self::with_secret(app, Algorithm::HmacSha256, SECRET)
+    }
+
+    pub fn with_secret(app: &str, alg: Algorithm, secret: &str) -> Self {
+        Self::with_key(app, alg, SigningKey::secret(alg, secret.as_bytes()).unwrap())
+    }
+
+    pub fn with_key(app: &str, alg: Algorithm, key: SigningKey) -> Self {
+        Self { app: app.to_owned(), key, alg, profile: canon::builtin("openapi").unwrap() }
+    }
+
+    /// A signed call: `GET` of the target, or `POST` where there is a body.
+    pub fn call(&self, target: &str, body: Option<Value>) -> Call {
+        let method = if body.is_some() { "POST" } else { "GET" };
+        self.call_as(method, target, body.map(|body| body.to_string()).as_deref(), NOW, &nonce())
+    }
+
+    pub fn call_as(&self, method: &str, target: &str, body: Option<&str>, at: i64, nonce: &str) -> Call {
+        let mut draft = Draft {
+            method: method.as_bytes().to_vec(),
+            target: target.as_bytes().to_vec(),
+            headers: Vec::new(),
+            body: body.unwrap_or("").as_bytes().to_vec(),
+            scheme: None,
+            authority: None,
+        };
+        let fill = Fill { app_id: Some(&self.app), kid: None, timestamp: Some(Millis(at)), nonce: Some(nonce) };
+        self.profile.fill(&mut draft, self.alg(), &fill).unwrap();
+        self.sign(draft)
+    }
+
+    fn alg(&self) -> Alg {
+        Alg::from_name(self.alg.name()).unwrap()
+    }
+
+    /// Signs a draft that has all its fields.
+    pub fn sign(&self, mut draft: Draft) -> Call {
+        let mut text = Vec::new();
+        let how = self.profile.sign_string(&draft, self.alg(), &mut text).unwrap();
+        let form = match how.form {
+            canon::SignatureForm::Fixed => SignatureForm::Fixed,
+            _ => SignatureForm::Der,
+        };
+        let input = if how.append_secret { MacInput::AppendKey } else { MacInput::Plain };
+        let signature = self.key.sign(&text, form, input).unwrap();
+        self.profile.place_signature(&mut draft, self.alg(), &signature).unwrap();
+        Call { draft, text, ip: None, profile: None, app_id: None }
+    }
+}
+
+/// A nonce that no other call of this process has.
+pub fn nonce() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    format!("n{}", COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A call on its way.
+#[derive(Clone)]
+pub struct Call {
+    pub draft: Draft,
+    /// What was signed.
+    pub text: Vec<u8>,
+    pub ip: Option<IpAddr>,
+    pub profile: Option<&'static str>,
+    pub app_id: Option<&'static str>,
+}
+
+impl Call {
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.draft.headers.push((name.as_bytes().to_vec(), value.as_bytes().to_vec()));
+        self
+    }
+
+    pub fn from(mut self, ip: &str) -> Self {
+        self.ip = Some(ip.parse().unwrap());
+        self
+    }
+
+    /// The target changed after signing.
+    pub fn target(mut self, change: impl FnOnce(&str) -> String) -> Self {
+        self.draft.target = change(std::str::from_utf8(&self.draft.target).unwrap()).into_bytes();
+        self
+    }
+
+    /// The body changed after signing.
+    pub fn body(mut self, change: impl FnOnce(&str) -> String) -> Self {
+        self.draft.body = change(std::str::from_utf8(&self.draft.body).unwrap()).into_bytes();
+        self
+    }
+
+    pub fn lend<T>(&self, received: i64, judge: impl FnOnce(&Request<'_>) -> T) -> T {
+        let headers: Vec<Header<'_>> = self.draft.headers.iter().map(|(name, value)| Header { name, value }).collect();
+        judge(&Request {
+            headers: &headers,
+            client_ip: self.ip,
+            received_at: Some(Millis(received)),
+            profile: self.profile,
+            app_id: self.app_id,
+            ..Request::new(&self.draft.method, &self.draft.target, &self.draft.body)
+        })
+    }
+
+    pub fn verdict_at(&self, worker: &mut Worker, received: i64) -> Verdict {
+        self.lend(received, |request| worker.verify(request))
+    }
+
+    pub fn verdict(&self, worker: &mut Worker) -> Verdict {
+        self.verdict_at(worker, NOW)
+    }
+
+    /// Judged by an engine of its own.
+    pub fn by(&self, document: &Value) -> Reason {
+        self.verdict(&mut engine(document).worker()).reason
+    }
+}
+
+/// A directory of its own, removed at the end.
+pub struct Dir(pub PathBuf);
+
+impl Dir {
+    pub fn new(name: &str) -> Self {
+        let base = if Path::new("/dev/shm").is_dir() { PathBuf::from("/dev/shm") } else { std::env::temp_dir() };
+        let dir = base.join(format!("portcullis-rules-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::create_dir(&dir).unwrap();
+        Self(dir)
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

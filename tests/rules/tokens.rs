@@ -1,0 +1,336 @@
+//! Rows 13, 14 and 55 to 58: access tokens and one-time tokens.
+
+use crate::support::*;
+use portcullis::engine::Engine;
+use portcullis::time::Millis;
+use portcullis::verdict::Reason;
+use serde_json::{Value, json};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// A document with tokens: `/token` is free, `/pay` needs an access token, `/transfer` a one-time token besides.
+fn document() -> Value {
+    let tokens = json!({ "keys": [ { "number": 0, "secret": "a secret for tokens, 32 bytes or more" } ] });
+    let api =
+        |id: u32, path: &str| json!({ "api_id": format!("api-{id}"), "method": "*", "path": path, "level": "A1" });
+    let mut pay = api(2, "/pay");
+    pay["token"] = json!(true);
+    let mut fresh = api(3, "/fresh");
+    fresh["token"] = json!(true);
+    fresh["token_max_age_s"] = json!(60);
+    let mut transfer = api(4, "/transfer");
+    transfer["token"] = json!(true);
+    transfer["one_time"] = json!("required");
+    let mut optional = api(5, "/optional");
+    optional["one_time"] = json!("optional");
+    let all = json!(["api-1", "api-2", "api-3", "api-4", "api-5"]);
+    let mut apps = [app("p1"), app("p2")];
+    for app in &mut apps {
+        app["allow_apis"] = all.clone();
+    }
+    json!({ "version": 1, "tokens": tokens, "apis": [api(1, "/token"), pay, fresh, transfer, optional], "apps": apps })
+}
+
+fn token(engine: &Engine, app: &str) -> String {
+    engine.issue_token(app, None).unwrap().token.as_str().to_owned()
+}
+
+fn pay_at(engine: &Engine, app: &str, path: &str, token: Option<&str>, at: i64) -> Reason {
+    let call = Client::new(app).call_as("GET", path, None, at, &nonce());
+    let call = match token {
+        Some(token) => call.header("Authorization", token),
+        None => call,
+    };
+    call.verdict_at(&mut engine.worker(), at).reason
+}
+
+fn pay(engine: &Engine, app: &str, token: Option<&str>) -> Reason {
+    pay_at(engine, app, "/pay", token, NOW)
+}
+
+/// `tokens.life_s` under the cap `tokens.max_life_s` (a day at the very most); an API asks for younger tokens with `token_max_age_s`.
+#[test]
+fn r13_a_token_lives_no_longer_than_the_document_and_the_api_allow() {
+    let engine = engine(&document());
+    let issued = engine.issue_token("p1", Some(1_000_000)).unwrap();
+    assert_eq!(issued.expires_in_s, 7200, "the cap");
+    let long = issued.token.as_str();
+    assert_eq!(pay_at(&engine, "p1", "/pay", Some(long), NOW + 7_199_999), Reason::Ok);
+    assert_eq!(pay_at(&engine, "p1", "/pay", Some(long), NOW + 7_200_000), Reason::TokenExpired);
+    assert_eq!(pay_at(&engine, "p1", "/fresh", Some(long), NOW + 59_999), Reason::Ok);
+    assert_eq!(pay_at(&engine, "p1", "/fresh", Some(long), NOW + 60_000), Reason::TokenExpired);
+    // A lower cap counts for tokens that are out already.
+    engine.reload(with(&document(), "/tokens/max_life_s", json!(10)).to_string().as_bytes()).unwrap();
+    assert_eq!(engine.issue_token("p1", None).unwrap().expires_in_s, 10);
+    assert_eq!(pay_at(&engine, "p1", "/pay", Some(long), NOW + 10_000), Reason::TokenExpired);
+    let e = refused(&with(&document(), "/tokens/max_life_s", json!(86_401)));
+    assert_eq!(e.pointer, "/tokens/max_life_s");
+    let e = refused(&with(&document(), "/tokens/life_s", json!(7201)));
+    assert_eq!(e.pointer, "/tokens/life_s");
+}
+
+/// Revocation by token, by app, and of all up to a moment; in shared memory, so that every process refuses at its next check.
+#[test]
+fn r14_tokens_are_dropped_at_once_in_every_process() {
+    let dir = Dir::new("r14");
+    let document = with(&document(), "/state", json!({ "path": dir.0.join("region"), "birth_rule": "off" }));
+    // Two engines over one region: what one process revokes, another refuses.
+    let (here, there) = (engine(&document), engine(&document));
+    let (one, two, other) = (token(&here, "p1"), token(&there, "p1"), token(&there, "p2"));
+    for (app, token) in [("p1", &one), ("p1", &two), ("p2", &other)] {
+        assert_eq!(pay(&here, app, Some(token)), Reason::Ok);
+        assert_eq!(pay(&there, app, Some(token)), Reason::Ok);
+    }
+    here.revoke_token("p1", one.as_bytes()).unwrap();
+    assert_eq!(pay(&there, "p1", Some(&one)), Reason::TokenRevoked);
+    assert_eq!(pay(&there, "p1", Some(&two)), Reason::Ok);
+    assert_eq!(here.revoke_token("p2", two.as_bytes()), Err(Reason::TokenInvalid), "another app's token");
+
+    here.revoke_tokens_of("p1", None).unwrap();
+    assert_eq!(pay(&there, "p1", Some(&two)), Reason::TokenRevoked);
+    assert_eq!(pay(&there, "p2", Some(&other)), Reason::Ok);
+
+    here.revoke_all_tokens(Some(Millis(NOW - 1))).unwrap();
+    assert_eq!(pay(&there, "p2", Some(&other)), Reason::Ok, "issued later");
+    here.revoke_all_tokens(None).unwrap();
+    assert_eq!(pay(&there, "p2", Some(&other)), Reason::TokenRevoked);
+    assert_eq!(pay(&here, "p2", Some(&token(&there, "p2"))), Reason::Ok, "a token of afterwards");
+}
+
+/// The header `Authorization` (or `tokens.header`), after the signature and before limits; `token_invalid`, code 9991, where it is missing or wrong.
+#[test]
+fn r55_a_call_carries_its_access_token_in_the_authorization_header() {
+    let engine = engine(&document());
+    let good = token(&engine, "p1");
+    assert_eq!(pay(&engine, "p1", Some(&good)), Reason::Ok);
+    assert_eq!(pay_at(&engine, "p1", "/token", None, NOW), Reason::Ok, "an API that needs none");
+    for wrong in [None, Some(""), Some("x"), Some(&*token(&engine, "p2")), Some(&*format!("Bearer {good}"))] {
+        assert_eq!(pay(&engine, "p1", wrong), Reason::TokenInvalid, "{wrong:?}");
+    }
+    let call = Client::new("p1").call("/pay", None).header("authorization", &good).header("Authorization", &good);
+    assert_eq!(call.verdict(&mut engine.worker()).reason, Reason::DuplicateField);
+    let call = Client::new("p1").call("/pay", None);
+    let verdict = call.verdict(&mut engine.worker());
+    assert_eq!((verdict.reason, verdict.code.as_str()), (Reason::TokenInvalid, "9991"));
+    // Refused for its token, the call took no nonce: with the token it is good.
+    let again = call.header("Authorization", &good);
+    assert_eq!(again.verdict(&mut engine.worker()).reason, Reason::Ok);
+    // The signature comes first: a stranger learns nothing about tokens.
+    let forged = Client::with_secret("p1", portcullis::alg::Algorithm::HmacSha256, "wrong").call("/pay", None);
+    assert_eq!(forged.verdict(&mut engine.worker()).reason, Reason::BadSignature);
+
+    let bearer = with(&with(&document(), "/tokens/bearer", json!(true)), "/tokens/required", json!("all"));
+    let engine = engine_at(&bearer, NOW).unwrap();
+    let good = token(&engine, "p1");
+    assert_eq!(pay(&engine, "p1", Some(&format!("Bearer {good}"))), Reason::Ok);
+    assert_eq!(pay(&engine, "p1", Some(&good)), Reason::TokenInvalid);
+    assert_eq!(pay_at(&engine, "p1", "/token", None, NOW), Reason::TokenInvalid, "all APIs that do not say otherwise");
+}
+
+/// Claims and a MAC in 40 characters: any process with the key checks them, without a store; 3,600 seconds unless the document says otherwise.
+#[test]
+fn r56_a_token_has_forty_characters_and_an_hour_by_default() {
+    let engine = engine(&document());
+    let issued = engine.issue_token("p1", None).unwrap();
+    assert_eq!((issued.token.as_str().len(), issued.expires_in_s), (40, 3600));
+    assert!(issued.token.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
+    assert_eq!(pay_at(&engine, "p1", "/pay", Some(issued.token.as_str()), NOW + 3_599_999), Reason::Ok);
+    assert_eq!(pay_at(&engine, "p1", "/pay", Some(issued.token.as_str()), NOW + 3_600_000), Reason::TokenExpired);
+    // Another engine, with memory of its own and the same key.
+    let other = engine_at(&document(), NOW).unwrap();
+    assert_eq!(other.check_token("p1", issued.token.as_str().as_bytes()), Ok(()));
+    let mut changed = issued.token.as_str().to_owned();
+    changed.replace_range(7..8, if &changed[7..8] == "A" { "B" } else { "A" });
+    assert_eq!(other.check_token("p1", changed.as_bytes()), Err(Reason::TokenInvalid));
+    // The text's other number, 7200, is a setting.
+    let two_hours = engine_at(&with(&document(), "/tokens/life_s", json!(7200)), NOW).unwrap();
+    assert_eq!(two_hours.issue_token("p1", None).unwrap().expires_in_s, 7200);
+    let e = refused(&with(&document(), "/tokens/keys/0/secret", json!("short")));
+    assert_eq!(e.pointer, "/tokens/keys/0/secret");
+    assert!(!e.message.contains("short,"));
+}
+
+/// A refresh raises the app's generation in shared memory; tokens of the one before are good for `tokens.overlap_s`, 300 by default.
+#[test]
+fn r57_after_a_refresh_old_and_new_are_both_good_for_five_minutes() {
+    let engine = engine(&document());
+    let old = token(&engine, "p1");
+    let other = token(&engine, "p2");
+    let new = engine.refresh_token("p1", None).unwrap().token;
+    for at in [NOW, NOW + 299_999] {
+        assert_eq!(pay_at(&engine, "p1", "/pay", Some(&old), at), Reason::Ok);
+        assert_eq!(pay_at(&engine, "p1", "/pay", Some(new.as_str()), at), Reason::Ok);
+    }
+    assert_eq!(pay_at(&engine, "p1", "/pay", Some(&old), NOW + 300_000), Reason::TokenExpired);
+    assert_eq!(pay_at(&engine, "p1", "/pay", Some(new.as_str()), NOW + 300_000), Reason::Ok);
+    assert_eq!(pay_at(&engine, "p2", "/pay", Some(&other), NOW + 300_000), Reason::Ok, "another app's");
+}
+
+fn transfer(engine: &Engine, app: &str, path: &str, once: Option<&str>) -> portcullis::verdict::Verdict {
+    let call = Client::new(app).call(path, Some(json!({ "amount": "1" })));
+    let call = call.header("Authorization", &token(engine, app));
+    let call = match once {
+        Some(once) => call.header("Idempotency-Token", once),
+        None => call,
+    };
+    call.verdict(&mut engine.worker())
+}
+
+/// `apis[].one_time`: the engine reserves the token as the last step before acceptance; the gateway commits after success or releases; a
+/// reservation whose worker died ends with its lease. Bound to the app by its MAC.
+#[test]
+fn r58_a_one_time_token_is_used_once_by_the_app_that_fetched_it() {
+    let engine = engine(&document());
+    let fetch = |app: &str| engine.issue_one_time_token(app).unwrap().token.as_str().to_owned();
+    let once = fetch("p1");
+    let first = transfer(&engine, "p1", "/transfer", Some(&once));
+    assert_eq!(first.reason, Reason::Ok);
+    let second = transfer(&engine, "p1", "/transfer", Some(&once));
+    assert_eq!(second.reason, Reason::IdempotencyUsed, "while the first is under way");
+    assert!(second.retry_after_ms > 0);
+    // "Deleted after success": the business failed, the token is good again; then it succeeds.
+    assert!(engine.release_one_time_token(&first.one_time));
+    let third = transfer(&engine, "p1", "/transfer", Some(&once));
+    assert_eq!(third.reason, Reason::Ok);
+    assert!(engine.commit_one_time_token(&third.one_time));
+    assert!(!engine.release_one_time_token(&third.one_time));
+    let fourth = transfer(&engine, "p1", "/transfer", Some(&once));
+    assert_eq!((fourth.reason, fourth.retry_after_ms), (Reason::IdempotencyUsed, 0));
+
+    assert_eq!(transfer(&engine, "p2", "/transfer", Some(&fetch("p1"))).reason, Reason::TokenInvalid, "another app's");
+    assert_eq!(transfer(&engine, "p1", "/transfer", Some("nonsense")).reason, Reason::TokenInvalid);
+    assert_eq!(transfer(&engine, "p1", "/transfer", None).reason, Reason::MissingField);
+    assert_eq!(transfer(&engine, "p1", "/optional", None).reason, Reason::Ok);
+    assert_eq!(transfer(&engine, "p1", "/optional", Some(&once)).reason, Reason::IdempotencyUsed);
+    let access = token(&engine, "p1");
+    assert_eq!(transfer(&engine, "p1", "/transfer", Some(&access)).reason, Reason::TokenInvalid, "an access token");
+
+    // A call that is refused for another reason leaves its token alone.
+    let once = fetch("p1");
+    let call = Client::new("p1").call("/optional", Some(json!({ "amount": "1" }))).header("Idempotency-Token", &once);
+    assert_eq!(
+        call.clone().body(|body| body.replace("\"1\"", "\"2\"")).verdict(&mut engine.worker()).reason,
+        Reason::BadSignature
+    );
+    let accepted = call.verdict(&mut engine.worker());
+    assert_eq!(accepted.reason, Reason::Ok);
+    assert!(engine.release_one_time_token(&accepted.one_time));
+    assert_eq!(call.verdict(&mut engine.worker()).reason, Reason::Replayed, "a replay takes no token");
+    assert_eq!(transfer(&engine, "p1", "/optional", Some(&once)).reason, Reason::Ok);
+}
+
+const ROLE: &str = "PORTCULLIS_RULES_ROLE";
+
+fn shared(dir: &std::path::Path) -> Value {
+    let document = with(&document(), "/state", json!({ "path": dir.join("region"), "birth_rule": "off" }));
+    with(&document, "/tokens/one_time", json!({ "lease_s": 2, "life_s": 600 }))
+}
+
+/// What the processes of the race do. A test like any other to the harness; it does nothing unless it was started as a racer.
+#[test]
+fn a_racer() {
+    let Ok(role) = std::env::var(ROLE) else { return };
+    let (job, dir) = role.split_once(' ').unwrap();
+    let dir = std::path::Path::new(dir);
+    let engine = Engine::open(shared(dir).to_string().as_bytes()).unwrap();
+    let tokens = std::fs::read_to_string(dir.join("tokens")).unwrap();
+    match job {
+        "use" => {
+            while !dir.join("go").exists() {
+                std::thread::yield_now();
+            }
+            let mut won = String::new();
+            for token in tokens.lines() {
+                if let Ok(ticket) = engine.reserve_one_time_token("p1", token.as_bytes()) {
+                    assert!(engine.commit_one_time_token(&ticket));
+                    won.push_str(token);
+                    won.push('\n');
+                }
+            }
+            std::fs::write(dir.join(format!("won-{}", std::process::id())), won).unwrap();
+        }
+        "die" => {
+            for token in tokens.lines() {
+                engine.reserve_one_time_token("p1", token.as_bytes()).unwrap();
+            }
+            std::fs::write(dir.join("reserved"), "").unwrap();
+            std::thread::sleep(Duration::from_secs(60));
+        }
+        other => panic!("{other}"),
+    }
+}
+
+fn racer(job: &str, dir: &Dir) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["tokens::a_racer", "--exact"])
+        .env(ROLE, format!("{job} {}", dir.0.display()))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn wait_for(path: &std::path::Path) {
+    for _ in 0..12_000 {
+        if path.exists() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("{} did not come", path.display());
+}
+
+/// One word of shared memory decides, by compare-and-swap: four processes, each token won by exactly one of them.
+#[test]
+fn r58_processes_that_race_with_a_one_time_token_use_it_once() {
+    let dir = Dir::new("r58-race");
+    let engine = Engine::open(shared(&dir.0).to_string().as_bytes()).unwrap();
+    let count = 2000 * crate::keys::scale();
+    let tokens: Vec<String> =
+        (0..count).map(|_| engine.issue_one_time_token("p1").unwrap().token.as_str().to_owned()).collect();
+    std::fs::write(dir.0.join("tokens"), tokens.join("\n")).unwrap();
+    let racers: Vec<Child> = (0..4).map(|_| racer("use", &dir)).collect();
+    std::fs::write(dir.0.join("go"), "").unwrap();
+    for mut racer in racers {
+        assert!(racer.wait().unwrap().success());
+    }
+    let mut won: Vec<String> = Vec::new();
+    for entry in std::fs::read_dir(&dir.0).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap().to_str().unwrap().starts_with("won-") {
+            won.extend(std::fs::read_to_string(path).unwrap().lines().map(str::to_owned));
+        }
+    }
+    let (mut expected, mut got) = (tokens, won);
+    expected.sort();
+    got.sort();
+    assert!(expected == got, "{} tokens, {} uses", expected.len(), got.len());
+}
+
+/// A worker that is killed between reservation and commit holds the token for its lease, and no longer.
+#[test]
+fn r58_a_reservation_of_a_killed_worker_ends_with_its_lease() {
+    let dir = Dir::new("r58-kill");
+    let engine = Engine::open(shared(&dir.0).to_string().as_bytes()).unwrap();
+    let token = engine.issue_one_time_token("p1").unwrap().token;
+    std::fs::write(dir.0.join("tokens"), token.as_str()).unwrap();
+    let mut worker = racer("die", &dir);
+    wait_for(&dir.0.join("reserved"));
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+    let reserve = || engine.reserve_one_time_token("p1", token.as_str().as_bytes());
+    let mut tries = 0;
+    let ticket = loop {
+        match reserve() {
+            Ok(ticket) => break ticket,
+            Err(held) => {
+                assert_eq!(held.reason, Reason::IdempotencyUsed);
+                assert!((1..=2001).contains(&held.retry_after_ms));
+                std::thread::sleep(Duration::from_millis(held.retry_after_ms));
+            }
+        }
+        tries += 1;
+        assert!(tries < 10);
+    };
+    assert!(engine.commit_one_time_token(&ticket));
+    assert_eq!(reserve().unwrap_err().retry_after_ms, 0);
+}
