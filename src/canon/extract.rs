@@ -1,6 +1,6 @@
 //! What is read out of a request, and why one is refused before its signature is looked at.
 
-use crate::request::{ParamError, Params, View};
+use crate::request::{ParamError, Params};
 use crate::time::Millis;
 use crate::verdict::Reason;
 
@@ -56,9 +56,18 @@ impl From<ParamError> for Refusal {
 }
 
 /// Memory for reading one request at a time; kept from request to request, so that nothing is allocated in steady state.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Scratch {
     pub(super) params: Params,
+    /// What is signed of the request that was read last.
+    pub(super) text: Vec<u8>,
+}
+
+/// What it holds is out of a request: not printed.
+impl std::fmt::Debug for Scratch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scratch").finish_non_exhaustive()
+    }
 }
 
 impl Scratch {
@@ -88,14 +97,16 @@ pub struct Extract<'r> {
 }
 
 /// What the shape needs to write the string to sign.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) enum Rest<'r> {
-    /// Shape `params`: the parameters and the indices of those that are left out for what they are.
-    Params {
-        view: View<'r>,
-        /// The parameter that holds the signature, or `u32::MAX`.
-        signature: u32,
-        /// The parameter that names the algorithm, if it is not signed, or `u32::MAX`.
-        sign_type: u32,
-    },
+    /// Shape `params`: the parameters, joined; what an algorithm adds is missing.
+    Params { text: &'r [u8] },
+}
+
+impl std::fmt::Debug for Rest<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Params { text } => f.debug_struct("Params").field("len", &text.len()).finish_non_exhaustive(),
+        }
+    }
 }

@@ -377,9 +377,7 @@ impl Profile {
     ) -> Option<Message> {
         let spec = self.spec(alg)?;
         match (&self.shape, &extract.rest) {
-            (Shape::Params(program), extract::Rest::Params { view, signature, sign_type }) => {
-                program.write(view, *signature, *sign_type, out);
-            }
+            (Shape::Params(_), extract::Rest::Params { text }) => out.extend_from_slice(text),
         }
         out.extend_from_slice(spec.suffix.as_deref().unwrap_or_default());
         Some(Message { append_secret: spec.suffix.is_some(), form: spec.form })

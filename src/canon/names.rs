@@ -37,11 +37,36 @@ impl Role {
 /// Longest name that a profile may give a meaning.
 pub(super) const NAME_MAX: usize = 64;
 
-/// Names and their roles, grouped by length: most parameters of a request are of a length that no name has, or meet one comparison.
+/// A name and its role.
+#[derive(Debug)]
+struct Known {
+    /// The first eight bytes, big-endian, zeros behind a shorter name; under `fold`.
+    key: u64,
+    /// Bits that are set before keys are compared: those that tell lower case from upper where case does not count, which takes some
+    /// other characters for one another, too. Names with one key are compared whole.
+    fold: u64,
+    name: Box<[u8]>,
+    role: Role,
+}
+
+/// The case bit of eight bytes.
+const CASE: u64 = 0x2020_2020_2020_2020;
+
+/// The first eight bytes, big-endian.
+fn key(name: &[u8]) -> u64 {
+    let mut eight = [0; 8];
+    for (to, from) in eight.iter_mut().zip(name) {
+        *to = *from;
+    }
+    u64::from_be_bytes(eight)
+}
+
+/// Names and their roles, grouped by length: most parameters of a request are of a length that no name has, or meet one comparison of
+/// numbers.
 #[derive(Debug)]
 pub(super) struct Names {
     /// Sorted by length of the name.
-    entries: Vec<(Box<[u8]>, Role)>,
+    entries: Vec<Known>,
     /// `entries[from[n]..from[n + 1]]` have names of `n` bytes.
     from: [u8; NAME_MAX + 2],
 }
@@ -55,30 +80,44 @@ impl Names {
         }
         entries.sort_by_key(|(name, _)| name.len());
         let from = std::array::from_fn(|n| entries.iter().filter(|(name, _)| name.len() < n).count() as u8);
-        Some(Self { entries, from })
+        let known = |(name, role): (Box<[u8]>, Role)| {
+            let fold = if role == Role::Secret { CASE } else { 0 };
+            Known { key: key(&name) | fold, fold, name, role }
+        };
+        Some(Self { entries: entries.into_iter().map(known).collect(), from })
     }
 
-    /// The role of `name`, if it has one. Secrets' names are found whatever their case.
-    #[inline]
-    pub(super) fn role(&self, name: &[u8]) -> Option<Role> {
+    /// The role of `name`, if it has one. Secrets' names are found whatever their case. `key`: the name's first eight bytes as a
+    /// big-endian number, zeros behind a shorter name.
+    #[inline(always)]
+    pub(super) fn role_of(&self, name: &[u8], key: u64) -> Option<Role> {
         let (from, to) = match self.from.get(name.len()..) {
             Some([from, to, ..]) => (usize::from(*from), usize::from(*to)),
             _ => return None,
         };
         let same_length = self.entries.get(from..to)?;
-        same_length
-            .iter()
-            .find(|(known, role)| match role {
-                Role::Secret => known.eq_ignore_ascii_case(name),
-                _ => **known == *name,
-            })
-            .map(|(_, role)| *role)
+        let known = same_length.iter().find(|known| known.key == key | known.fold && known.is(name))?;
+        Some(known.role)
+    }
+}
+
+impl Known {
+    /// Whether this is `name`, of which the length and eight bytes, more or less, are known to agree.
+    fn is(&self, name: &[u8]) -> bool {
+        match self.role {
+            Role::Secret => self.name.eq_ignore_ascii_case(name),
+            _ => *self.name == *name,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn role(table: &Names, name: &[u8]) -> Option<Role> {
+        table.role_of(name, key(name))
+    }
 
     #[test]
     fn every_name_is_found_and_nothing_else() {
@@ -90,16 +129,19 @@ mod tests {
             ("partnerId", Role::AppId),
             ("timestamp", Role::Timestamp),
             ("appKey", Role::Secret),
+            ("key[1]", Role::Secret),
             (&long, Role::Excluded),
             ("a", Role::Excluded),
         ];
         let table = Names::new(names.iter().map(|(n, r)| (n.as_bytes().into(), *r)).collect()).unwrap();
         for (name, role) in names {
-            assert_eq!(table.role(name.as_bytes()), Some(role), "{name}");
+            assert_eq!(table.role_of(name.as_bytes(), key(name.as_bytes())), Some(role), "{name}");
         }
-        assert_eq!(table.role(b"APPKEY"), Some(Role::Secret));
+        assert_eq!(role(&table, b"APPKEY"), Some(Role::Secret));
+        // The case bit alone does not tell `[` from `{`.
+        assert_eq!(role(&table, b"key{1}"), None);
         for other in ["", "b", "Sign", "signs", "APPID", "noncE", &"x".repeat(NAME_MAX + 1), &"y".repeat(NAME_MAX)] {
-            assert_eq!(table.role(other.as_bytes()), None, "{other}");
+            assert_eq!(role(&table, other.as_bytes()), None, "{other}");
         }
         assert!(Names::new(vec![(Box::new([]), Role::Nonce)]).is_none());
         assert!(Names::new(vec![("x".repeat(NAME_MAX + 1).into_bytes().into(), Role::Nonce)]).is_none());

@@ -78,6 +78,9 @@ pub(super) fn gate(
         slot.verdict.api_id = api.id;
     }
     let of_api = api.map_or(&[][..], |api| &api.limits.before_signature);
+    if of_api.is_empty() && snapshot.limits_of_all().is_empty() {
+        return Ok(());
+    }
     let parts = Parts { app: None, kid: &[], api, request };
     let lists = [snapshot.limits_of_all(), of_api];
     slot.verdict.alert = Taken::take_all(snapshot, memory, &lists, &parts, slot.now, hold)?.alert;
@@ -95,6 +98,11 @@ pub(super) fn prepare(
 ) -> Result<(), Refused> {
     if let Some(name) = request.profile {
         let index = snapshot.profile_named(name).ok_or(Reason::NoProfile)?;
+        return by_profile(snapshot, memory, request, slot, facts, scratch, index);
+    }
+    // A single profile is the one, whether it recognises the request or says what is missing.
+    let mut profiles = snapshot.profiles();
+    if let (Some((index, _)), None) = (profiles.next(), profiles.next()) {
         return by_profile(snapshot, memory, request, slot, facts, scratch, index);
     }
     // The first profile that recognises the request and that its app allows.

@@ -20,6 +20,8 @@
 //!
 //! The patterns form a tree of segments; the children of all nodes share one [`Ids`] table, scope = parent. A path costs one look-up a
 //! segment where no `*` branches off; it never visits a node twice, allocates nothing, and goes no deeper than the deepest pattern.
+//! Patterns without `*` and escapes are also in a table by their whole text: a request for one, spelt so, costs one look-up (and it is the
+//! most specific pattern that can take the path).
 
 use super::ids::{Ids, IdsBuilder};
 use std::collections::HashMap;
@@ -92,6 +94,8 @@ struct Place {
 pub(super) struct PathsBuilder {
     places: Vec<Place>,
     children: HashMap<(u32, Vec<u8>), u32>,
+    /// Where the patterns end that are one path, spelt in one way.
+    plain: HashMap<Vec<u8>, u32>,
 }
 
 /// Why a pattern was not taken.
@@ -105,7 +109,7 @@ pub(super) enum PatternError {
 
 impl PathsBuilder {
     pub(super) fn new() -> Self {
-        Self { places: vec![Place::default()], children: HashMap::new() }
+        Self { places: vec![Place::default()], children: HashMap::new(), plain: HashMap::new() }
     }
 
     fn place(&mut self, index: u32) -> &mut Place {
@@ -157,6 +161,9 @@ impl PathsBuilder {
                 }
             }
         }
+        if !path.contains(['*', '%']) && reading_of(path.as_bytes()) == Reading::Plain {
+            self.plain.insert(path.as_bytes().to_vec(), at);
+        }
         self.place(at).here.insert(method, api).map_err(PatternError::Twice)
     }
 
@@ -165,7 +172,11 @@ impl PathsBuilder {
         for ((parent, segment), child) in &self.children {
             children.push(*parent, segment, *child);
         }
-        Paths { places: self.places.into_boxed_slice(), children: children.build() }
+        let mut plain = IdsBuilder::default();
+        for (path, place) in &self.plain {
+            plain.push(0, path, *place);
+        }
+        Paths { places: self.places.into_boxed_slice(), children: children.build(), plain: plain.build() }
     }
 }
 
@@ -303,6 +314,7 @@ fn reading_of(path: &[u8]) -> Reading {
 pub(super) struct Paths {
     places: Box<[Place]>,
     children: Ids,
+    plain: Ids,
 }
 
 struct Search<'p> {
@@ -314,7 +326,7 @@ struct Search<'p> {
     seen: bool,
 }
 
-impl Search<'_> {
+impl<'p> Search<'p> {
     fn end(&mut self, place: u32, tail: Option<&[u8]>) -> Option<u32> {
         match tail {
             Some(tail) => self.descend(place, tail),
@@ -329,8 +341,25 @@ impl Search<'_> {
         let slash = memchr::memchr(b'/', rest);
         let segment = slash.map_or(rest, |at| &rest[..at]);
         let tail = slash.map(|at| &rest[at + 1..]);
-        let mut buffer = [0; SEGMENT_MAX + 1];
-        let (decoded, whole) = decode(segment, &mut buffer);
+        if memchr::memchr(b'%', segment).is_some() {
+            let mut buffer = [0; SEGMENT_MAX + 1];
+            let (decoded, whole) = decode(segment, &mut buffer);
+            return self.step(at, place, decoded, whole, segment, tail);
+        }
+        self.step(at, place, segment, true, segment, tail)
+    }
+
+    /// From the place `at` on over a `segment` of which `decoded` is the text, or, if not `whole`, its beginning.
+    fn step(
+        &mut self,
+        at: u32,
+        place: &Place,
+        decoded: &[u8],
+        whole: bool,
+        segment: &[u8],
+        tail: Option<&[u8]>,
+    ) -> Option<u32> {
+        let paths = self.paths;
         if whole && let Some(child) = paths.children.get(at, decoded) {
             let found = self.end(child, tail);
             if found.is_some() {
@@ -356,6 +385,11 @@ impl Search<'_> {
 impl Paths {
     /// The API of `method` and `path` (as on the wire, without the query).
     pub(super) fn find(&self, method: &[u8], path: &[u8]) -> Match {
+        if let Some(place) = self.plain.get(0, path)
+            && let Some(api) = self.places.get(place as usize).and_then(|place| place.here.get(method, &mut false))
+        {
+            return Match::Api(api);
+        }
         let reading = reading_of(path);
         if reading == Reading::Disputed {
             return Match::Unknown;

@@ -27,6 +27,11 @@ impl Stops for JsonStops {
         let marks = lanes.or(lanes.equal(block, b'"'), lanes.equal(block, b'\\'));
         lanes.or(marks, lanes.at_most(block, 0x1F))
     }
+
+    #[inline(always)]
+    fn notes<L: ByteLanes>(self, lanes: L, block: L::Block) -> [u64; 2] {
+        [lanes.bits(lanes.equal(block, b'&')), lanes.bits(lanes.equal(block, b'='))]
+    }
 }
 
 pub(super) fn malformed(at: usize) -> ParamError {
@@ -56,9 +61,14 @@ impl Params {
         if body.get(start) != Some(&b'{') {
             return Err(malformed(start));
         }
-        if index(self.cpu, JsonStops, body, &mut self.stops) {
+        let anywhere = index(self.cpu, JsonStops, body, &mut self.stops);
+        if anywhere.high {
             check_utf8(body, Source::Json)?;
         }
+        let seen = &mut self.store.seen;
+        // Of several bodies, any.
+        seen.ampersand |= anywhere.notes[0];
+        seen.equals |= anywhere.notes[1];
         Text { bytes: body, stops: &self.stops }.members(start, &mut self.store, &mut self.nesting, sizes)
     }
 }
@@ -93,48 +103,66 @@ impl Text<'_> {
         if self.at(at) == b'}' {
             return self.finish(at + 1);
         }
-        loop {
+        'member: loop {
             if self.at(at) != b'"' {
                 return Err(malformed(at));
             }
-            if store.entries.len() >= sizes.params {
-                return Err(ParamError::TooMany { source: Source::Json });
-            }
-            let (name, end) = self.string(at + 1, store)?;
-            at = self.skip(end + 1);
-            if self.at(at) != b':' {
-                return Err(malformed(at));
-            }
-            at = self.skip(at + 1);
-            let (value, kind);
-            match self.at(at) {
-                b'"' => {
-                    let end;
-                    (value, end) = self.string(at + 1, store)?;
-                    kind = Kind::Text;
-                    at = end + 1;
+            // Where the name begins. Members without white space, as programs write them, go from here to here.
+            let mut start = at + 1;
+            loop {
+                if store.entries.len() >= sizes.params {
+                    return Err(ParamError::TooMany { source: Source::Json });
                 }
-                first => {
-                    let end;
-                    (end, kind) = match first {
-                        b'{' | b'[' => {
-                            let kind = if first == b'{' { Kind::Object } else { Kind::Array };
-                            (self.nested(at, nesting, sizes.depth)?, kind)
+                let (name, end) = self.string(start, store)?;
+                // `":` and the value's first byte, in one look; else with white space between them.
+                at = match self.three(end) {
+                    Some([_, b':', first]) if first > b' ' => end + 2,
+                    _ => {
+                        at = self.skip(end + 1);
+                        if self.at(at) != b':' {
+                            return Err(malformed(at));
                         }
+                        self.skip(at + 1)
+                    }
+                };
+                let first = self.at(at);
+                if first == b'"' {
+                    let (value, end) = self.string(at + 1, store)?;
+                    store.push(Entry { name, value, kind: Kind::Text, source: Source::Json }, self.bytes);
+                    if let Some([_, b',', b'"']) = self.three(end) {
+                        start = end + 3;
+                        continue;
+                    }
+                    at = end + 1;
+                } else {
+                    let (end, kind) = match first {
+                        b'{' => (self.nested(at, nesting, sizes.depth)?, Kind::Object),
+                        b'[' => (self.nested(at, nesting, sizes.depth)?, Kind::Array),
                         _ => self.scalar(at)?,
                     };
-                    value = Piece { sent: Span::new(at, end), decoded: AS_SENT };
+                    let value = Piece { sent: Span::new(at, end), decoded: AS_SENT };
+                    store.push(Entry { name, value, kind, source: Source::Json }, self.bytes);
+                    if let Some([b',', b'"', _]) = self.three(end) {
+                        start = end + 2;
+                        continue;
+                    }
                     at = end;
                 }
-            }
-            store.push(Entry { name, value, kind, source: Source::Json }, self.bytes);
-            at = self.skip(at);
-            match self.at(at) {
-                b',' => at = self.skip(at + 1),
-                b'}' => return self.finish(at + 1),
-                _ => return Err(malformed(at)),
+                at = self.skip(at);
+                match self.at(at) {
+                    b',' => at = self.skip(at + 1),
+                    b'}' => return self.finish(at + 1),
+                    _ => return Err(malformed(at)),
+                }
+                continue 'member;
             }
         }
+    }
+
+    /// The three bytes from `at` on, where there are as many.
+    #[inline(always)]
+    fn three(&self, at: usize) -> Option<[u8; 3]> {
+        self.bytes.get(at..).and_then(<[u8]>::first_chunk).copied()
     }
 
     /// Only white space may follow the outermost object.

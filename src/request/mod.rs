@@ -18,6 +18,7 @@ use std::net::IpAddr;
 pub use crate::codec::percent::Plus;
 pub use check::RequestError;
 pub use params::{Kind, ParamError, Params, Source, View};
+pub(crate) use params::{On, Param};
 pub use sizes::Sizes;
 
 /// One header line. Names compare without case; values are as received, without the line end.

@@ -63,7 +63,7 @@ impl Params {
     }
 
     fn walk_pairs(&mut self, text: &[u8], plus: Plus, source: Source, sizes: &Sizes) -> Result<(), ParamError> {
-        if index(self.cpu, PairStops, text, &mut self.stops) {
+        if index(self.cpu, PairStops, text, &mut self.stops).high {
             check_utf8(text, source)?;
         }
         Pairs { text: Text { bytes: text, stops: &self.stops }, plus, source }.walk(&mut self.store, sizes.params)

@@ -185,6 +185,16 @@ pub(super) struct Store {
     pub(super) arena: Vec<u8>,
     /// Where each decoded text stands in the arena.
     pub(super) decoded: Vec<Span>,
+    /// What stands somewhere in the JSON body.
+    pub(super) seen: Seen,
+}
+
+/// Which delimiters of canonical strings a JSON body has anywhere: a text without any need not be searched name by name and value by
+/// value. (A name or value of a query or form is divided at its `&`s, a name also at its `=`s; those that it still has were decoded.)
+#[derive(Clone, Copy, Default)]
+pub(super) struct Seen {
+    pub(super) ampersand: bool,
+    pub(super) equals: bool,
 }
 
 /// How much a store holds, to go back to.
@@ -224,6 +234,21 @@ impl Store {
         } else {
             self.decoded.get(piece.decoded as usize).map_or(&[], |span| span.of(&self.arena))
         }
+    }
+
+    /// As [`Store::text`], with what follows it in the text or the arena.
+    #[inline(always)]
+    pub(super) fn text_on<'s>(&'s self, piece: Piece, sent: &'s [u8]) -> On<'s> {
+        let (span, text) = match piece.decoded {
+            AS_SENT => (piece.sent, sent),
+            decoded => match self.decoded.get(decoded as usize) {
+                Some(span) => (*span, &self.arena[..]),
+                None => return On { bytes: &[], len: 0 },
+            },
+        };
+        // Of a text that is not the one that was parsed there may be less.
+        let bytes = text.get(span.start as usize..).unwrap_or_default();
+        On { bytes, len: ((span.end - span.start) as usize).min(bytes.len()) }
     }
 
     /// Adds an entry whose texts were sent in `text`.
@@ -304,6 +329,7 @@ impl Params {
     /// Takes all parameters out; the memory stays.
     pub fn clear(&mut self) {
         self.store.back_to(Mark { entries: 0, arena: 0, decoded: 0 });
+        self.store.seen = Seen::default();
         self.order.clear();
     }
 
@@ -336,6 +362,40 @@ impl Params {
     pub fn view<'s>(&'s self, query: &'s [u8], body: &'s [u8]) -> View<'s> {
         View { params: self, query, body }
     }
+}
+
+/// A text with whatever stands behind it, so that it can be copied in pieces of one size.
+#[derive(Clone, Copy)]
+pub(crate) struct On<'s> {
+    /// Begins with the text.
+    pub(crate) bytes: &'s [u8],
+    /// Bytes of the text, no more than there are.
+    pub(crate) len: usize,
+}
+
+impl<'s> On<'s> {
+    /// The text itself.
+    #[inline(always)]
+    pub(crate) fn text(self) -> &'s [u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// A parameter as scanners found it.
+#[derive(Clone, Copy)]
+pub(crate) struct Param<'s> {
+    /// The decoded name.
+    pub(crate) name: On<'s>,
+    /// Its first eight bytes as a big-endian number, zeros behind a shorter one.
+    pub(crate) key: u64,
+    /// The value, as [`View::value`] has it.
+    pub(crate) value: On<'s>,
+    pub(crate) kind: Kind,
+    pub(crate) source: Source,
+    /// `false` where the name surely has neither `&` nor `=`.
+    pub(crate) name_may_divide: bool,
+    /// `false` where the value surely has no `&`.
+    pub(crate) value_may_divide: bool,
 }
 
 /// Parameters that can be read. Indices run from 0 to `len()`, in the order of arrival: the order of the parse calls.
@@ -395,6 +455,29 @@ impl<'s> View<'s> {
     pub fn value(&self, index: usize) -> &'s [u8] {
         let entry = self.entry(index);
         self.params.store.text(entry.value, self.sent(entry.source))
+    }
+
+    /// All of one parameter at once; `None` where there is none of that index.
+    #[inline(always)]
+    pub(crate) fn param(&self, index: u32) -> Option<Param<'s>> {
+        let Store { entries, keys, seen, .. } = &self.params.store;
+        let (entry, key) = (entries.get(index as usize)?, *keys.get(index as usize)?);
+        let sent = self.sent(entry.source);
+        let json = entry.source == Source::Json;
+        Some(Param {
+            name: self.params.store.text_on(entry.name, sent),
+            key,
+            value: self.params.store.text_on(entry.value, sent),
+            kind: entry.kind,
+            source: entry.source,
+            name_may_divide: entry.name.decoded != AS_SENT || (json && (seen.ampersand || seen.equals)),
+            value_may_divide: entry.value.decoded != AS_SENT || (json && seen.ampersand),
+        })
+    }
+
+    /// Bytes that all names and values, decoded or as sent, cannot exceed together.
+    pub(crate) fn most_bytes(&self) -> usize {
+        self.query.len() + self.body.len() + self.params.store.arena.len()
     }
 
     /// The name as sent: still encoded, without quotes.

@@ -9,6 +9,20 @@ use crate::lanes::{ByteKernel, ByteLanes, Cpu, with_bytes};
 pub(super) trait Stops: Copy {
     /// Where the block has stops.
     fn find<L: ByteLanes>(self, lanes: L, block: L::Block) -> L::Mask;
+    /// Bytes of which the caller wants to know whether they are anywhere: a bit for each of two kinds of them in the block.
+    #[inline(always)]
+    fn notes<L: ByteLanes>(self, _: L, _: L::Block) -> [u64; 2] {
+        [0; 2]
+    }
+}
+
+/// What is somewhere in a text.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Anywhere {
+    /// A byte of 0x80 or above.
+    pub(super) high: bool,
+    /// What [`Stops::notes`] look for. In a text shorter than a block what is behind its end is none of them.
+    pub(super) notes: [bool; 2],
 }
 
 struct Index<'a, S> {
@@ -17,26 +31,28 @@ struct Index<'a, S> {
     bits: &'a mut Vec<u64>,
 }
 
-/// Writes the stops of `text` to `bits`, and a stop at its end (and behind it). Says whether a byte of 0x80 or above is there.
-pub(super) fn index<S: Stops>(cpu: Cpu, kind: S, text: &[u8], bits: &mut Vec<u64>) -> bool {
+/// Writes the stops of `text` to `bits`, and a stop at its end (and behind it). Says what was seen on the way.
+pub(super) fn index<S: Stops>(cpu: Cpu, kind: S, text: &[u8], bits: &mut Vec<u64>) -> Anywhere {
     with_bytes(cpu, Index { kind, text, bits })
 }
 
 impl<S: Stops> ByteKernel for Index<'_, S> {
-    type Output = bool;
+    type Output = Anywhere;
 
     #[inline(always)]
-    fn run<L: ByteLanes>(self, lanes: L) -> bool {
+    fn run<L: ByteLanes>(self, lanes: L) -> Anywhere {
         let Self { kind, text, bits } = self;
         let (blocks, rest) = text.as_chunks::<64>();
         // No branch between a comparison and the store of its bits (a `push` has one): a mask that lives across branches is taken apart
         // into bytes by the compiler. What the words held before is overwritten.
         bits.resize(blocks.len() + 2, 0);
-        let Some((words, [last, end])) = bits.split_last_chunk_mut() else { return false };
-        let mut high = 0;
+        let Some((words, [last, end])) = bits.split_last_chunk_mut() else { return Anywhere::default() };
+        let (mut high, mut notes) = (0, [0u64; 2]);
         for (bytes, word) in blocks.iter().zip(words) {
             let block = lanes.load(bytes);
             high |= lanes.high(block);
+            let [first, second] = kind.notes(lanes, block);
+            notes = [notes[0] | first, notes[1] | second];
             *word = lanes.bits(kind.find(lanes, block));
         }
         // The rest, less than a block: the text's last 64 bytes, shifted, or a padded copy where it has fewer.
@@ -49,10 +65,12 @@ impl<S: Stops> ByteKernel for Index<'_, S> {
             }
         };
         high |= lanes.high(block);
+        let [first, second] = kind.notes(lanes, block);
+        notes = [notes[0] | first, notes[1] | second];
         let found = lanes.bits(kind.find(lanes, block)).checked_shr(shift as u32).unwrap_or(0);
         *last = found | u64::MAX << rest.len();
         *end = u64::MAX;
-        high != 0
+        Anywhere { high: high != 0, notes: notes.map(|bits| bits != 0) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reading a request: parameters from its sources, fields out of them and out of headers, and everything that is refused on sight.
 
 use crate::codec::dates;
-use crate::request::{Kind, Params, Request, Sizes, Source, View};
+use crate::request::{Kind, Param, Params, Request, Sizes, Source};
 use crate::time::Millis;
 use crate::verdict::Reason;
 
@@ -11,24 +11,19 @@ use super::super::extract::Rest;
 use super::super::names::{FIELDS, Role};
 use super::super::{Extract, Refusal, Scratch};
 use super::media::{self, Charset, Media};
+use super::write::Joiner;
 use super::{ContentType, Encode, Nested, NullText, Program, Sources};
-
-/// The index of no parameter.
-pub(super) const NONE: u32 = u32::MAX;
 
 /// What was found of each field.
 struct Found<'r> {
     values: [Option<&'r [u8]>; FIELDS],
-    /// Where it stands among the parameters, or [`NONE`].
-    at: [u32; FIELDS],
 }
 
 impl<'r> Found<'r> {
-    fn put(&mut self, role: Role, value: &'r [u8], at: u32) -> Result<(), Refusal> {
-        match (self.values.get_mut(role as usize), self.at.get_mut(role as usize)) {
-            (Some(slot @ None), Some(place)) => {
+    fn put(&mut self, role: Role, value: &'r [u8]) -> Result<(), Refusal> {
+        match self.values.get_mut(role as usize) {
+            Some(slot @ None) => {
                 *slot = Some(value);
-                *place = at;
                 Ok(())
             }
             _ => Err(Refusal::duplicate(role.name())),
@@ -105,58 +100,67 @@ impl Program {
         self.parse_body(sources, request, params, sizes)?;
         let two_sources = from_query > 0 && params.len() > from_query;
         params.sort(query, body)?;
-        let scratch: &'r Scratch = scratch;
-        let view = scratch.params.view(query, body);
+        let Scratch { params, text } = scratch;
+        let params: &'r Params = params;
+        let view = params.view(query, body);
 
-        let mut found = Found { values: [None; FIELDS], at: [NONE; FIELDS] };
-        let mut previous: Option<&[u8]> = None;
+        let sign_type_unsigned = self.sign_type.as_ref().is_some_and(|rules| !rules.signed);
+        let mut joined = Joiner::new(text, view.most_bytes(), view.len(), self.values, self.encode, self.encoder);
+        let mut found = Found { values: [None; FIELDS] };
+        let mut previous: Option<(u64, &[u8])> = None;
         for &at in view.sorted() {
-            let name = view.name(at as usize);
+            let Some(param) = view.param(at) else { continue };
+            let name = param.name.text();
             if two_sources {
                 // Duplicates of one source were found by the sort; those of two stand side by side in its order.
-                if previous == Some(name) {
+                if previous.is_some_and(|(key, before)| key == param.key && before == name) {
                     return Err(Refusal::duplicate("parameter"));
                 }
-                previous = Some(name);
+                previous = Some((param.key, name));
             }
             // Where a method's parameters do not come from its query, that may hold nothing but fields that are read there.
-            let stray = !sources.query && view.source(at as usize) == Source::Query;
-            match self.names.role(name) {
+            let stray = !sources.query && param.source == Source::Query;
+            match self.names.role_of(name, param.key) {
                 None | Some(Role::Excluded) if stray => return Err(Refusal::invalid("query")),
-                None => self.check(&view, name, at)?,
+                None => self.check(&param, name)?,
                 Some(Role::Secret) => return Err(Refusal::invalid("secret")),
-                Some(Role::Excluded) => {}
+                Some(Role::Excluded) => continue,
                 Some(role) => {
                     let place = self.field(role).map_or(Place::Header, |field| field.place);
                     if stray && place != Place::Query {
                         return Err(Refusal::invalid("query"));
                     }
-                    if !in_place(place, view.source(at as usize)) {
+                    if in_place(place, param.source) {
+                        let value = match param.kind {
+                            Kind::Text => param.value.text(),
+                            Kind::Number if role != Role::Signature => param.value.text(),
+                            Kind::Null => &[],
+                            _ => return Err(Refusal::invalid(role.name())),
+                        };
+                        if role != Role::Signature {
+                            self.check(&param, name).map_err(|_| Refusal::invalid(role.name()))?;
+                        }
+                        found.put(role, value)?;
+                        if role == Role::Signature || (role == Role::SignType && sign_type_unsigned) {
+                            continue;
+                        }
+                    } else {
                         // Not where the field is read: a parameter like any other.
-                        self.check(&view, name, at)?;
-                        continue;
+                        self.check(&param, name)?;
                     }
-                    let value = match view.kind(at as usize) {
-                        Kind::Text => view.value(at as usize),
-                        Kind::Number if role != Role::Signature => view.value(at as usize),
-                        Kind::Null => &[],
-                        _ => return Err(Refusal::invalid(role.name())),
-                    };
-                    if role != Role::Signature {
-                        self.check(&view, name, at).map_err(|_| Refusal::invalid(role.name()))?;
-                    }
-                    found.put(role, value, at)?;
                 }
             }
+            joined.push(&param);
         }
+        joined.finish();
         for field in self.fields.iter().flatten().filter(|f| f.place == Place::Header) {
             for name in &field.names {
                 for value in request.header_values(name.as_bytes()) {
-                    found.put(field.role, value.trim_ascii(), NONE)?;
+                    found.put(field.role, value.trim_ascii())?;
                 }
             }
         }
-        self.finish(&found, view, admitted, signed)
+        self.finish(&found, text, admitted, signed)
     }
 
     /// What the fields say, in the order in which a client would want to hear of mistakes: the signature first (9993), then who, when
@@ -164,7 +168,7 @@ impl Program {
     fn finish<'r>(
         &self,
         found: &Found<'r>,
-        view: View<'r>,
+        text: &'r [u8],
         admitted: AlgSet,
         signed: bool,
     ) -> Result<Extract<'r>, Refusal> {
@@ -195,40 +199,35 @@ impl Program {
             Some(None) => return Err(Refusal::invalid("timestamp")),
             other => other.flatten().map(Millis),
         };
-        let place = |role: Role| found.at.get(role as usize).copied().unwrap_or(NONE);
         let mut algorithms = admitted;
-        let mut sign_type = NONE;
-        if let Some(rules) = &self.sign_type {
-            if !rules.signed {
-                sign_type = place(Role::SignType);
-            }
-            if let (Some(text), false) = (optional(Role::SignType)?, rules.values.is_empty()) {
-                let set = rules.values.iter().find(|(name, _)| **name == *text).map(|(_, set)| *set);
-                algorithms = algorithms.and(set.ok_or_else(|| Refusal::invalid("sign_type"))?);
-            }
+        if let Some(rules) = &self.sign_type
+            && let (Some(text), false) = (optional(Role::SignType)?, rules.values.is_empty())
+        {
+            let set = rules.values.iter().find(|(name, _)| **name == *text).map(|(_, set)| *set);
+            algorithms = algorithms.and(set.ok_or_else(|| Refusal::invalid("sign_type"))?);
         }
-        let rest = Rest::Params { view, signature: place(Role::Signature), sign_type };
+        let rest = Rest::Params { text };
         Ok(Extract { app_id, kid, timestamp, nonce, signature, algorithms, rest })
     }
 
     /// What is refused of a parameter that is no field: spaces at its ends, and kinds and texts that the profile refuses.
-    #[inline]
-    fn check(&self, view: &View<'_>, name: &[u8], at: u32) -> Result<(), Refusal> {
+    #[inline(always)]
+    fn check(&self, param: &Param<'_>, name: &[u8]) -> Result<(), Refusal> {
         let rules = &self.values;
-        // Encoded values hold no delimiter.
-        let ambiguous = |value: &[u8]| rules.refuse_delimiters && self.encode != Encode::Values && splits(value);
-        let bad_value = match view.kind(at as usize) {
+        // Encoded values hold no delimiter; most requests hold none anywhere.
+        let look = rules.refuse_delimiters && self.encode != Encode::Values && param.value_may_divide;
+        let bad_value = match param.kind {
             Kind::Number => false,
             Kind::Text => {
-                let value = view.value(at as usize);
-                (rules.refuse_spaces && edged(value)) || ambiguous(value)
+                let value = param.value.text();
+                (rules.refuse_spaces && edged(value)) || (look && splits(value))
             }
             Kind::Bool => rules.refuse_bool,
             Kind::Null => rules.null == NullText::Refuse,
-            Kind::Object | Kind::Array => rules.nested == Nested::Refuse || ambiguous(view.raw(at as usize)),
+            Kind::Object | Kind::Array => rules.nested == Nested::Refuse || (look && splits(param.value.text())),
         };
         let bad_name = (rules.refuse_spaces && edged(name))
-            || (rules.refuse_delimiters && memchr::memchr2(b'&', b'=', name).is_some());
+            || (rules.refuse_delimiters && param.name_may_divide && memchr::memchr2(b'&', b'=', name).is_some());
         if bad_value || bad_name { Err(Refusal::invalid("parameter")) } else { Ok(()) }
     }
 

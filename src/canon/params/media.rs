@@ -27,6 +27,17 @@ fn trim(text: &[u8]) -> &[u8] {
 /// Parameters are split at every `;`: one inside a quoted string breaks a parameter that we do not read anyway, except that it may
 /// look like a second `charset`, which is refused.
 pub(super) fn read(value: &[u8]) -> Option<(Media, Charset)> {
+    // What nearly every client writes needs no reading.
+    match value {
+        b"application/json" => Some((Media::Json, Charset::Unsaid)),
+        b"application/json; charset=utf-8" | b"application/json;charset=utf-8" | b"application/json; charset=UTF-8" => {
+            Some((Media::Json, Charset::Utf8))
+        }
+        _ => read_parts(value),
+    }
+}
+
+fn read_parts(value: &[u8]) -> Option<(Media, Charset)> {
     let mut parts = value.split(|b| *b == b';');
     let essence = trim(parts.next()?);
     let media = if essence.eq_ignore_ascii_case(b"application/json") {
@@ -66,6 +77,8 @@ mod tests {
         for (text, expected) in [
             ("application/json", Some((Media::Json, Charset::Unsaid))),
             ("application/json; charset=utf-8", Some((Media::Json, Charset::Utf8))),
+            ("application/json; charset=UTF-8", Some((Media::Json, Charset::Utf8))),
+            ("application/json;charset=utf-8", Some((Media::Json, Charset::Utf8))),
             ("Application/JSON;charset=UTF-8", Some((Media::Json, Charset::Utf8))),
             (" application/json ;\tcharset=\"utf-8\" ", Some((Media::Json, Charset::Utf8))),
             ("application/json; charset=utf8", Some((Media::Json, Charset::Utf8))),
@@ -82,6 +95,7 @@ mod tests {
             (";", None),
         ] {
             assert_eq!(read(text.as_bytes()), expected, "{text:?}");
+            assert_eq!(read_parts(text.as_bytes()), expected, "{text:?}");
         }
     }
 }

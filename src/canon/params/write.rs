@@ -1,75 +1,121 @@
-//! The string to sign, written in one pass over the sorted parameters.
+//! The string to sign, joined parameter by parameter, in the order in which they are handed in.
 
-use crate::request::{Kind, View};
+use crate::codec::percent::Encoder;
+use crate::request::{Kind, On, Param};
 
-use super::super::names::Role;
-use super::{Encode, Nested, NullText, Program};
+use super::{Encode, Nested, NullText, Values};
 
-impl Program {
-    /// What stands behind the `=` of a parameter, before encoding; `None` where the parameter is left out.
-    #[inline]
-    fn text<'s>(&self, view: &View<'s>, at: u32) -> Option<&'s [u8]> {
-        let at = at as usize;
-        let text = match view.kind(at) {
-            Kind::Text | Kind::Number | Kind::Bool => view.value(at),
-            Kind::Null if self.values.null == NullText::Text => b"null",
-            Kind::Null => &[],
-            Kind::Object | Kind::Array if self.values.nested == Nested::Drop => return None,
-            Kind::Object | Kind::Array => view.raw(at),
-        };
-        if text.is_empty() && self.values.drop_empty { None } else { Some(text) }
-    }
+/// Bytes that are copied at once.
+const PIECE: usize = 32;
 
-    /// Appends `name=value&name=value…` to `out`, without the parameters at the indices `signature` and `sign_type`.
-    pub(in crate::canon) fn write(&self, view: &View<'_>, signature: u32, sign_type: u32, out: &mut Vec<u8>) {
-        let encoder = self.encoder;
-        match self.encode {
-            Encode::Off => {
-                let plain = |text: &[u8], out: &mut Vec<u8>| out.extend_from_slice(text);
-                self.join(view, [signature, sign_type], b"&", b"=", plain, plain, out);
+/// `name=value&name=value&…`, in a buffer with room for all of it and a [`PIECE`] more. Text that is not encoded is copied in pieces of one
+/// size, which spares a call each; what a piece has too much is overwritten by the next.
+pub(super) struct Joiner<'o> {
+    out: &'o mut Vec<u8>,
+    len: usize,
+    rules: Values,
+    encode: Encode,
+    encoder: Encoder,
+}
+
+impl<'o> Joiner<'o> {
+    /// Joins into `out`, of which nothing is kept. `most`: bytes that the names and values have together, not encoded, at most; `count`:
+    /// how many pairs there are, at most.
+    pub(super) fn new(
+        out: &'o mut Vec<u8>,
+        most: usize,
+        count: usize,
+        rules: Values,
+        encode: Encode,
+        encoder: Encoder,
+    ) -> Self {
+        if encode == Encode::Off {
+            let room = most + 2 * count + PIECE;
+            // What the buffer holds from before is written over, or cut off.
+            if out.len() < room {
+                out.resize(room, 0);
             }
-            Encode::Values => {
-                let plain = |text: &[u8], out: &mut Vec<u8>| out.extend_from_slice(text);
-                self.join(view, [signature, sign_type], b"&", b"=", plain, |text, out| encoder.append(text, out), out);
-            }
-            // Encoding the joined string is encoding its pieces: the encoder looks at one byte at a time.
-            Encode::String | Encode::Whole => {
-                let encode = |text: &[u8], out: &mut Vec<u8>| encoder.append(text, out);
-                self.join(view, [signature, sign_type], b"%26", b"%3D", encode, encode, out);
-            }
+        } else {
+            out.clear();
         }
+        Self { out, len: 0, rules, encode, encoder }
     }
 
-    #[allow(clippy::too_many_arguments)]
+    /// What stands behind the `=`, before encoding; `None` where the parameter is left out.
     #[inline(always)]
-    fn join(
-        &self,
-        view: &View<'_>,
-        left_out: [u32; 2],
-        and: &[u8],
-        is: &[u8],
-        put_name: impl Fn(&[u8], &mut Vec<u8>),
-        put_value: impl Fn(&[u8], &mut Vec<u8>),
-        out: &mut Vec<u8>,
-    ) {
-        let exclude = !self.excluded.is_empty();
-        let mut first = true;
-        for &at in view.sorted() {
-            if left_out.contains(&at) {
-                continue;
-            }
-            let name = view.name(at as usize);
-            if exclude && self.names.role(name) == Some(Role::Excluded) {
-                continue;
-            }
-            let Some(text) = self.text(view, at) else { continue };
-            if !first {
-                out.extend_from_slice(and);
-            }
-            first = false;
-            put_name(name, out);
-            out.extend_from_slice(is);
-            put_value(text, out);
+    fn text<'s>(&self, param: &Param<'s>) -> Option<On<'s>> {
+        const NULL: &[u8] = b"null";
+        let text = match param.kind {
+            Kind::Text | Kind::Number | Kind::Bool => param.value,
+            Kind::Null if self.rules.null == NullText::Text => On { bytes: NULL, len: NULL.len() },
+            Kind::Null => On { bytes: &[], len: 0 },
+            Kind::Object | Kind::Array if self.rules.nested == Nested::Drop => return None,
+            Kind::Object | Kind::Array => param.value,
+        };
+        if text.len == 0 && self.rules.drop_empty { None } else { Some(text) }
+    }
+
+    /// Adds a parameter, unless it is one that is left out.
+    #[inline(always)]
+    pub(super) fn push(&mut self, param: &Param<'_>) {
+        let Some(value) = self.text(param) else { return };
+        if self.encode == Encode::Off {
+            self.put(param.name);
+            self.byte(b'=');
+            self.put(value);
+            self.byte(b'&');
+        } else {
+            self.push_encoded(param.name.text(), value.text());
         }
+    }
+
+    #[inline(always)]
+    fn put(&mut self, from: On<'_>) {
+        let to = self.out.get_mut(self.len..).unwrap_or_default();
+        match (from.bytes.first_chunk::<PIECE>(), to.first_chunk_mut::<PIECE>()) {
+            (Some(from_piece), Some(to)) if from.len <= PIECE => *to = *from_piece,
+            _ => {
+                if let Some(to) = to.get_mut(..from.len) {
+                    to.copy_from_slice(from.text());
+                }
+            }
+        }
+        self.len += from.len;
+    }
+
+    #[inline(always)]
+    fn byte(&mut self, byte: u8) {
+        if let Some(to) = self.out.get_mut(self.len) {
+            *to = byte;
+        }
+        self.len += 1;
+    }
+
+    #[inline(never)]
+    fn push_encoded(&mut self, name: &[u8], value: &[u8]) {
+        let (encoder, out) = (self.encoder, &mut *self.out);
+        if self.encode == Encode::Values {
+            out.extend_from_slice(name);
+            out.push(b'=');
+            encoder.append(value, out);
+            out.push(b'&');
+        } else {
+            // Encoding the joined string is encoding its pieces: the encoder looks at one byte at a time.
+            encoder.append(name, out);
+            out.extend_from_slice(b"%3D");
+            encoder.append(value, out);
+            out.extend_from_slice(b"%26");
+        }
+    }
+
+    /// Ends the string: without what would join the last pair to a next one.
+    pub(super) fn finish(self) {
+        let len = match self.encode {
+            Encode::Off => self.len.saturating_sub(1),
+            Encode::Values => self.out.len().saturating_sub(1),
+            Encode::String | Encode::Whole => self.out.len().saturating_sub(3),
+        };
+        debug_assert!(len <= self.out.len(), "room for every pair");
+        self.out.truncate(len);
     }
 }
