@@ -207,3 +207,52 @@ impl Drop for Dir {
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A new key of `alg` and the credential that a document has for it.
+pub fn credential(alg: Algorithm) -> (SigningKey, Value) {
+    use crate::keys::{ecdsa_pkcs8, ed25519_pkcs8, rsa_pkcs8, sm2_pkcs8};
+    use aws_lc_rs::rsa::KeySize;
+    use aws_lc_rs::signature as aws;
+    use aws_lc_rs::signature::KeyPair;
+    if alg.is_mac() {
+        let key = SigningKey::secret(alg, SECRET.as_bytes()).unwrap();
+        return (key, json!({ "alg": alg.name(), "secret": SECRET }));
+    }
+    let name = alg.name();
+    let (der, member, public) = match alg {
+        _ if name.starts_with("rsa") => {
+            let der = rsa_pkcs8(KeySize::Rsa2048);
+            let pair = aws::RsaKeyPair::from_pkcs8(&der).unwrap();
+            let pem = portcullis::codec::pem::encode("RSA PUBLIC KEY", pair.public_key().as_ref());
+            (der, "public_key_pem", pem)
+        }
+        Algorithm::EcdsaP256Sha256 | Algorithm::EcdsaP384Sha384 => {
+            let way = match alg {
+                Algorithm::EcdsaP256Sha256 => &aws::ECDSA_P256_SHA256_FIXED_SIGNING,
+                _ => &aws::ECDSA_P384_SHA384_FIXED_SIGNING,
+            };
+            let der = ecdsa_pkcs8(way);
+            let pair = aws::EcdsaKeyPair::from_pkcs8(way, &der).unwrap();
+            (der, "public_key_hex", hex(pair.public_key().as_ref()))
+        }
+        Algorithm::Ed25519 => {
+            let der = ed25519_pkcs8();
+            let pair = aws::Ed25519KeyPair::from_pkcs8(&der).unwrap();
+            (der, "public_key_hex", hex(pair.public_key().as_ref()))
+        }
+        _ => {
+            use sm2::pkcs8::DecodePrivateKey;
+            let der = sm2_pkcs8();
+            let point = sm2::SecretKey::from_pkcs8_der(&der).unwrap().public_key().to_sec1_bytes();
+            (der, "public_key_hex", hex(&point))
+        }
+    };
+    let pem = portcullis::codec::pem::encode("PRIVATE KEY", &der);
+    // SHA-1 with RSA is checked, never made: a key of its neighbour signs what is to be refused.
+    let signs = if alg == Algorithm::RsaPkcs1Sha1 { Algorithm::RsaPkcs1Sha256 } else { alg };
+    (SigningKey::from_pkcs8_pem(signs, &pem, None).unwrap(), json!({ "alg": name, member: public }))
+}

@@ -1,0 +1,149 @@
+//! `COMPLIANCE.md`, made from the tests of this directory: which row of the requirements is enforced how, and by which test it is shown.
+//! `PORTCULLIS_BLESS=1 cargo test --test rules` writes it anew.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// The rows: number, source, requirement. J: JR/T 0185-2020; O: the open-API guide; C: an order API's integration guide; F: an overview of
+/// financial APIs; A: an overview of API security with cases of breaches.
+#[rustfmt::skip]
+const ROWS: &[(u32, &str, &str)] = &[
+    (1, "J 7.2.1a1, 9.2.1", "App identity: App_ID with a secret, a certificate, a key pair, or a combination"),
+    (2, "J 7.2.1a2, 9.2.1b2", "A2 interfaces: certificate or key pair, on both sides"),
+    (3, "J 7.2.2, 9.2.2, 9.3.3", "A1: a MAC at least; A2: a digital signature"),
+    (4, "J 7.2.2; O 4.3", "Both sides sign; a response may carry its signature"),
+    (5, "J 7.1", "National cryptography"),
+    (6, "J 9.2.2; O 5.3", "TLS 1.2 or later"),
+    (7, "J 9.2.1a2", "App_IDs are managed in one place, with their states"),
+    (8, "J 9.2.1a1", "Uploaded public keys are registered"),
+    (9, "J 7.3.4", "Keys for encryption and for signing are kept apart"),
+    (10, "J 7.3.4", "Keys are valid for a time by the API's level, and renewed"),
+    (11, "J 7.3.4, 9.3.5", "No keys in code or local configuration"),
+    (12, "J 9.4", "On exit, credentials are voided and kept for reference"),
+    (13, "J 9.2.1b3", "Tokens live as briefly as possible"),
+    (14, "J 9.2.1b4", "Tokens can be dropped at once"),
+    (15, "J 7.3.1, 9.3.2; C; F", "Least privilege by party, App_ID, API and user"),
+    (16, "J 9.3.2", "Authorisation once, for a time, or for the contract"),
+    (17, "J 9.3.2", "The user's consent, while it is valid"),
+    (18, "J 9.3.2", "The user can switch a service off"),
+    (19, "J 7.2.2; C", "Versions and formats of parameters are checked"),
+    (20, "J App. B, 12.1", "U_API_ID"),
+    (21, "J 7.3.3, 12.3", "Access record: serial number, App_ID, API_ID, duration, time, result"),
+    (22, "J 7.3.3, 7.2.2; C", "Account numbers masked in logs; no other personal data there"),
+    (23, "J 12.3", "Logs cannot be altered, deleted or overwritten unseen"),
+    (24, "J 9.3.4, 10.1.1", "Records are kept for six months (app side) or a year (bank)"),
+    (25, "J 12.3, 9.3.3", "The request's text is kept as evidence where needed"),
+    (26, "J 7.2.2", "Sensitive data is cleared after use"),
+    (27, "J 7.1; C", "Errors tell nothing internal"),
+    (28, "J 10.1.2", "Greatest number of requests at once"),
+    (29, "J 10.1.2; O 2.4; C; F", "Greatest number of calls in a time"),
+    (30, "J 10.1.2", "Beyond a limit: alert, suspend or reject"),
+    (31, "J 10.2.1; C", "Abnormal business is throttled"),
+    (32, "J 10.1.2", "Blacklist"),
+    (33, "J 10.1.2; C", "Circuit breaking on failures"),
+    (34, "J 10.1.2", "Unauthorised and impersonated use is noticed"),
+    (35, "J 10.1.2", "Faults of one app stay with it"),
+    (36, "J 10.1.1", "Metrics: duration, volume, success rate"),
+    (37, "J 11", "A retired API says that its service has ended"),
+    (38, "J 7.1, 10.3", "Changes are controlled"),
+    (39, "A", "Enumeration of objects is held off"),
+    (40, "A; J 7.3.2", "Replay, tampering and injection are held off"),
+    (41, "O 2.1", "The secret is never sent"),
+    (42, "O 2.1", "Timestamps are bounded"),
+    (43, "O 2.1", "Nonces do not repeat"),
+    (44, "O 5", "Lengths and types of the fields"),
+    (45, "O 4.4, 2.3", "Form, signature and token come before business"),
+    (46, "O 2.2", "List of client addresses: exact, no wildcards"),
+    (47, "O 4.1", "All parameters are signed but the signature, files and empty ones"),
+    (48, "O 4.1", "No spaces around names and values"),
+    (49, "O 4.1", "Ascending order of ASCII"),
+    (50, "O 2.1, 5", "Pairs joined by &; the MD5 form appends the key"),
+    (51, "O 2.1", "The string may be URL-encoded before it is signed"),
+    (52, "O 4.1", "RSA2: SHA256withRSA, 2,048 bits or more, base64"),
+    (53, "O 4.2", "POST: the signature URL-encoded in the query, the rest a JSON body"),
+    (54, "O 5", "GET for the token: everything in the query"),
+    (55, "O 5.3", "Authorization: access token"),
+    (56, "O 5", "Tokens of 40 characters, 3,600 seconds by default"),
+    (57, "O end", "After a refresh old and new tokens are good for five minutes"),
+    (58, "O 3", "One-time tokens for calls that must not happen twice"),
+    (59, "O 5", "Return codes 0000 and 9991 to 9999"),
+    (60, "O 2.3, 4.1", "Encrypted fields: AES/CBC/PKCS5 under a key wrapped for each request"),
+    (61, "O 4.4", "Request and response log with a trace number"),
+    (62, "C; F", "API keys for departments; roles"),
+];
+
+/// The tests of a file: row, name, documentation.
+fn tests_of(text: &str) -> Vec<(u32, String, String)> {
+    let (mut found, mut words) = (Vec::new(), Vec::new());
+    for line in text.lines() {
+        if let Some(doc) = line.strip_prefix("/// ") {
+            words.push(doc.trim());
+        } else if let Some(name) = line.strip_prefix("fn r").and_then(|rest| rest.split('(').next()) {
+            if let Some(row) = name.get(..2).and_then(|digits| digits.parse().ok())
+                && name.as_bytes().get(2) == Some(&b'_')
+            {
+                found.push((row, format!("r{name}"), words.join(" ")));
+            }
+            words.clear();
+        } else if !line.starts_with("#[") {
+            words.clear();
+        }
+    }
+    found
+}
+
+fn page() -> (String, usize) {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/rules");
+    let mut by_row: BTreeMap<u32, Vec<(String, String)>> = BTreeMap::new();
+    let mut files: Vec<_> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    for file in files {
+        for (row, name, words) in tests_of(&std::fs::read_to_string(&file).unwrap()) {
+            assert!(!words.is_empty(), "{name} does not say how its row is enforced");
+            assert!(ROWS.iter().any(|(number, _, _)| *number == row), "{name}: no such row");
+            by_row.entry(row).or_default().push((name, words));
+        }
+    }
+    let mut page = String::from(
+        "<!-- Made from tests/rules by `PORTCULLIS_BLESS=1 cargo test --test rules`; do not edit. -->\n\n# Compliance\n\n\
+         Each row is a requirement of JR/T 0185-2020 (J, by clause), of the open-API design guide (O, by section) or of the overviews used \
+         with them (C, F, A). Its tests drive it through the public API, refusals with their own reasons included: \
+         `cargo test --test rules r07` runs those of row 7.\n\n",
+    );
+    let open = ROWS.iter().filter(|(number, _, _)| !by_row.contains_key(number)).count();
+    let _ = writeln!(page, "{} of {} rows have tests; the others are not claimed.\n", ROWS.len() - open, ROWS.len());
+    page.push_str("| row | source | requirement | how it is enforced | tests |\n|---|---|---|---|---|\n");
+    for (number, source, requirement) in ROWS {
+        let tests = by_row.get(number).map(Vec::as_slice).unwrap_or_default();
+        let words: Vec<String> = tests.iter().map(|(_, words)| words.replace('|', "\\|")).collect();
+        let names: Vec<String> = tests.iter().map(|(name, _)| format!("`{name}`")).collect();
+        let (words, names) = if tests.is_empty() {
+            ("*not yet*".to_owned(), "–".to_owned())
+        } else {
+            (words.join(" "), names.join(" "))
+        };
+        let _ = writeln!(page, "| {number} | {source} | {requirement} | {words} | {names} |");
+    }
+    (page, open)
+}
+
+#[test]
+fn the_page_of_compliance_is_what_the_tests_say() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/COMPLIANCE.md");
+    let (page, _) = page();
+    if std::env::var_os("PORTCULLIS_BLESS").is_some_and(|value| value == "1") {
+        std::fs::write(path, &page).unwrap();
+    }
+    let stored = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(stored == page, "COMPLIANCE.md has drifted from tests/rules: PORTCULLIS_BLESS=1 cargo test --test rules");
+}
+
+#[test]
+fn rows_are_numbered_from_one_without_a_gap() {
+    for (at, (number, source, requirement)) in ROWS.iter().enumerate() {
+        assert_eq!(*number as usize, at + 1);
+        assert!(!source.is_empty() && !requirement.is_empty());
+    }
+    let found = tests_of("/// How.\n/// More.\n#[test]\nfn r07_a() {}\n\nfn racer() {}\n/// x\nfn r7_b() {}\n");
+    assert_eq!(found, [(7, "r07_a".to_owned(), "How. More.".to_owned())]);
+}
