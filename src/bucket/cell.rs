@@ -165,7 +165,7 @@ pub(super) fn take<const N: usize>(
     for _ in 0..ATTEMPTS {
         match find(group, start, tag, now) {
             Found::Settled(at, mut word) => loop {
-                let after = match rate.conforms(debt(word, rate, now)) {
+                let after = match rate.conforms(debt(word, rate, now), now) {
                     Ok(after) => units.wrapping_add(after),
                     // Read-only: a hot key that is over its limit costs no write.
                     Err(wait) => return Outcome::Limited(wait),
@@ -180,7 +180,7 @@ pub(super) fn take<const N: usize>(
             },
             found @ (Found::Claimed(..) | Found::Free(..)) => {
                 // A key without a cell has its whole burst.
-                let after = match rate.conforms(0) {
+                let after = match rate.conforms(0, now) {
                     Ok(after) => units.wrapping_add(after),
                     Err(wait) => return Outcome::Limited(wait),
                 };
@@ -210,7 +210,7 @@ pub(super) fn take<const N: usize>(
 #[inline]
 pub(super) fn peek<const N: usize>(group: &[AtomicU64; N], start: usize, tag: u64, rate: &Rate, now: Millis) -> u64 {
     match find(group, start, tag, now) {
-        Found::Settled(_, word) => rate.conforms(debt(word, rate, now)).err().unwrap_or(0),
+        Found::Settled(_, word) => rate.conforms(debt(word, rate, now), now).err().unwrap_or(0),
         _ => 0,
     }
 }
@@ -225,7 +225,7 @@ pub(super) fn give_back<const N: usize>(
     after: u64,
     now: Millis,
 ) -> bool {
-    if gcra::debt(after, rate.now(now)) == 0 {
+    if !rate.returnable(gcra::debt(after, rate.now(now)), now) {
         return false;
     }
     let Found::Settled(at, mut word) = find(group, start, tag, now) else { return false };

@@ -15,6 +15,12 @@
 //! | 1 | 2^-5 ms (31 µs) | 18.6 hours | 6.2 days |
 //! | 2 | 2^-14 ms (61 ns) | 131 seconds | 17.4 minutes |
 //!
+//! # Fixed windows
+//!
+//! A quota counts by the calendar: `count` requests in each window of W milliseconds. It is kept in the same cells. With k requests counted in the
+//! window that ends at E, "TAT" is E + k units: a debt for as long as the window lasts, and none after it. The unit is such that count ≤ W in
+//! units, so what is left from an earlier window never lies beyond the end of the current one, and reads as k = 0.
+//!
 //! A difference TAT − now in (0, 2^32] is a debt; any other is none. (One beyond τ comes from a clock that was stepped back, or a
 //! limit that was lowered: the key then waits until it is paid.) The table sweeps paid-up cells long before they have aged 2^34 - 2^32
 //! units and would be read as a debt.
@@ -43,6 +49,8 @@ pub struct Rate {
     interval: u64,
     /// τ in units.
     tau: u64,
+    /// Where it counts by the calendar: how far windows begin before the multiples of `per_ms` since the epoch, in milliseconds.
+    window: Option<i64>,
 }
 
 /// Why numbers are no limit.
@@ -54,6 +62,9 @@ pub enum RateError {
     /// The time in which the burst comes back is too long.
     #[error("burst × per_ms / rate must be at most 2147483648 ms (24.8 days)")]
     TooLong,
+    /// More requests in a window than can be counted.
+    #[error("a quota is at most 16384 for each millisecond of a window up to 131 s, 32 up to 18.6 hours, 1 beyond")]
+    TooMany,
 }
 
 impl Rate {
@@ -70,10 +81,49 @@ impl Rate {
             let tau = interval.saturating_mul(u128::from(burst));
             if tau <= TAU_MAX {
                 // Both fit: interval ≤ τ ≤ 2^35.
-                return Ok(Self { rate, per_ms, burst, class, interval: interval as u64, tau: tau as u64 });
+                let (interval, tau) = (interval as u64, tau as u64);
+                return Ok(Self { rate, per_ms, burst, class, interval, tau, window: None });
             }
         }
         Err(RateError::TooLong)
+    }
+
+    /// Prepares a quota: `count` requests in each window of `window_ms`. Windows begin at the multiples of `window_ms` since the epoch, less
+    /// `offset_ms` (days in UTC+8: 28,800,000).
+    ///
+    /// # Errors
+    /// A number is zero, the window is longer than 2^31 ms, or the count is too great for it.
+    pub fn window(count: u64, window_ms: u64, offset_ms: i64) -> Result<Self, RateError> {
+        if count == 0 || window_ms == 0 {
+            return Err(RateError::Zero);
+        }
+        if window_ms > 1 << 31 {
+            return Err(RateError::TooLong);
+        }
+        for class in (0..3u8).rev() {
+            let units = u128::from(window_ms) << SHIFTS[usize::from(class)];
+            // A debt is at most the window and the count: 2 W units, within DEBT_MAX.
+            if units <= TAU_MAX && u128::from(count) <= units {
+                let window = Some(offset_ms);
+                return Ok(Self {
+                    rate: count,
+                    per_ms: window_ms,
+                    burst: count,
+                    class,
+                    interval: 1,
+                    tau: count,
+                    window,
+                });
+            }
+        }
+        Err(RateError::TooMany)
+    }
+
+    /// Units from `now` to the end of its window.
+    fn left(&self, now: Millis, offset: i64) -> u64 {
+        let length = self.per_ms.cast_signed();
+        let gone = now.plus(offset).0.rem_euclid(length);
+        (length - gone).cast_unsigned() << SHIFTS[usize::from(self.class)]
     }
 
     /// The limit at `permille` thousandths: of the rate and of the burst, one request at least. `None` where nothing is left.
@@ -83,6 +133,9 @@ impl Rate {
             return None;
         }
         let burst = (self.burst.saturating_mul(permille) / 1000).max(1);
+        if let Some(offset) = self.window {
+            return Self::window(burst, self.per_ms, offset).ok();
+        }
         Self::new(self.rate.saturating_mul(permille), self.per_ms.saturating_mul(1000), burst).ok()
     }
 
@@ -116,13 +169,26 @@ impl Rate {
 
     /// The debt at `now` (in units) after one more request, where it conforms; otherwise the milliseconds after which it would.
     #[inline]
-    pub(super) fn conforms(&self, debt: u64) -> Result<u64, u64> {
+    pub(super) fn conforms(&self, debt: u64, now: Millis) -> Result<u64, u64> {
+        if let Some(offset) = self.window {
+            let left = self.left(now, offset);
+            let used = debt.saturating_sub(left);
+            return if used < self.tau { Ok(left + used + 1) } else { Err(left >> SHIFTS[usize::from(self.class)]) };
+        }
         let after = debt + self.interval;
         if after <= self.tau {
             return Ok(after);
         }
         let shift = SHIFTS[usize::from(self.class)];
         Err((after - self.tau).div_ceil(1 << shift))
+    }
+
+    /// Whether there is still something to give back of a request after which the debt was `debt` as of `now`.
+    pub(super) fn returnable(&self, debt: u64, now: Millis) -> bool {
+        match self.window {
+            None => debt > 0,
+            Some(offset) => debt > self.left(now, offset),
+        }
     }
 
     /// T in units.
@@ -208,7 +274,7 @@ mod tests {
                 .map(|at| {
                     let now = limit.now(Millis(at.cast_signed()));
                     let owed = tat.map_or(0, |tat| debt(tat, now));
-                    match limit.conforms(owed) {
+                    match limit.conforms(owed, Millis(at.cast_signed())) {
                         Ok(after) => {
                             tat = Some((now + after) & TAT_MASK);
                             true
@@ -218,7 +284,11 @@ mod tests {
                             let then = limit.now(Millis((at + wait).cast_signed()));
                             let before = limit.now(Millis((at + wait - 1).cast_signed()));
                             let owes = |at| tat.map_or(0, |tat| debt(tat, at));
-                            assert!(limit.conforms(owes(then)).is_ok() && limit.conforms(owes(before)).is_err());
+                            let unused = Millis(0);
+                            assert!(
+                                limit.conforms(owes(then), unused).is_ok()
+                                    && limit.conforms(owes(before), unused).is_err()
+                            );
                             false
                         }
                     }
@@ -226,6 +296,49 @@ mod tests {
                 .collect();
             assert_eq!(ours, exact(rate, per_ms, burst, &arrivals), "{limit:?}");
         }
+    }
+
+    #[test]
+    fn windows_are_counted_by_the_calendar() {
+        assert_eq!(Rate::window(0, 1, 0), Err(RateError::Zero));
+        assert_eq!(Rate::window(1, (1 << 31) + 1, 0), Err(RateError::TooLong));
+        assert_eq!(Rate::window(16_385, 1, 0), Err(RateError::TooMany));
+        assert_eq!(Rate::window(86_400_001, 86_400_000, 0), Err(RateError::TooMany));
+        for (count, window_ms, offset) in
+            [(3, 1000, 0), (16_384, 1, 0), (5, 86_400_000, 28_800_000), (7, 3_600_000, -1), (9, 1 << 31, 12_345)]
+        {
+            let quota = Rate::window(count, window_ms, offset).unwrap();
+            let length = window_ms.cast_signed();
+            let mut tat = 0;
+            // Windows one after the other, entered at their first, some middle and their last millisecond; then after long silences.
+            for (number, at) in [
+                (0, 0),
+                (1, length / 3),
+                (2, length - 1),
+                (3, 0),
+                (4, length - 1),
+                (5, 0),
+                (6 + 700_000 / length, length / 2),
+            ] {
+                let now = Millis(number * length - offset + at);
+                let units = quota.now(now);
+                for request in 0..=count {
+                    match quota.conforms(debt(tat, units), now) {
+                        Ok(after) => {
+                            assert!(request < count, "{quota:?}");
+                            assert!(quota.returnable(after, now));
+                            tat = (units + after) & TAT_MASK;
+                        }
+                        Err(wait) => {
+                            assert_eq!((request, wait), (count, (length - at).cast_unsigned()), "{quota:?} {number}");
+                        }
+                    }
+                }
+                let next = Millis(now.0 + length - at);
+                assert!(!quota.returnable(debt(tat, quota.now(next)), next), "of the window before");
+            }
+        }
+        assert_eq!(Rate::window(1000, 1000, 7).unwrap().scaled(100), Rate::window(100, 1000, 7).ok());
     }
 
     #[test]

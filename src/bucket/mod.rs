@@ -36,19 +36,27 @@
 //! # Beside rates
 //!
 //! [`Inflight`]: requests under way at once, healing after killed workers. [`Deny`]: who is refused for a while, in every process at once.
+//! [`Breakers`]: services that keep failing. [`Objects`]: distinct objects asked for. [`Anomalies`]: who draws attention.
 
+mod anomaly;
+mod breaker;
 mod cell;
 mod deny;
+mod distinct;
 mod flights;
 mod gcra;
 mod inflight;
 mod limits;
 #[cfg(all(test, loom))]
 mod models;
+mod rows;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
+pub use anomaly::{Anomalies, AnomaliesConfig, Anomaly, Counts, Whose};
+pub use breaker::{BreakerRule, Breakers, BreakersConfig, Pass};
 pub use deny::{Deny, DenyConfig, DenyKey, Mark, VALUE_MAX};
+pub use distinct::{Objects, ObjectsConfig, window_of};
 pub use gcra::{Rate, RateError};
 pub use inflight::{Held, Inflight, InflightConfig, InflightKey, WORKERS, Worker};
 pub use limits::{Debit, LimitKey, Limits, LimitsConfig, Refusal, Take};

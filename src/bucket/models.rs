@@ -234,7 +234,7 @@ fn settles_at_once(group: &Group, number: u64, now: Millis, _: u64) -> Outcome {
             word == 0 || (word & TAT_MASK).wrapping_sub(Rate::new(1, 1000, 1).unwrap().now(now)) & TAT_MASK == 0
         };
         let Some(at) = words.iter().position(|word| free(*word)) else { return Outcome::Full };
-        let after = rate.conforms(0).unwrap();
+        let after = rate.conforms(0, now).unwrap();
         if group[at].compare_exchange(words[at], word_of(after), Ordering::SeqCst, Ordering::SeqCst).is_ok() {
             return Outcome::Ok(after);
         }

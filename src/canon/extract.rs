@@ -1,6 +1,6 @@
 //! What is read out of a request, and why one is refused before its signature is looked at.
 
-use crate::request::{ParamError, Params};
+use crate::request::{ParamError, Params, View};
 use crate::time::Millis;
 use crate::verdict::Reason;
 
@@ -93,7 +93,18 @@ pub struct Extract<'r> {
     pub signature: &'r [u8],
     /// The algorithms that may have made it: those of the profile, narrowed by what the request says where the profile reads that.
     pub algorithms: AlgSet,
+    /// The parameters, where the shape reads them.
+    pub(super) view: Option<View<'r>>,
     pub(super) rest: Rest<'r>,
+}
+
+impl<'r> Extract<'r> {
+    /// The value of a parameter of that name: in the query, the form or the top level of a JSON body, where the shape reads them.
+    #[must_use]
+    pub fn param(&self, name: &[u8]) -> Option<&'r [u8]> {
+        let view = self.view?;
+        view.find(name).map(|index| view.value(index))
+    }
 }
 
 /// What the shape needs to write the string to sign.

@@ -171,6 +171,17 @@ impl<'d> Node<'d> {
         }
     }
 
+    /// The integer here, with its sign, if it lies in `range`.
+    pub fn i64_in(&self, range: std::ops::RangeInclusive<i64>) -> Result<i64, DocumentError> {
+        let number = match self.value {
+            Json::Unsigned(n) => i64::try_from(*n).ok(),
+            Json::Signed(n) => Some(*n),
+            _ => return Err(self.wrong("an integer")),
+        };
+        let expected = || self.error(format!("expected an integer from {} to {}", range.start(), range.end()));
+        number.filter(|n| range.contains(n)).ok_or_else(expected)
+    }
+
     /// The number here as a fraction, if it is finite and above zero.
     pub fn positive_f64(&self) -> Result<f64, DocumentError> {
         let n = match self.value {

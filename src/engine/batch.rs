@@ -49,6 +49,8 @@ pub(super) struct Slot {
     pub api: Result<Option<ApiIndex>, Reason>,
     pub works: Range<usize>,
     pub nonce: Option<NonceKey>,
+    /// What it asks for, hashed, where a limit counts distinct objects.
+    pub object: Option<u64>,
 }
 
 /// One signature to check: a credential of an app against a string to sign.
@@ -98,6 +100,7 @@ impl Batch {
             api: Ok(None),
             works: 0..0,
             nonce: None,
+            object: None,
         }));
     }
 
@@ -121,6 +124,8 @@ impl Batch {
             let outcome = order::prepare(&snapshot, memory, request, slot, &mut facts, &mut tools.scratch);
             slot.works = first..self.works.len();
             if let Err(refused) = outcome {
+                let app = slot.app.and_then(|app| snapshot.apps().get(app.get()));
+                memory.guard.notice(refused.reason, app, request.client_ip, slot.now);
                 refuse(&snapshot, slot, refused);
             }
             if self.bytes.len() > BYTES_MAX {
@@ -171,7 +176,11 @@ impl Batch {
                 let verified = verified.and_then(|at| self.works.get(at)).map(|work| work.credential);
                 match order::commit(&snapshot, memory, request, slot, verified, hold) {
                     Ok(ticket) => accept(&snapshot, slot, verified, ticket),
-                    Err(refused) => refuse(&snapshot, slot, refused),
+                    Err(refused) => {
+                        let app = slot.app.and_then(|app| snapshot.apps().get(app.get()));
+                        memory.guard.notice(refused.reason, app, request.client_ip, slot.now);
+                        refuse(&snapshot, slot, refused);
+                    }
                 }
             }
             *verdict = slot.verdict;

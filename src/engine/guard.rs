@@ -7,10 +7,14 @@
 
 use super::memory::Memory;
 use super::order::{Parts, Refused};
-use crate::bucket::{Debit, Deny, DenyConfig, DenyKey, Held, Inflight, InflightConfig, Mark, Take, VALUE_MAX, Worker};
+use crate::bucket::{
+    Anomalies, AnomaliesConfig, Anomaly, Breakers, BreakersConfig, Counts, Debit, Deny, DenyConfig, DenyKey, Held,
+    Inflight, InflightConfig, Mark, Objects, ObjectsConfig, Pass, Take, VALUE_MAX, Whose, Worker, window_of,
+};
+use crate::canon::Extract;
 use crate::error::{DocumentError, Error};
 use crate::hash::prf::Kind;
-use crate::keys::{Action, App, CONCURRENCY_EACH, Limit, LimitIndex, LimitLists, Rate, Snapshot, State};
+use crate::keys::{Action, Api, App, CONCURRENCY_EACH, Limit, LimitIndex, LimitLists, Rate, Snapshot, State};
 use crate::nonce::{NonceConfig, ShareKey, Shares, SharesConfig};
 use crate::shm::{Region, RegionSpec};
 use crate::time::Millis;
@@ -73,12 +77,18 @@ pub(super) struct Guard {
     deny: Deny,
     inflight: Inflight,
     shares: Shares,
+    breakers: Breakers,
+    objects: Objects,
+    anomalies: Anomalies,
 }
 
 struct Configs {
     deny: DenyConfig,
     inflight: InflightConfig,
     shares: SharesConfig,
+    breakers: BreakersConfig,
+    objects: ObjectsConfig,
+    anomalies: AnomaliesConfig,
 }
 
 fn configs(state: &State) -> Configs {
@@ -86,6 +96,9 @@ fn configs(state: &State) -> Configs {
         deny: DenyConfig { keys: state.deny_keys },
         inflight: InflightConfig { keys: state.concurrency_keys },
         shares: SharesConfig { apps: state.capped_apps },
+        breakers: BreakersConfig { breakers: state.breakers },
+        objects: ObjectsConfig { keys: state.distinct_keys },
+        anomalies: AnomaliesConfig { keys: state.anomaly_keys },
     }
 }
 
@@ -107,6 +120,20 @@ pub(super) fn enforceable(snapshot: &Snapshot) -> Result<(), DocumentError> {
             ),
         );
     }
+    let counts_values = |lists: &LimitLists| usize::from(lists.distinct.is_some());
+    let several = |lists: &LimitLists| {
+        let limits = lists.after_signature.iter().filter_map(|limit| snapshot.limit(*limit));
+        limits.filter(|limit| limit.distinct.is_some()).count() > 1
+    };
+    let lists = || snapshot.apps().iter().map(|app| &app.limits).chain(snapshot.apis().iter().map(|api| &api.limits));
+    let of_apps = snapshot.apps().iter().map(|app| counts_values(&app.limits)).max().unwrap_or(0);
+    let of_apis = snapshot.apis().iter().map(|api| counts_values(&api.limits)).max().unwrap_or(0);
+    if of_apps + of_apis > 1 || lists().any(several) {
+        return error(
+            "/limits",
+            "an app and an API together name several limits with distinct; expected at most one".to_owned(),
+        );
+    }
     let capped = snapshot.apps().iter().filter(|app| app.nonces.is_some()).count() as u64;
     if capped > snapshot.state().capped_apps {
         return error(
@@ -120,7 +147,12 @@ pub(super) fn enforceable(snapshot: &Snapshot) -> Result<(), DocumentError> {
 /// The sections that the guards need.
 pub(super) fn sections(spec: RegionSpec, state: &State, kind: Kind) -> RegionSpec {
     let configs = configs(state);
-    spec.with(configs.deny.section(kind)).with(configs.inflight.section(kind)).with(configs.shares.section(kind))
+    spec.with(configs.deny.section(kind))
+        .with(configs.inflight.section(kind))
+        .with(configs.shares.section(kind))
+        .with(configs.breakers.section(kind))
+        .with(configs.objects.section(kind))
+        .with(configs.anomalies.section(kind))
 }
 
 /// An address as it enters keys.
@@ -151,6 +183,9 @@ impl Guard {
             deny: Deny::open(region, &configs.deny)?,
             inflight: Inflight::open(region, &configs.inflight)?,
             shares: Shares::open(region, &configs.shares, nonces)?,
+            breakers: Breakers::open(region, &configs.breakers)?,
+            objects: Objects::open(region, &configs.objects)?,
+            anomalies: Anomalies::open(region, &configs.anomalies)?,
         })
     }
 
@@ -229,9 +264,55 @@ impl Guard {
         self.deny.mark(&self.deny.key(&[OVERRIDE, limit.name.as_bytes()]), now).map(|mark| mark.value)
     }
 
-    /// Ends an accepted request: it is in flight no more. `false` where it held nothing, or has ended before.
-    pub fn end(&self, token: u64) -> bool {
-        token != 0 && self.inflight.end(token).is_some()
+    /// Ends an accepted request: it is in flight no more, and its circuit breaker hears of it (`None`: it never reached the service). `false` where
+    /// it held nothing, or has ended before.
+    pub fn end(&self, token: u64, outcome: Option<Outcome>, now: Millis) -> bool {
+        let Some(held) = (if token == 0 { None } else { self.inflight.end(token) }) else { return false };
+        self.report(&held, outcome, now);
+        true
+    }
+
+    fn report(&self, held: &Held, outcome: Option<Outcome>, now: Millis) {
+        if let Some(pass) = Pass::from_word(held.note) {
+            self.breakers.report(pass, outcome.map(|outcome| outcome == Outcome::Success), now);
+        }
+    }
+
+    /// The object that a request asks for, where a limit counts distinct ones.
+    pub fn object(&self, limit: Option<&Limit>, extract: &Extract<'_>) -> Option<u64> {
+        let value = extract.param(limit?.distinct.as_ref()?.of.as_bytes())?;
+        Some(self.objects.object(value))
+    }
+
+    /// Counts a refusal that speaks of unauthorised or impersonated use. `app`: the app that is known by now.
+    pub fn notice(&self, reason: Reason, app: Option<&App>, ip: Option<IpAddr>, now: Millis) {
+        let anomaly = match reason {
+            Reason::UnknownApp => Anomaly::UnknownApp,
+            Reason::BadSignature | Reason::BadDigest => Anomaly::BadSignature,
+            Reason::Replayed => Anomaly::Replay,
+            Reason::UnknownKey | Reason::WeakAlgorithm | Reason::LevelTooLow => Anomaly::Algorithm,
+            _ => return,
+        };
+        self.anomalies.count(anomaly);
+        if let Some(app) = app {
+            self.anomalies.count_for(Whose::App, app.id.as_str().as_bytes(), anomaly, now);
+        }
+        if let Some(ip) = ip {
+            let mut bytes = [0; 16];
+            self.anomalies.count_for(Whose::Address, address_bytes(ip, &mut bytes), anomaly, now);
+        }
+    }
+
+    pub fn anomalies_of(&self, subject: Subject<'_>) -> Counts {
+        let mut bytes = [0; 16];
+        match subject {
+            Subject::App(app) | Subject::Key { app, .. } => self.anomalies.of(Whose::App, app.as_bytes()),
+            Subject::Address(ip) => self.anomalies.of(Whose::Address, address_bytes(ip, &mut bytes)),
+        }
+    }
+
+    pub fn anomaly_totals(&self) -> [u64; 4] {
+        self.anomalies.totals()
     }
 }
 
@@ -239,16 +320,17 @@ impl Guard {
 struct Standing {
     rate: Option<Rate>,
     concurrency: Option<u64>,
-    /// Nothing passes.
-    closed: bool,
+    /// Distinct values.
+    distinct: Option<u64>,
 }
 
 fn standing(memory: &Memory, limit: &Limit, now: Millis) -> Standing {
-    let mut standing = Standing { rate: limit.rate, concurrency: limit.concurrency.map(u64::from), closed: false };
+    let distinct = limit.distinct.as_ref().map(|distinct| distinct.most);
+    let mut standing = Standing { rate: limit.rate, concurrency: limit.concurrency.map(u64::from), distinct };
     if let Some(permille) = memory.guard.permille(limit, now) {
         standing.rate = standing.rate.and_then(|rate| rate.scaled(permille));
         standing.concurrency = standing.concurrency.map(|most| most.saturating_mul(permille) / 1000);
-        standing.closed = limit.rate.is_some() != standing.rate.is_some();
+        standing.distinct = distinct.map(|most| most.saturating_mul(permille) / 1000);
     }
     standing
 }
@@ -305,6 +387,24 @@ impl Taken {
         }
     }
 
+    fn take_object(
+        memory: &Memory,
+        limit: &Limit,
+        standing: &Standing,
+        parts: &Parts<'_>,
+        now: Millis,
+    ) -> Result<(), Exceeded> {
+        let (Some(distinct), Some(most), Some(object)) = (&limit.distinct, standing.distinct, parts.object) else {
+            return Ok(());
+        };
+        let (window, retry_after_ms) = window_of(now, distinct.window_ms, distinct.offset_ms);
+        match parts.with_key(&[], limit, |key| memory.guard.objects.take(key, object, window, most)) {
+            Some(true) => Ok(()),
+            // Without room for the key nobody can say how many it has asked for.
+            Some(false) | None => Err(Exceeded { reason: Reason::RateLimited, retry_after_ms }),
+        }
+    }
+
     fn enter(
         &mut self,
         memory: &Memory,
@@ -355,6 +455,9 @@ impl Taken {
         let standing = standing(memory, limit, now);
         let mut outcome = self.take_rate(memory, limit, &standing, parts, now);
         if outcome.is_ok() || limit.action == Action::Alert {
+            outcome = outcome.and(Self::take_object(memory, limit, &standing, parts, now));
+        }
+        if outcome.is_ok() || limit.action == Action::Alert {
             outcome = outcome.and(self.enter(memory, limit, &standing, parts, now, hold));
         }
         self.count += 1;
@@ -395,18 +498,30 @@ impl Taken {
         Ok(taken)
     }
 
-    /// Writes down what the request holds while it is in flight; 0 where that is nothing. `None`: it cannot be remembered.
-    pub fn begin(&self, memory: &Memory, hold: &mut Hold) -> Option<u64> {
-        if self.held.is_empty() {
-            return Some(0);
+    /// Asks the API's circuit breaker, and writes down what the request holds while it is in flight; 0 where that is nothing.
+    pub fn begin(&mut self, memory: &Memory, api: Option<&Api>, now: Millis, hold: &mut Hold) -> Result<u64, Refused> {
+        let guard = &memory.guard;
+        if let Some((api, rule)) = api.and_then(|api| Some((api, api.breaker.as_ref()?))) {
+            match guard.breakers.allow(api.id.as_str().as_bytes(), rule, now) {
+                Ok(pass) => self.held.note = pass.map_or(0, Pass::to_word),
+                Err(retry_after_ms) => return Err(Refused { reason: Reason::CircuitOpen, retry_after_ms }),
+            }
         }
-        hold.worker(&memory.guard.inflight)?.begin(&self.held)
+        if self.held.is_empty() {
+            return Ok(0);
+        }
+        let token = hold.worker(&guard.inflight).and_then(|worker| worker.begin(&self.held));
+        token.ok_or_else(|| {
+            guard.report(&self.held, None, now);
+            Reason::ConcurrencyLimited.into()
+        })
     }
 
-    /// Strikes out what [`Self::begin`] wrote down; the counts stay, for [`Self::give_back`].
-    pub fn forget(&self, memory: &Memory, token: u64) {
+    /// Takes back what [`Self::begin`] did; the counts stay, for [`Self::give_back`].
+    pub fn forget(&self, memory: &Memory, token: u64, now: Millis) {
         if token != 0 {
             memory.guard.inflight.forget(token);
+            memory.guard.report(&self.held, None, now);
         }
     }
 

@@ -193,9 +193,9 @@ impl Memory {
     }
 
     /// Gives a nonce back, and ends the request.
-    pub fn release(&self, ticket: &Ticket) -> bool {
+    pub fn release(&self, ticket: &Ticket, now: Millis) -> bool {
         let [slot, word, token] = ticket.words();
-        self.guard.end(token);
+        self.guard.end(token, None, now);
         self.nonces.release(crate::nonce::Ticket::from_words([slot, word]))
     }
 

@@ -18,6 +18,7 @@ mod memory;
 mod order;
 mod tokens;
 
+pub use crate::bucket::{Anomaly, Counts};
 pub use batch::Batch;
 pub use guard::{OVERRIDE_MAX, Outcome, Subject};
 
@@ -62,9 +63,9 @@ impl Shared {
         self.now.unwrap_or_else(wall_clock)
     }
 
-    fn done(&self, ticket: &Ticket, _outcome: Outcome) -> bool {
+    fn done(&self, ticket: &Ticket, outcome: Outcome) -> bool {
         let [_, _, token] = ticket.words();
-        self.memory.guard.end(token)
+        token != 0 && self.memory.guard.end(token, Some(outcome), self.now())
     }
 }
 
@@ -121,8 +122,8 @@ impl Engine {
         }
     }
 
-    /// Reports how an accepted request ended, once, from whatever thread of the process that accepted it: it is in flight no more, and limits of
-    /// concurrency have its place again. `false` where the ticket holds no place, or was reported before; nothing is then done twice.
+    /// Reports how an accepted request ended, once, from whatever thread of the process that accepted it: it is in flight no more, limits of
+    /// concurrency have its place again, and the circuit breaker of its API hears how it went. `false` where the ticket holds no place, or was reported before; nothing is then done twice.
     pub fn done(&self, ticket: &Ticket, outcome: Outcome) -> bool {
         self.shared.done(ticket, outcome)
     }
@@ -149,6 +150,19 @@ impl Engine {
     #[must_use]
     pub fn is_denied(&self, subject: Subject<'_>) -> bool {
         self.shared.memory.guard.is_denied(subject, self.shared.now())
+    }
+
+    /// What was noticed of an app (any of its keys), or of an address: unknown apps, bad signatures, replays, wrong algorithms. The counts of names
+    /// that were quiet for long make room for others'.
+    #[must_use]
+    pub fn anomalies(&self, subject: Subject<'_>) -> Counts {
+        self.shared.memory.guard.anomalies_of(subject)
+    }
+
+    /// How often each kind of anomaly was noticed since the state was made, in the order of [`Anomaly::ALL`].
+    #[must_use]
+    pub fn anomaly_totals(&self) -> [u64; 4] {
+        self.shared.memory.guard.anomaly_totals()
     }
 
     /// Changes the limit of that name to `permille` thousandths of what the document says (0: nothing passes; at most [`OVERRIDE_MAX`]) for
@@ -240,6 +254,6 @@ impl Worker {
     /// Gives the nonce of an accepted request back, because nothing of the request reached the upstream: the identical request is then
     /// accepted once more, once. The request is in flight no more. `false` where the ticket is none, was given back before, or its time is over.
     pub fn release(&mut self, ticket: &Ticket) -> bool {
-        self.shared.memory.release(ticket)
+        self.shared.memory.release(ticket, self.shared.now())
     }
 }

@@ -18,6 +18,7 @@
 //! | commit | the access token, where the API needs one | `token_invalid`, `token_expired`, `token_revoked` |
 //! | commit | limits, all or nothing | `rate_limited`, `concurrency_limited`, `suspended` |
 //! | commit | the one-time token, reserved | `idempotency_used`, `missing_field`, `token_invalid`, `token_expired` |
+//! | commit | the circuit breaker of the API | `circuit_open` |
 //! | commit | the nonce: **the point of acceptance** | `replayed`, `nonce_store_full`, `timestamp_too_old` |
 //!
 //! A request whose signature fails takes no nonce and nothing of an app's limits; one that is limited keeps its nonce, so that it may come
@@ -81,7 +82,7 @@ pub(super) fn gate(
     if of_api.is_empty() && snapshot.limits_of_all().is_empty() {
         return Ok(());
     }
-    let parts = Parts { app: None, kid: &[], api, request };
+    let parts = Parts { app: None, kid: &[], api, request, object: None };
     let lists = [snapshot.limits_of_all(), of_api];
     slot.verdict.alert = Taken::take_all(snapshot, memory, &lists, &parts, slot.now, hold)?.alert;
     Ok(())
@@ -148,6 +149,9 @@ fn by_profile(
     policy::api_served(api)?;
     policy::api_allowed(snapshot, app, api)?;
     any_key(app, api, &extract, slot.now)?;
+    if let Some(limit) = app.limits.distinct.or(api.and_then(|api| api.limits.distinct)) {
+        slot.object = memory.guard.object(snapshot.limit(limit), &extract);
+    }
     if let Some(timestamp) = extract.timestamp {
         snapshot.clock(index).check(timestamp, slot.now)?;
     }
@@ -309,7 +313,7 @@ pub(super) fn commit(
     };
     let api = slot.api.ok().flatten().and_then(|api| snapshot.apis().get(api.get()));
     let kid = app.credentials.get(verified).map_or(Label::EMPTY, |c| c.kid);
-    let parts = Parts { app: Some(app), kid: kid.as_str().as_bytes(), api, request };
+    let parts = Parts { app: Some(app), kid: kid.as_str().as_bytes(), api, request, object: slot.object };
     let of_api = api.map_or(&[][..], |api| &api.limits.after_signature);
     let lists: [&[LimitIndex]; 3] = [&app.limits.before_signature, of_api, &app.limits.after_signature];
     // A replay is a replay, also where a limit would have refused it: the same answer as the look of stage 2 would have given.
@@ -318,7 +322,7 @@ pub(super) fn commit(
     }
     memory.guard.check_caller(app, Some(parts.kid), slot.now)?;
     tokens::check(snapshot, memory, request, app, api, slot.now)?;
-    let taken = Taken::take_all(snapshot, memory, &lists, &parts, slot.now, hold)?;
+    let mut taken = Taken::take_all(snapshot, memory, &lists, &parts, slot.now, hold)?;
     let one_time = match tokens::reserve(snapshot, memory, request, app, api, slot.now) {
         Ok(one_time) => one_time,
         Err(refused) => {
@@ -326,23 +330,23 @@ pub(super) fn commit(
             return Err(refused);
         }
     };
-    let refused = match taken.begin(memory, hold) {
-        None => Reason::ConcurrencyLimited,
-        Some(token) => match memory.admit(nonce, app, token, slot.now) {
+    let refused = match taken.begin(memory, api, slot.now, hold) {
+        Err(refused) => refused,
+        Ok(token) => match memory.admit(nonce, app, token, slot.now) {
             Admitted::Fresh(ticket) => {
                 slot.verdict.alert = slot.verdict.alert.or(taken.alert);
                 slot.verdict.one_time = one_time;
                 return Ok(ticket);
             }
             Admitted::Refused(reason) => {
-                taken.forget(memory, token);
-                reason
+                taken.forget(memory, token, slot.now);
+                reason.into()
             }
         },
     };
     tokens::give_back(memory, &one_time);
     taken.give_back(snapshot, memory, &lists, &parts, slot.now, hold);
-    Err(refused.into())
+    Err(refused)
 }
 
 /// What the keys of limits are made of.
@@ -351,6 +355,8 @@ pub(super) struct Parts<'p> {
     pub kid: &'p [u8],
     pub api: Option<&'p Api>,
     pub request: &'p Request<'p>,
+    /// What it asks for, hashed, where a limit counts distinct ones.
+    pub object: Option<u64>,
 }
 
 impl Parts<'_> {

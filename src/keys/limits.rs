@@ -76,6 +76,19 @@ pub enum Action {
     },
 }
 
+/// How many distinct values of a parameter a key may ask for in a window (defence against enumeration).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Distinct {
+    /// The parameter: a name in the query, the form or the top level of a JSON body.
+    pub of: String,
+    /// How many.
+    pub most: u64,
+    /// The window's length in milliseconds.
+    pub window_ms: u64,
+    /// How far windows begin before the multiples of their length since the epoch, in milliseconds.
+    pub offset_ms: i64,
+}
+
 /// The most concurrency limits that may count one request.
 pub const CONCURRENCY_EACH: usize = crate::bucket::Held::ROWS;
 
@@ -86,8 +99,10 @@ pub struct Limit {
     pub name: String,
     /// What it counts by.
     pub key: KeyParts,
-    /// The rate, where it has one.
+    /// The rate or the quota, where it has one.
     pub rate: Option<Rate>,
+    /// Distinct values of a parameter, where they are limited.
+    pub distinct: Option<Distinct>,
     /// Requests in flight at once, where that is limited.
     pub concurrency: Option<u32>,
     /// What happens beyond.

@@ -22,7 +22,7 @@ mod snapshot;
 
 pub use credential::{CertificateFacts, Credential, Secret};
 pub use ips::IpSet;
-pub use limits::{Action, CONCURRENCY_EACH, KeyPart, KeyParts, Limit, Rate};
+pub use limits::{Action, CONCURRENCY_EACH, Distinct, KeyPart, KeyParts, Limit, Rate};
 pub use lint::{Warning, lint};
 pub use live::{Live, Reader};
 pub use read::Config;

@@ -65,6 +65,12 @@ pub struct State {
     pub concurrency_keys: u64,
     /// How many addresses, apps and keys may be denied or suspended, or have a changed limit, at once. 10,000 by default.
     pub deny_keys: u64,
+    /// How many circuit breakers the region has room for over its life. 1,000 by default.
+    pub breakers: u64,
+    /// How many keys of limits on distinct values the region has room for over its life. 100 by default.
+    pub distinct_keys: u64,
+    /// How many apps and addresses have their anomalies counted at once. 1,000 by default.
+    pub anomaly_keys: u64,
     /// How many apps with a cap on their nonces the region has room for over its life. 1,000 by default.
     pub capped_apps: u64,
     /// Whether a new region refuses timestamps that an older, lost one may have admitted. On by default.
@@ -86,6 +92,9 @@ impl Default for State {
             concurrency_keys: 1_000,
             deny_keys: 10_000,
             capped_apps: 1_000,
+            breakers: 1_000,
+            distinct_keys: 100,
+            anomaly_keys: 1_000,
             birth_rule: true,
             mode: 0o600,
             group: None,

@@ -7,6 +7,7 @@ use super::limits::Limit;
 use super::paths::{Match, Paths};
 use super::profiles::Profiles;
 use super::settings::{ApiState, AppStatus, Clock, Codes, Level, NonceMode, State};
+use crate::bucket::BreakerRule;
 use crate::canon::{self, Profile};
 use crate::request::Sizes;
 use crate::token;
@@ -47,6 +48,8 @@ pub struct LimitLists {
     pub before_signature: Box<[LimitIndex]>,
     /// Counted after it.
     pub after_signature: Box<[LimitIndex]>,
+    /// The first of those that counts distinct values.
+    pub distinct: Option<LimitIndex>,
 }
 
 /// An app.
@@ -115,6 +118,8 @@ pub struct Api {
     pub tokens: ApiTokens,
     /// Its limits.
     pub limits: LimitLists,
+    /// When the service behind it is left alone, where it has a circuit breaker.
+    pub breaker: Option<BreakerRule>,
 }
 
 /// What tokens a call of an API must carry.

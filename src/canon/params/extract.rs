@@ -160,7 +160,8 @@ impl Program {
                 }
             }
         }
-        self.finish(&found, text, admitted, signed)
+        let extract = self.finish(&found, text, admitted, signed)?;
+        Ok(Extract { view: Some(view), ..extract })
     }
 
     /// What the fields say, in the order in which a client would want to hear of mistakes: the signature first (9993), then who, when
@@ -207,7 +208,7 @@ impl Program {
             algorithms = algorithms.and(set.ok_or_else(|| Refusal::invalid("sign_type"))?);
         }
         let rest = Rest::Params { text };
-        Ok(Extract { app_id, kid, timestamp, nonce, signature, algorithms, rest })
+        Ok(Extract { app_id, kid, timestamp, nonce, signature, algorithms, view: None, rest })
     }
 
     /// What is refused of a parameter that is no field: spaces at its ends, and kinds and texts that the profile refuses.

@@ -1,6 +1,7 @@
 //! The section `apis`.
 
 use super::{Names, Seen, items, name};
+use crate::bucket::BreakerRule;
 use crate::codec::doc::Node;
 use crate::error::DocumentError;
 use crate::keys::paths::{Paths, PathsBuilder, PatternError};
@@ -35,11 +36,34 @@ pub(super) fn read(
         let state = object.optional("state").map_or(Ok(ApiState::Active), |node| node.one_of(&states))?;
         let tokens = super::tokens::of_api(&object, tokens)?;
         let limits = names.lists(object.optional("limits"))?;
+        let breaker = object.optional("breaker").map(|node| breaker(&node)).transpose()?;
         object.finish()?;
         let id = Label::new(id).ok_or_else(|| id_node.error("too long"))?;
-        apis.push(Api { index: ApiIndex(number), id, level, state, tokens, limits });
+        apis.push(Api { index: ApiIndex(number), id, level, state, tokens, limits, breaker });
     }
     Ok((apis, paths.build()))
+}
+
+/// A circuit breaker.
+fn breaker(node: &Node<'_>) -> Result<BreakerRule, DocumentError> {
+    /// A day: longer than any service is left alone.
+    const SPAN_MAX_MS: u64 = 24 * 60 * 60 * 1000;
+    let object = node.object()?;
+    let failures = object.required("failures")?.u64_in(1..=100)?;
+    let number = |name, max, left_out| object.optional(name).map_or(Ok(left_out), |node| node.u64_in(1..=max));
+    let least = number("least", 100_000, 20)?;
+    let window_ms = number("window_ms", SPAN_MAX_MS, 10_000)?;
+    let open_ms = number("open_ms", SPAN_MAX_MS, 5_000)?;
+    let probes = number("probes", 1000, 1)?;
+    object.finish()?;
+    // All within their types: bounded above.
+    Ok(BreakerRule {
+        failures: failures as u8,
+        least: least as u32,
+        window_ms: window_ms as u32,
+        open_ms: open_ms as u32,
+        probes: probes as u16,
+    })
 }
 
 /// A method as requests spell it (RFC 9110, 9.1: case matters); `None` for `*`, any.

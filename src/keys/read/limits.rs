@@ -3,7 +3,7 @@
 use super::{Seen, items, name};
 use crate::codec::doc::{Node, Object};
 use crate::error::DocumentError;
-use crate::keys::limits::{Action, KeyPart, KeyParts, Limit, Rate};
+use crate::keys::limits::{Action, Distinct, KeyPart, KeyParts, Limit, Rate};
 
 /// Greatest length of a limit's name in bytes.
 const NAME_MAX: usize = 64;
@@ -23,18 +23,30 @@ pub(super) fn read(section: Option<Node<'_>>) -> Result<Vec<Limit>, DocumentErro
         let name = name(&name_node, NAME_MAX)?;
         seen.add(name, &name_node)?;
         let key = key(&object.required("key")?)?;
+        let window = Window::read(&object)?;
         let rate = rate(&object)?;
+        let quota = quota(&object, &window)?;
+        if let (Some(_), Some(node)) = (rate, object.optional("quota")) {
+            return Err(node.error("beside \"rate\"; expected one of the two, or a limit for each"));
+        }
+        let distinct = distinct(&object, &window)?;
+        if quota.is_none() && distinct.is_none() {
+            window.unused()?;
+        }
+        let rate = rate.or(quota);
         let concurrency = match object.optional("concurrency") {
             Some(node) => Some(u32::try_from(node.u64_in(1..=1_000_000)?).map_err(|_| node.error("expected less"))?),
             None => None,
         };
-        if rate.is_none() && concurrency.is_none() {
-            return Err(object.error("expected \"rate\" with \"per_ms\", or \"concurrency\""));
+        if rate.is_none() && concurrency.is_none() && distinct.is_none() {
+            return Err(object.error(
+                "expected \"rate\" with \"per_ms\", \"quota\" with a window, \"distinct\" with \"of\" and a window, or \"concurrency\"",
+            ));
         }
         let action = action(&object)?;
-        let before_signature = before_signature(&object, key, concurrency.is_some())?;
+        let before_signature = before_signature(&object, key, concurrency.is_some(), distinct.is_some())?;
         object.finish()?;
-        limits.push(Limit { name: name.to_owned(), key, rate, concurrency, action, before_signature });
+        limits.push(Limit { name: name.to_owned(), key, rate, distinct, concurrency, action, before_signature });
     }
     Ok(limits)
 }
@@ -87,7 +99,76 @@ fn action(object: &Object<'_>) -> Result<Action, DocumentError> {
     }
 }
 
-fn before_signature(object: &Object<'_>, key: KeyParts, concurrency: bool) -> Result<bool, DocumentError> {
+/// The window of a quota or of distinct values: by name, or in milliseconds.
+struct Window<'d> {
+    length: Option<(Node<'d>, u64)>,
+    offset: Option<(Node<'d>, i64)>,
+}
+
+impl<'d> Window<'d> {
+    fn read(object: &Object<'d>) -> Result<Self, DocumentError> {
+        const MINUTE: u64 = 60_000;
+        let names =
+            [("minute", MINUTE), ("hour", 60 * MINUTE), ("day", 24 * 60 * MINUTE), ("week", 7 * 24 * 60 * MINUTE)];
+        let length = match (object.optional("window"), object.optional("window_ms")) {
+            (Some(_), Some(node)) => return Err(node.error("beside \"window\"; expected one of the two")),
+            (Some(node), None) => Some(node.one_of(&names).map(|ms| (node, ms))?),
+            (None, Some(node)) => Some(node.u64_in(1..=1 << 31).map(|ms| (node, ms))?),
+            (None, None) => None,
+        };
+        let offset = match object.optional("utc_offset_minutes") {
+            Some(node) => {
+                let minutes = node.i64_in(-14 * 60..=14 * 60)?;
+                Some((node, minutes * 60_000))
+            }
+            None => None,
+        };
+        Ok(Self { length, offset })
+    }
+
+    /// Length and offset. The weeks since the epoch begin on Thursdays; those of the calendar on Mondays.
+    fn needed(&self, for_what: &Node<'_>) -> Result<(u64, i64), DocumentError> {
+        const WEEK: u64 = 7 * 24 * 60 * 60_000;
+        const MONDAY: i64 = 3 * 24 * 60 * 60_000;
+        let Some((_, length)) = self.length else {
+            return Err(for_what.error("expected \"window\" or \"window_ms\" beside it"));
+        };
+        let offset = self.offset.as_ref().map_or(0, |(_, ms)| *ms);
+        Ok((length, if length == WEEK { offset + MONDAY } else { offset }))
+    }
+
+    fn unused(&self) -> Result<(), DocumentError> {
+        let node = self.length.as_ref().map(|(node, _)| node).or(self.offset.as_ref().map(|(node, _)| node));
+        node.map_or(Ok(()), |node| Err(node.error("is of use beside \"quota\" and \"distinct\" only")))
+    }
+}
+
+fn quota(object: &Object<'_>, window: &Window<'_>) -> Result<Option<Rate>, DocumentError> {
+    let Some(node) = object.optional("quota") else { return Ok(None) };
+    let count = node.u64_in(1..=COUNT_MAX)?;
+    let (length, offset) = window.needed(&node)?;
+    Rate::window(count, length, offset).map(Some).map_err(|e| node.error(e.to_string()))
+}
+
+fn distinct(object: &Object<'_>, window: &Window<'_>) -> Result<Option<Distinct>, DocumentError> {
+    let Some(node) = object.optional("distinct") else {
+        return match object.optional("of") {
+            Some(of) => Err(of.error("is of use beside \"distinct\" only")),
+            None => Ok(None),
+        };
+    };
+    let most = node.u64_in(1..=1_000_000)?;
+    let of = name(&object.required("of")?, NAME_MAX)?.to_owned();
+    let (window_ms, offset_ms) = window.needed(&node)?;
+    Ok(Some(Distinct { of, most, window_ms, offset_ms }))
+}
+
+fn before_signature(
+    object: &Object<'_>,
+    key: KeyParts,
+    concurrency: bool,
+    distinct: bool,
+) -> Result<bool, DocumentError> {
     let Some(node) = object.optional("before_signature") else { return Ok(false) };
     if !node.bool()? {
         return Ok(false);
@@ -100,6 +181,9 @@ fn before_signature(object: &Object<'_>, key: KeyParts, concurrency: bool) -> Re
     }
     if concurrency {
         return Err(node.error("requests in flight are counted after the signature; expected a rate alone"));
+    }
+    if distinct {
+        return Err(node.error("values of parameters are counted after the signature; expected a rate alone"));
     }
     Ok(true)
 }

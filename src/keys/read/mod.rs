@@ -148,7 +148,10 @@ impl<'l> Names<'l> {
             let index = LimitIndex(u32::try_from(index).map_err(|_| node.error("too many limits"))?);
             if limit.before_signature { before.push(index) } else { after.push(index) }
         }
-        Ok(LimitLists { before_signature: before.into(), after_signature: after.into() })
+        let counts_values =
+            |index: &&LimitIndex| self.limits.get(index.get()).is_some_and(|limit| limit.distinct.is_some());
+        let distinct = after.iter().find(counts_values).copied();
+        Ok(LimitLists { before_signature: before.into(), after_signature: after.into(), distinct })
     }
 
     /// Limits before the signature that nobody names: those count every request.

@@ -32,6 +32,9 @@ pub(super) fn state(section: Option<Node<'_>>) -> Result<State, DocumentError> {
         ("concurrency_keys", &mut state.concurrency_keys, 1 << 24),
         ("deny_keys", &mut state.deny_keys, 1 << 32),
         ("capped_apps", &mut state.capped_apps, 1 << 24),
+        ("breakers", &mut state.breakers, 1 << 19),
+        ("distinct_keys", &mut state.distinct_keys, 1 << 24),
+        ("anomaly_keys", &mut state.anomaly_keys, 1 << 24),
     ] {
         if let Some(node) = object.optional(name) {
             *slot = node.u64_in(1..=max)?;
