@@ -119,6 +119,12 @@ typedef struct portcullis_request {
   struct portcullis_slice profile;
   // Whose request it is, for schemes that carry no app id (UTF-8).
   struct portcullis_slice app_id;
+  // The version of TLS that it came over, as text: `1.2`, `TLSv1.2`.
+  struct portcullis_slice tls;
+  // SHA-256 of the client's verified certificate in DER, as 64 hexadecimal digits.
+  struct portcullis_slice peer_certificate_sha256;
+  // The trace number that the request has in the gateway's logs (UTF-8).
+  struct portcullis_slice trace_id;
 } portcullis_request;
 
 // The verdict of a request. Texts end with a NUL.

@@ -24,7 +24,7 @@
 //! | 1 | request | borrowed view of a request; query, form and JSON parameters | verdict codec lanes time |
 //! | 1 | shm | the shared region: map, header, offsets, creation race (unsafe) | error sync time |
 //! | 2 | hash | md5, sha256, sm3, sha512 one and many; the keyed hash of the tables | lanes |
-//! | 2 | ndjson | requests and verdicts as lines of JSON | request verdict time |
+//! | 2 | ndjson | requests and verdicts as lines of JSON | request codec verdict time |
 //! | 2 | canon | profiles compiled from data; the string to sign | request codec verdict time error |
 //! | 2 | nonce | exactly-once admission | hash shm sync time error |
 //! | 2 | bucket | rates and other limits | hash shm sync time error |
@@ -32,9 +32,10 @@
 //! | 2 | field | fixed-size big-number arithmetic over lanes | lanes |
 //! | 2 | curve | curve arithmetic over lanes | field lanes |
 //! | 2 | alg | every signature and MAC algorithm, one and many | hash field curve lanes codec verdict error |
-//! | 3 | keys | the configuration document and the immutable snapshot | bucket token alg canon request codec verdict error time |
-//! | 5 | engine | the order of checks, batches; the only room that sees all | verdict error time sync codec lanes request shm hash canon nonce bucket token alg keys |
-//! | 6 | ffi | the C ABI (unsafe) | engine verdict error time request lanes |
+//! | 2 | policy | U_API_ID, rules of parameters, expressions over what stands behind a request | request verdict |
+//! | 3 | keys | the configuration document and the immutable snapshot | bucket token policy alg canon request codec verdict error time |
+//! | 5 | engine | the order of checks, batches; the only room that sees all | verdict error time sync codec lanes request shm hash canon nonce bucket token policy alg keys |
+//! | 6 | ffi | the C ABI (unsafe) | engine verdict error time codec request lanes |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod alg;
@@ -52,6 +53,7 @@ pub mod keys;
 pub mod lanes;
 pub mod ndjson;
 pub mod nonce;
+pub mod policy;
 pub mod request;
 pub mod shm;
 mod sync;

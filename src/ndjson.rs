@@ -4,7 +4,8 @@
 //! repeated ones, and wrong types, are errors that name the member. The body and header values are those of the request as received;
 //! nothing of them is interpreted here.
 
-use crate::request::{Header, Request};
+use crate::codec::hex;
+use crate::request::{Header, Request, TlsVersion};
 use crate::time::Millis;
 use crate::verdict::Verdict;
 use simd_json::{Buffers, Node, StaticNode, Tape};
@@ -65,7 +66,7 @@ impl<'a> Walk<'_, 'a> {
 }
 
 /// The members of a line, in the order of their bits in `seen`.
-const MEMBERS: [&str; 12] = [
+const MEMBERS: [&str; 15] = [
     "id",
     "received_at_ms",
     "client_ip",
@@ -78,6 +79,9 @@ const MEMBERS: [&str; 12] = [
     "authority",
     "profile",
     "app_id",
+    "tls",
+    "peer_certificate_sha256",
+    "trace_id",
 ];
 
 impl Parser {
@@ -166,7 +170,21 @@ impl<'a> Line<'a> {
             "scheme" => self.request.scheme = Some(walk.text(name)?.as_bytes()),
             "authority" => self.request.authority = Some(walk.text(name)?.as_bytes()),
             "profile" => self.request.profile = Some(walk.text(name)?),
-            _ => self.request.app_id = Some(walk.text(name)?),
+            "app_id" => self.request.app_id = Some(walk.text(name)?),
+            "tls" => {
+                let Some(version) = TlsVersion::from_name(walk.text(name)?) else {
+                    return fail("tls: expected a version such as 1.2 or TLSv1.2");
+                };
+                self.request.tls = Some(version);
+            }
+            "peer_certificate_sha256" => {
+                let mut bytes = [0; 32];
+                match hex::decode(walk.text(name)?.as_bytes(), &mut bytes) {
+                    Ok(decoded) if decoded.len() == 32 => self.request.peer_certificate = Some(bytes),
+                    _ => return fail("peer_certificate_sha256: expected 64 hexadecimal digits"),
+                }
+            }
+            _ => self.request.trace_id = Some(walk.text(name)?),
         }
         Ok(())
     }

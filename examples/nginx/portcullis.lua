@@ -16,6 +16,7 @@ typedef struct {
   const portcullis_header *headers; size_t header_count;
   portcullis_slice body; portcullis_slice client_ip; portcullis_slice scheme; portcullis_slice authority;
   portcullis_slice profile; portcullis_slice app_id;
+  portcullis_slice tls; portcullis_slice peer_certificate_sha256; portcullis_slice trace_id;
 } portcullis_request;
 typedef struct {
   uint32_t struct_size; uint16_t reason; uint16_t http_status; uint64_t retry_after_ms; uint64_t ticket[3];

@@ -105,6 +105,12 @@ impl<'r> Extract<'r> {
         let view = self.view?;
         view.find(name).map(|index| view.value(index))
     }
+
+    /// The parameters, each decoded once; `None` where the scheme reads none.
+    #[must_use]
+    pub fn params(&self) -> Option<&View<'r>> {
+        self.view.as_ref()
+    }
 }
 
 /// What the shape needs to write the string to sign.

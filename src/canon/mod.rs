@@ -313,6 +313,16 @@ impl Profile {
         self.admitted.has(alg)
     }
 
+    /// Whether it reads a parameter of that name itself: a field of the scheme, which rules of parameters need not name.
+    #[must_use]
+    #[allow(unreachable_patterns, reason = "shapes differ in what they read")]
+    pub fn reads(&self, name: &[u8]) -> bool {
+        match &self.shape {
+            Shape::Params(program) => program.reads(name),
+            _ => false,
+        }
+    }
+
     /// Whether `secret` can be used with `alg` under this profile: to be asked when keys are loaded.
     ///
     /// # Errors

@@ -36,6 +36,15 @@ pub enum Subject<'a> {
         /// The key's id.
         kid: &'a str,
     },
+    /// One API of one app for one user, who switched it off. Refused as `api_not_allowed`, where the API's `user` says who the user is.
+    Service {
+        /// The user, as the API's parameter names them.
+        user: &'a str,
+        /// The app's id.
+        app: &'a str,
+        /// The API's id.
+        api: &'a str,
+    },
 }
 
 /// How a request that was accepted went on behind the gateway.
@@ -175,6 +184,7 @@ const APP: &[u8] = b"app";
 const KEY: &[u8] = b"key";
 const SUSPENDED: &[u8] = b"suspended";
 const OVERRIDE: &[u8] = b"override";
+const SERVICE: &[u8] = b"service";
 
 impl Guard {
     pub fn open(region: &Region, state: &State, nonces: &NonceConfig) -> Result<Self, Error> {
@@ -195,6 +205,9 @@ impl Guard {
             Subject::App(app) => self.deny.key(&[APP, app.as_bytes()]),
             Subject::Address(ip) => self.deny.key(&[IP, address_bytes(ip, &mut bytes)]),
             Subject::Key { app, kid } => self.deny.key(&[KEY, app.as_bytes(), kid.as_bytes()]),
+            Subject::Service { user, app, api } => {
+                self.deny.key(&[SERVICE, user.as_bytes(), app.as_bytes(), api.as_bytes()])
+            }
         }
     }
 
@@ -306,7 +319,9 @@ impl Guard {
     pub fn anomalies_of(&self, subject: Subject<'_>) -> Counts {
         let mut bytes = [0; 16];
         match subject {
-            Subject::App(app) | Subject::Key { app, .. } => self.anomalies.of(Whose::App, app.as_bytes()),
+            Subject::App(app) | Subject::Key { app, .. } | Subject::Service { app, .. } => {
+                self.anomalies.of(Whose::App, app.as_bytes())
+            }
             Subject::Address(ip) => self.anomalies.of(Whose::Address, address_bytes(ip, &mut bytes)),
         }
     }

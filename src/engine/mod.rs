@@ -16,6 +16,7 @@ mod batch;
 mod guard;
 mod memory;
 mod order;
+mod rules;
 mod tokens;
 
 pub use crate::bucket::{Anomaly, Counts};

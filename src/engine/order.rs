@@ -11,6 +11,8 @@
 //! | prepare | the app may use the profile | `no_profile` |
 //! | prepare | the client's address | `ip_not_allowed` |
 //! | prepare | the API: known, method, served, permitted | `api_not_allowed`, `method_not_allowed`, `api_retired` |
+//! | prepare | the channel: version of TLS, certificate of the client | `level_too_low` |
+//! | prepare | the parameters: rules of the API, consent, switched off | `missing_field`, `invalid_field`, `api_not_allowed` |
 //! | prepare | a key for it, of the right level and strength, valid now | `unknown_key`, `key_expired`, `key_revoked`, `level_too_low`, `weak_algorithm` |
 //! | prepare | the timestamp | `timestamp_too_old`, `timestamp_too_new` |
 //! | prepare, commit | seen before (a look, nothing taken) | `replayed` |
@@ -27,10 +29,10 @@
 use super::batch::{Slot, Stand, Work};
 use super::guard::{self, Hold, Taken};
 use super::memory::{Admitted, Memory};
-use super::tokens;
+use super::{rules, tokens};
 use crate::alg::{Algorithm, MacInput, SignatureForm};
 use crate::canon::{self, Alg, Extract, Profile, Refusal};
-use crate::keys::{Api, App, KeyPart, Limit, LimitIndex, ProfileIndex, Snapshot, policy};
+use crate::keys::{Api, App, Demands, KeyPart, Limit, LimitIndex, ProfileIndex, Snapshot, policy};
 use crate::request::Request;
 use crate::time::Millis;
 use crate::verdict::{Label, Reason, Ticket};
@@ -148,7 +150,11 @@ fn by_profile(
     let api = slot.api?.and_then(|api| snapshot.apis().get(api.get()));
     policy::api_served(api)?;
     policy::api_allowed(snapshot, app, api)?;
-    any_key(app, api, &extract, slot.now)?;
+    let peer = policy::peer_certificate(app, request, slot.now);
+    policy::channel(snapshot.demands(), api, request, peer)?;
+    rules::check(memory, profile, app, api, &extract, slot.now)?;
+    let at = At { demands: snapshot.demands(), peer, now: slot.now };
+    any_key(app, api, &extract, &at)?;
     if let Some(limit) = app.limits.distinct.or(api.and_then(|api| api.limits.distinct)) {
         slot.object = memory.guard.object(snapshot.limit(limit), &extract);
     }
@@ -166,7 +172,7 @@ fn by_profile(
         slot.stand = Stand::Seen;
     } else {
         let first = facts.works.len();
-        let message = write_works(app, api, profile, request, &extract, slot.now, facts);
+        let message = write_works(app, api, profile, request, &extract, &at, facts);
         if nonce.is_none() {
             // Without a nonce the message itself must not come twice.
             let whole = key(facts.bytes.get(message).unwrap_or_default());
@@ -215,8 +221,16 @@ fn alg(algorithm: Algorithm) -> Option<Alg> {
     TABLE.get(algorithm as usize).copied().flatten()
 }
 
+/// The circumstances of a request that its keys depend on.
+struct At<'d> {
+    demands: &'d Demands,
+    /// Whether the connection has a certificate that the app has registered.
+    peer: bool,
+    now: Millis,
+}
+
 /// Whether the credential at `index` of `app` may have signed this request; if not, why.
-fn may_sign(app: &App, api: Option<&Api>, extract: &Extract<'_>, now: Millis, index: usize) -> Result<Alg, Reason> {
+fn may_sign(app: &App, api: Option<&Api>, extract: &Extract<'_>, at: &At<'_>, index: usize) -> Result<Alg, Reason> {
     let credential = app.credentials.get(index).ok_or(Reason::UnknownKey)?;
     if extract.kid.is_some_and(|kid| !credential.answers_to(kid)) {
         return Err(Reason::UnknownKey);
@@ -224,12 +238,15 @@ fn may_sign(app: &App, api: Option<&Api>, extract: &Extract<'_>, now: Millis, in
     let alg = alg(credential.algorithm()).filter(|alg| extract.algorithms.has(*alg)).ok_or(Reason::UnknownKey)?;
     policy::strength(app, credential.algorithm())?;
     policy::level(app, api, credential.algorithm())?;
-    credential.valid_at(now)?;
+    policy::behind(app, credential, at.peer)?;
+    policy::key_allowed(credential, api)?;
+    policy::key_age(at.demands, app, api, credential, at.now)?;
+    credential.valid_at(at.now)?;
     Ok(alg)
 }
 
 /// Whether any credential may have signed this request. If none, the reason of the one that came closest.
-fn any_key(app: &App, api: Option<&Api>, extract: &Extract<'_>, now: Millis) -> Result<(), Refused> {
+fn any_key(app: &App, api: Option<&Api>, extract: &Extract<'_>, at: &At<'_>) -> Result<(), Refused> {
     let closeness = |reason: Reason| match reason {
         Reason::UnknownKey => 0,
         Reason::WeakAlgorithm => 1,
@@ -239,7 +256,7 @@ fn any_key(app: &App, api: Option<&Api>, extract: &Extract<'_>, now: Millis) -> 
     };
     let mut closest = Reason::UnknownKey;
     for index in 0..app.credentials.len() {
-        match may_sign(app, api, extract, now, index) {
+        match may_sign(app, api, extract, at, index) {
             Ok(_) => return Ok(()),
             Err(reason) if closeness(reason) > closeness(closest) => closest = reason,
             Err(_) => {}
@@ -256,13 +273,13 @@ fn write_works(
     profile: &Profile,
     request: &Request<'_>,
     extract: &Extract<'_>,
-    now: Millis,
+    at: &At<'_>,
     facts: &mut Facts<'_>,
 ) -> Range<usize> {
     let mut written: Option<(Alg, Work)> = None;
     let mut message = 0..0;
     for index in 0..app.credentials.len() {
-        let Ok(alg) = may_sign(app, api, extract, now, index) else { continue };
+        let Ok(alg) = may_sign(app, api, extract, at, index) else { continue };
         if let Some((_, work)) = written.as_ref().filter(|(same, _)| *same == alg) {
             facts.works.push(Work {
                 credential: index,

@@ -2,9 +2,10 @@
 
 use super::slots::Table;
 use super::types::*;
+use crate::codec::hex;
 use crate::engine::{Engine, Options, Outcome, Subject, Worker};
 use crate::error::Error;
-use crate::request::{Header, Request};
+use crate::request::{Header, Request, TlsVersion};
 use crate::time::Millis;
 use crate::verdict::{Label, Reason, Ticket, Verdict};
 use portcullis_result::*;
@@ -468,6 +469,18 @@ unsafe fn view<'a>(request: &portcullis_request, headers: &'a [Header<'a>]) -> R
         Some(ip) => Some(ip.parse().map_err(|_| PORTCULLIS_BAD_ARGUMENT)?),
         None => None,
     };
+    let tls = match text(request.tls)? {
+        Some(version) => Some(TlsVersion::from_name(version).ok_or(PORTCULLIS_BAD_ARGUMENT)?),
+        None => None,
+    };
+    let peer_certificate = match optional(request.peer_certificate_sha256)? {
+        Some(digits) => {
+            let mut bytes = [0; 32];
+            let len = hex::decode(digits, &mut bytes).map_err(|_| PORTCULLIS_BAD_ARGUMENT)?.len();
+            Some(bytes).filter(|_| len == 32).ok_or(PORTCULLIS_BAD_ARGUMENT).map(Some)?
+        }
+        None => None,
+    };
     let received_at = match request.received_at_ms {
         0 | PORTCULLIS_NOW => None,
         ms => Some(Millis(ms)),
@@ -485,6 +498,9 @@ unsafe fn view<'a>(request: &portcullis_request, headers: &'a [Header<'a>]) -> R
         authority: optional(request.authority)?,
         profile: text(request.profile)?,
         app_id: text(request.app_id)?,
+        tls,
+        peer_certificate,
+        trace_id: text(request.trace_id)?,
     })
 }
 

@@ -93,6 +93,12 @@ pub struct portcullis_request {
     pub profile: portcullis_slice,
     /// Whose request it is, for schemes that carry no app id (UTF-8).
     pub app_id: portcullis_slice,
+    /// The version of TLS that it came over, as text: `1.2`, `TLSv1.2`.
+    pub tls: portcullis_slice,
+    /// SHA-256 of the client's verified certificate in DER, as 64 hexadecimal digits.
+    pub peer_certificate_sha256: portcullis_slice,
+    /// The trace number that the request has in the gateway's logs (UTF-8).
+    pub trace_id: portcullis_slice,
 }
 
 /// The verdict of a request. Texts end with a NUL.

@@ -1,6 +1,7 @@
 //! A credential: a prepared key, when and whether it counts, and the names that requests call it by.
 
 use super::settings::KeyStatus;
+use super::snapshot::ApiIndex;
 use crate::alg::{Algorithm, Key};
 use crate::canon::Alg;
 use crate::time::Millis;
@@ -56,6 +57,8 @@ pub struct Credential {
     pub not_after: Millis,
     /// The prepared key.
     pub key: Key,
+    /// The APIs that it may call, sorted, where that is less than its app may (a department's key); `None` is all of them.
+    pub(super) allow_apis: Option<Box<[ApiIndex]>>,
     /// The certificate that it came as.
     pub certificate: Option<CertificateFacts>,
     /// Whether `kid` was given (or taken from a JWK), as against borrowed from a certificate.

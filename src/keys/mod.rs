@@ -28,5 +28,6 @@ pub use live::{Live, Reader};
 pub use read::Config;
 pub use settings::{ApiState, AppStatus, Clock, Codes, KeyStatus, Level, NonceMode, State};
 pub use snapshot::{
-    Api, ApiIndex, ApiTokens, App, AppIndex, LimitIndex, LimitLists, OneTime, ProfileIndex, Snapshot, Tokens,
+    Api, ApiIndex, ApiRules, ApiTokens, App, AppIndex, Consent, Demands, LimitIndex, LimitLists, OneTime, ProfileIndex,
+    Snapshot, Tokens,
 };

@@ -1,8 +1,12 @@
 //! The checks that are pure functions of a snapshot and facts of a request. Each answers one question; their order is the engine's.
 
+use super::credential::Credential;
 use super::settings::{ApiState, AppStatus, Level};
-use super::snapshot::{Api, App, Snapshot};
+use super::snapshot::{Api, App, Demands, Snapshot};
 use crate::alg::Algorithm;
+use crate::policy::Behind;
+use crate::request::Request;
+use crate::time::Millis;
 use crate::verdict::Reason;
 use std::net::IpAddr;
 
@@ -75,4 +79,59 @@ pub fn level(app: &App, api: Option<&Api>, algorithm: Algorithm) -> Result<(), R
 /// [`Reason::WeakAlgorithm`].
 pub fn strength(app: &App, algorithm: Algorithm) -> Result<(), Reason> {
     if algorithm.is_weak() && !app.allow_weak { Err(Reason::WeakAlgorithm) } else { Ok(()) }
+}
+
+/// Whether the connection has a certificate that the app has registered: one that it lists, or that of a credential that counts.
+#[must_use]
+pub fn peer_certificate(app: &App, request: &Request<'_>, now: Millis) -> bool {
+    let Some(sent) = &request.peer_certificate else { return false };
+    let of_credential = |c: &Credential| {
+        c.certificate.as_ref().is_some_and(|facts| facts.sha256_fingerprint == *sent) && c.valid_at(now).is_ok()
+    };
+    app.peer_certificates.contains(sent) || app.credentials.iter().any(of_credential)
+}
+
+/// Whether the connection is what the document and the API ask for: the version of TLS, and a certificate of the client
+/// (JR/T 0185-2020, 9.2.2, 9.2.1b2). What the gateway does not tell is not taken for granted.
+///
+/// # Errors
+/// [`Reason::LevelTooLow`].
+pub fn channel(demands: &Demands, api: Option<&Api>, request: &Request<'_>, peer: bool) -> Result<(), Reason> {
+    let tls = demands.tls_min.is_none_or(|least| request.tls.is_some_and(|version| version >= least));
+    if tls && (peer || !api.is_some_and(|api| api.peer_certificate)) { Ok(()) } else { Err(Reason::LevelTooLow) }
+}
+
+/// Whether what stands behind a request signed with `credential` is what the app requires (JR/T 0185-2020, 7.2.1a1).
+///
+/// # Errors
+/// [`Reason::LevelTooLow`].
+pub fn behind(app: &App, credential: &Credential, peer_certificate: bool) -> Result<(), Reason> {
+    let secret = credential.algorithm().is_mac();
+    let certificate = credential.certificate.is_some();
+    let behind = Behind { secret, key_pair: !secret, certificate, peer_certificate };
+    if app.require.is_none_or(|require| require.is_met(behind)) { Ok(()) } else { Err(Reason::LevelTooLow) }
+}
+
+/// Whether a department's key may call `api`: those that its own list and roles give it, within what its app may.
+///
+/// # Errors
+/// [`Reason::ApiNotAllowed`].
+pub fn key_allowed(credential: &Credential, api: Option<&Api>) -> Result<(), Reason> {
+    let Some(list) = &credential.allow_apis else { return Ok(()) };
+    if api.is_some_and(|api| list.binary_search(&api.index).is_ok()) { Ok(()) } else { Err(Reason::ApiNotAllowed) }
+}
+
+/// Whether the key is not in use for longer than keys may be at the level of this call (JR/T 0185-2020, 7.3.4).
+///
+/// # Errors
+/// [`Reason::KeyExpired`].
+pub fn key_age(demands: &Demands, app: &App, api: Option<&Api>, key: &Credential, now: Millis) -> Result<(), Reason> {
+    let greatest = match api.map_or(app.level, |api| api.level.max(app.level)) {
+        Level::A1 => demands.key_max_age_ms.0,
+        Level::A2 => demands.key_max_age_ms.1,
+    };
+    match greatest {
+        Some(greatest) if now.since(key.not_before) > greatest => Err(Reason::KeyExpired),
+        _ => Ok(()),
+    }
 }

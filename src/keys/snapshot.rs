@@ -9,7 +9,9 @@ use super::profiles::Profiles;
 use super::settings::{ApiState, AppStatus, Clock, Codes, Level, NonceMode, State};
 use crate::bucket::BreakerRule;
 use crate::canon::{self, Profile};
-use crate::request::Sizes;
+use crate::policy::Require;
+use crate::policy::params::ParamRules;
+use crate::request::{Sizes, TlsVersion};
 use crate::token;
 use crate::verdict::{API_ID_MAX, APP_ID_MAX, CODE_MAX, Label, Reason};
 use std::fmt;
@@ -72,6 +74,10 @@ pub struct App {
     pub allow_ips: Option<IpSet>,
     /// The APIs that it may call, sorted; `None` where it has no list.
     pub(super) allow_apis: Option<Box<[ApiIndex]>>,
+    /// What must stand behind its requests, where not just any credential will do.
+    pub require: Option<Require>,
+    /// SHA-256 of certificates that its connections may have, besides those of its credentials.
+    pub peer_certificates: Box<[[u8; 32]]>,
     /// Its limits.
     pub limits: LimitLists,
     /// The most of its nonces that may be live at once; `None` where it has no cap.
@@ -116,10 +122,45 @@ pub struct Api {
     pub state: ApiState,
     /// What tokens a call must carry.
     pub tokens: ApiTokens,
+    /// What it asks of its parameters.
+    pub rules: Option<Box<ApiRules>>,
+    /// Whether the connection must have a certificate that the app has registered.
+    pub peer_certificate: bool,
     /// Its limits.
     pub limits: LimitLists,
     /// When the service behind it is left alone, where it has a circuit breaker.
     pub breaker: Option<BreakerRule>,
+}
+
+/// What an API asks of its parameters.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ApiRules {
+    /// Their forms.
+    pub params: ParamRules,
+    /// The user's consent (JR/T 0185-2020, 9.3.2).
+    pub consent: Option<Consent>,
+    /// The parameter that names the user, who may have switched the service off (9.3.2).
+    pub user: Option<String>,
+}
+
+/// The parameters that hold a consent; signed like all others.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Consent {
+    /// Its reference.
+    pub param: String,
+    /// When it ends, in seconds since 1970.
+    pub until: String,
+}
+
+/// What a document asks of every request and key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Demands {
+    /// The least version of TLS.
+    pub tls_min: Option<TlsVersion>,
+    /// Whether only SM2 and SM3 may be used.
+    pub gm_only: bool,
+    /// Milliseconds that a key may be in use, for level A1 and for A2 (JR/T 0185-2020, 7.3.4).
+    pub key_max_age_ms: (Option<i64>, Option<i64>),
 }
 
 /// What tokens a call of an API must carry.
@@ -164,6 +205,7 @@ pub struct Snapshot {
     pub(super) sizes: Sizes,
     pub(super) codes: Codes,
     pub(super) tokens: Option<Tokens>,
+    pub(super) demands: Demands,
     pub(super) profiles: Profiles,
     pub(super) limits: Box<[Limit]>,
     /// Limits before the signature that no app and no API names.
@@ -224,6 +266,12 @@ impl Snapshot {
     #[must_use]
     pub fn code(&self, reason: Reason) -> Label<CODE_MAX> {
         self.codes.get(reason)
+    }
+
+    /// What the document asks of every request and key.
+    #[must_use]
+    pub fn demands(&self) -> &Demands {
+        &self.demands
     }
 
     /// Access tokens and one-time tokens, where the document has them.

@@ -8,6 +8,7 @@ mod pairs;
 mod params;
 mod sizes;
 mod stops;
+mod tls;
 
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ pub use check::RequestError;
 pub use params::{Kind, ParamError, Params, Source, View};
 pub(crate) use params::{On, Param};
 pub use sizes::Sizes;
+pub use tls::TlsVersion;
 
 /// One header line. Names compare without case; values are as received, without the line end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +55,12 @@ pub struct Request<'a> {
     pub profile: Option<&'a str>,
     /// Whose request it is, for schemes that carry neither app id nor key id.
     pub app_id: Option<&'a str>,
+    /// The version of TLS that it came over, as the gateway knows it.
+    pub tls: Option<TlsVersion>,
+    /// SHA-256 of the client's certificate in DER, where the connection had one and the gateway has verified it.
+    pub peer_certificate: Option<[u8; 32]>,
+    /// The trace number that the request has in the gateway's logs.
+    pub trace_id: Option<&'a str>,
 }
 
 impl<'a> Request<'a> {
@@ -70,6 +78,9 @@ impl<'a> Request<'a> {
             authority: None,
             profile: None,
             app_id: None,
+            tls: None,
+            peer_certificate: None,
+            trace_id: None,
         }
     }
 

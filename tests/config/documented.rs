@@ -16,6 +16,12 @@ fn every_member_is_in_the_documentation() {
         "/tokens/one_time",
         "/limits/5",
         "/apis/0",
+        "/apis/0/params",
+        "/apis/0/params/rules/0",
+        "/apis/0/consent",
+        "/key_max_age_days",
+        "/roles/0",
+        "/parties/0",
         "/apps/0",
         "/apps/0/credentials/0",
     ] {

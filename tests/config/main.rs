@@ -1,6 +1,8 @@
 //! The configuration document through the public API: a document that uses every member, a table of broken ones, the checks of policy,
 //! and the exchange of snapshots under readers.
 
+#![recursion_limit = "512"]
+
 mod broken;
 mod documented;
 mod hostile;
@@ -85,15 +87,21 @@ fn whole() -> Value {
             { "name": "penalty", "key": ["app", "method"], "rate": 1, "per_ms": 86400000, "concurrency": 2, "action": "suspend", "suspend_ms": 600000 }
         ],
         "apis": [
-            { "api_id": "OP1023450202000100001000", "method": "POST", "path": "/pay/*", "level": "A2", "limits": ["pay", "door-pay"], "token": true, "token_max_age_s": 60, "one_time": "required" },
+            { "api_id": "OP1023450202000100001000", "method": "POST", "path": "/pay/*", "level": "A2", "limits": ["pay", "door-pay"], "token": true, "token_max_age_s": 60, "one_time": "required",
+              "user": "userId", "consent": { "param": "consent", "until": "consentUntil" }, "peer_certificate": true,
+              "params": { "unknown": "allow", "rules": [
+                  { "name": "amount", "required": true, "type": "decimal", "charset": "any", "min": 1, "max": 12, "one_of": ["1", "2"] } ] } },
             { "api_id": "balance", "method": "GET", "path": "/accounts/*/balance", "level": "A1", "state": "active" },
             { "api_id": "old", "method": "*", "path": "/v0/*", "level": "A1", "state": "retired" }
         ],
+        "tls_min": "1.2", "gm_only": false, "key_max_age_days": {},
+        "roles": [ { "name": "reader", "allow_apis": ["balance"] } ],
+        "parties": [ { "party_id": "bank", "status": "active", "allow_apis": ["balance", "old", "OP1023450202000100001000"] } ],
         "apps": [
             {
                 "app_id": "p10001", "status": "active", "level": "A1", "profiles": ["openapi", "my-bank"], "allow_weak": true,
                 "credentials": [
-                    { "kid": "2026", "alg": "md5", "secret": "k3y", "status": "active" },
+                    { "kid": "2026", "alg": "md5", "secret": "k3y", "status": "active", "roles": ["reader"], "allow_apis": [] },
                     { "alg": "hmac-sha256", "secret_base64": "AAEC" },
                     { "alg": "hmac-sm3", "secret_env": "PORTCULLIS_TEST_SECRET" },
                     { "alg": "hmac-sha512", "secret_hex": "00fF" },
@@ -102,7 +110,8 @@ fn whole() -> Value {
                 ],
                 "allow_ips": ["203.0.113.0/24", "198.51.100.7", "2001:db8::/32"],
                 "allow_apis": ["balance", "OP1023450202000100001000"],
-                "limits": ["per-ip-path", "watch"]
+                "limits": ["per-ip-path", "watch"], "roles": ["reader"], "party": "bank", "require": "secret OR key_pair",
+                "peer_certificates": ["00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"]
             },
             {
                 "app_id": "p10002", "status": "suspended", "level": "A2", "profiles": ["openapi"],

@@ -6,5 +6,6 @@ mod guide;
 #[path = "../support/mod.rs"]
 mod keys;
 mod parties;
+mod policy;
 mod support;
 mod tokens;

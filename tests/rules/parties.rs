@@ -7,7 +7,7 @@ use portcullis::verdict::Reason;
 use serde_json::{Value, json};
 
 /// A document with two APIs, `/a1` of level A1 and `/a2` of level A2, and an app that may call both.
-fn two_levels() -> Value {
+pub fn two_levels() -> Value {
     let api = |id: &str, path: &str, level: &str| json!({ "api_id": id, "method": "*", "path": path, "level": level });
     let document = with(&document(), "/apis", json!([api(A1_API, "/a1", "A1"), api(A2_API, "/a2", "A2")]));
     with(&document, "/apps/0/allow_apis", json!([A1_API, A2_API]))

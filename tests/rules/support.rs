@@ -6,7 +6,7 @@ use portcullis::canon::client::{Draft, Fill};
 use portcullis::canon::{self, Alg};
 use portcullis::engine::{Engine, Options, Worker};
 use portcullis::error::{DocumentError, Error};
-use portcullis::request::{Header, Request};
+use portcullis::request::{Header, Request, TlsVersion};
 use portcullis::time::Millis;
 use portcullis::verdict::{Reason, Verdict};
 use serde_json::{Value, json};
@@ -119,7 +119,7 @@ impl Client {
         let input = if how.append_secret { MacInput::AppendKey } else { MacInput::Plain };
         let signature = self.key.sign(&text, form, input).unwrap();
         self.profile.place_signature(&mut draft, self.alg(), &signature).unwrap();
-        Call { draft, text, ip: None, profile: None, app_id: None }
+        Call { draft, text, ip: None, profile: None, app_id: None, tls: None, peer: None }
     }
 }
 
@@ -138,6 +138,8 @@ pub struct Call {
     pub ip: Option<IpAddr>,
     pub profile: Option<&'static str>,
     pub app_id: Option<&'static str>,
+    pub tls: Option<TlsVersion>,
+    pub peer: Option<[u8; 32]>,
 }
 
 impl Call {
@@ -148,6 +150,11 @@ impl Call {
 
     pub fn from(mut self, ip: &str) -> Self {
         self.ip = Some(ip.parse().unwrap());
+        self
+    }
+
+    pub fn peer(mut self, fingerprint: [u8; 32]) -> Self {
+        self.peer = Some(fingerprint);
         self
     }
 
@@ -171,6 +178,8 @@ impl Call {
             received_at: Some(Millis(received)),
             profile: self.profile,
             app_id: self.app_id,
+            tls: self.tls,
+            peer_certificate: self.peer,
             ..Request::new(&self.draft.method, &self.draft.target, &self.draft.body)
         })
     }

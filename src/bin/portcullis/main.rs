@@ -3,6 +3,7 @@
 mod bench;
 mod lint;
 mod sign;
+mod uapi;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -28,6 +29,7 @@ enum Command {
     Sign(sign::Arguments),
     Lint(lint::Arguments),
     Profiles(lint::ProfilesArguments),
+    Uapi(uapi::Arguments),
     Bench(bench::Arguments),
 }
 
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Command::Sign(arguments) => sign::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),
         Command::Profiles(arguments) => lint::profiles(&arguments),
+        Command::Uapi(arguments) => uapi::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     };
     match end {

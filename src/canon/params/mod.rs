@@ -103,6 +103,11 @@ impl Program {
         self.fields.get(role as usize)?.as_ref()
     }
 
+    /// Whether a field has that name.
+    pub(super) fn reads(&self, name: &[u8]) -> bool {
+        self.fields.iter().flatten().any(|field| field.names.iter().any(|known| known.as_bytes() == name))
+    }
+
     fn sources(&self, method: &[u8]) -> Option<Sources> {
         self.methods.iter().find(|(name, _)| **name == *method).map(|(_, sources)| *sources)
     }

@@ -34,12 +34,15 @@ pub(super) fn read(
         let level = object.required("level")?.one_of(&LEVELS)?;
         let states = [("active", ApiState::Active), ("retired", ApiState::Retired)];
         let state = object.optional("state").map_or(Ok(ApiState::Active), |node| node.one_of(&states))?;
+        super::rules::api_id(&id_node, id, level)?;
+        let rules = super::rules::of_api(&object)?;
+        let peer_certificate = object.optional("peer_certificate").map_or(Ok(false), |node| node.bool())?;
         let tokens = super::tokens::of_api(&object, tokens)?;
         let limits = names.lists(object.optional("limits"))?;
         let breaker = object.optional("breaker").map(|node| breaker(&node)).transpose()?;
         object.finish()?;
         let id = Label::new(id).ok_or_else(|| id_node.error("too long"))?;
-        apis.push(Api { index: ApiIndex(number), id, level, state, tokens, limits, breaker });
+        apis.push(Api { index: ApiIndex(number), id, level, state, tokens, rules, peer_certificate, limits, breaker });
     }
     Ok((apis, paths.build()))
 }

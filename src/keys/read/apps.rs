@@ -2,6 +2,7 @@
 
 use super::apis::LEVELS;
 use super::credentials::{self, Rules};
+use super::rules::Groups;
 use super::{Environment, Names, Seen, items, name};
 use crate::codec::doc::{Node, Object};
 use crate::error::DocumentError;
@@ -9,7 +10,8 @@ use crate::keys::ids::{Ids, IdsBuilder};
 use crate::keys::ips::IpSet;
 use crate::keys::profiles::Profiles;
 use crate::keys::settings::{AppStatus, Level};
-use crate::keys::snapshot::{ApiIndex, App, AppIndex, ProfileIndex};
+use crate::keys::snapshot::{ApiIndex, App, AppIndex, Demands, ProfileIndex};
+use crate::policy::Require;
 use crate::verdict::{APP_ID_MAX, Label};
 use std::collections::HashMap;
 
@@ -17,15 +19,22 @@ use std::collections::HashMap;
 const LIST_MAX: usize = 10_000;
 const CREDENTIALS_MAX: usize = 256;
 
-const STATUSES: [(&str, AppStatus); 3] =
+pub(super) const STATUSES: [(&str, AppStatus); 3] =
     [("active", AppStatus::Active), ("suspended", AppStatus::Suspended), ("exited", AppStatus::Exited)];
+
+/// What reading an app looks at besides its entry.
+pub(super) struct Context<'c> {
+    pub(super) apis: &'c HashMap<String, ApiIndex>,
+    pub(super) groups: &'c Groups,
+    pub(super) demands: &'c Demands,
+    pub(super) environment: Environment<'c>,
+}
 
 pub(super) fn read(
     section: Option<Node<'_>>,
     names: &mut Names<'_>,
-    apis: &HashMap<String, ApiIndex>,
     profiles: &mut Profiles,
-    environment: Environment<'_>,
+    context: &Context<'_>,
 ) -> Result<Vec<App>, DocumentError> {
     let mut apps = Vec::new();
     let mut seen = Seen::default();
@@ -41,7 +50,22 @@ pub(super) fn read(
         let allow_weak = object.optional("allow_weak").map_or(Ok(false), |node| node.bool())?;
         let profile_list = profile_list(object.optional("profiles"), profiles)?;
         let allow_ips = allow_ips(&object)?;
-        let allow_apis = allow_apis(&object, apis)?;
+        let mut allow_apis = context.groups.allowed(&object, context.apis)?;
+        let party = context.groups.party(&object)?;
+        let status = match party.map(|party| party.status) {
+            // An app is no better off than the party that runs it.
+            Some(AppStatus::Exited) => AppStatus::Exited,
+            Some(AppStatus::Suspended) if status == AppStatus::Active => AppStatus::Suspended,
+            _ => status,
+        };
+        if let (Some(own), Some(of_party)) = (&mut allow_apis, party.and_then(|party| party.allow_apis.as_ref())) {
+            own.retain(|api| of_party.binary_search(api).is_ok());
+        }
+        let require = match object.optional("require") {
+            Some(node) => Some(Require::parse(node.str()?).map_err(|e| node.error(e.to_string()))?),
+            None => None,
+        };
+        let peer_certificates = super::rules::fingerprints(&object)?;
         let limits = names.lists(object.optional("limits"))?;
         let nonces = object.optional("nonces").map(|node| node.u64_in(1..=1 << 36)).transpose()?;
         let credential_nodes = items(object.optional("credentials"))?;
@@ -49,7 +73,7 @@ pub(super) fn read(
             return Err(object.error(format!("expected at most {CREDENTIALS_MAX} credentials")));
         }
         let rules = Rules { level, allow_weak };
-        let credentials = credentials::read(&credential_nodes, rules, environment)?;
+        let credentials = credentials::read(&credential_nodes, rules, context)?;
         object.finish()?;
         profiles.check_credentials(&profile_list, &credentials, &credential_nodes)?;
         apps.push(App {
@@ -61,7 +85,9 @@ pub(super) fn read(
             profiles: profile_list,
             credentials: credentials.into_boxed_slice(),
             allow_ips,
-            allow_apis,
+            allow_apis: allow_apis.map(Vec::into_boxed_slice),
+            require,
+            peer_certificates: peer_certificates.into_boxed_slice(),
             limits,
             nonces,
         });
@@ -88,22 +114,6 @@ fn allow_ips(object: &Object<'_>) -> Result<Option<IpSet>, DocumentError> {
     let blocks: Result<Vec<_>, DocumentError> =
         nodes.iter().map(|node| IpSet::parse_block(node.str()?).map_err(|expected| node.error(expected))).collect();
     Ok(Some(IpSet::new(&blocks?)))
-}
-
-fn allow_apis(object: &Object<'_>, apis: &HashMap<String, ApiIndex>) -> Result<Option<Box<[ApiIndex]>>, DocumentError> {
-    let Some(list) = object.optional("allow_apis") else { return Ok(None) };
-    let mut found = Vec::new();
-    let mut seen = Seen::default();
-    for node in list.array()? {
-        let id = node.str()?;
-        seen.add(id, &node)?;
-        match apis.get(id) {
-            Some(index) => found.push(*index),
-            None => return Err(node.error(format!("expected the api_id of an API in /apis; there is no \"{id}\""))),
-        }
-    }
-    found.sort_unstable();
-    Ok(Some(found.into_boxed_slice()))
 }
 
 /// The ways from what a request carries to an app.

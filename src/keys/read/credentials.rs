@@ -1,5 +1,6 @@
 //! The credentials of an app: exactly one source of key material each, prepared here once and for all.
 
+use super::apps::Context;
 use super::{Environment, name};
 use crate::alg::{Algorithm, Certificate, Key, KeyError, PublicKey};
 use crate::canon::Alg;
@@ -45,14 +46,10 @@ enum Material {
     Certificate(Box<Certificate>),
 }
 
-pub(super) fn read(
-    nodes: &[Node<'_>],
-    rules: Rules,
-    environment: Environment<'_>,
-) -> Result<Vec<Credential>, DocumentError> {
+pub(super) fn read(nodes: &[Node<'_>], rules: Rules, context: &Context<'_>) -> Result<Vec<Credential>, DocumentError> {
     let mut credentials: Vec<Credential> = Vec::with_capacity(nodes.len());
     for node in nodes {
-        let credential = one(node, rules, environment)?;
+        let credential = one(node, rules, context)?;
         let twice = credential.names().iter().any(|kid| credentials.iter().any(|c| c.answers_to(kid.as_bytes())));
         if twice {
             return Err(node.error(format!(
@@ -65,7 +62,7 @@ pub(super) fn read(
     Ok(credentials)
 }
 
-fn one(node: &Node<'_>, rules: Rules, environment: Environment<'_>) -> Result<Credential, DocumentError> {
+fn one(node: &Node<'_>, rules: Rules, context: &Context<'_>) -> Result<Credential, DocumentError> {
     let object = node.object()?;
     let kid = match object.optional("kid") {
         Some(node) => Some(name(&node, KID_MAX)?),
@@ -82,9 +79,10 @@ fn one(node: &Node<'_>, rules: Rules, environment: Environment<'_>) -> Result<Cr
         Some(node) => Some(node.str()?.as_bytes()),
         None => None,
     };
+    let allow_apis = context.groups.allowed(&object, context.apis)?;
     let (source, member) = source(&object)?;
     object.finish()?;
-    let material = material(&source, member, algorithm, environment)?;
+    let material = material(&source, member, algorithm, context.environment)?;
     let refused = |e: KeyError| source.error(e.to_string());
 
     let (mut secret, mut certificate, mut own_kid) = (None, None, None);
@@ -129,6 +127,9 @@ fn one(node: &Node<'_>, rules: Rules, environment: Environment<'_>) -> Result<Cr
             "ends before it begins; expected not_before, not_after and the certificate's own dates to overlap";
         return Err(end_node.map_or_else(|| node.error(message), |end| end.error(message)));
     }
+    if status == KeyStatus::Active {
+        fits(node, algorithm, rules.level, starts, context)?;
+    }
     let named = kid.is_some() || own_kid.is_some();
     let kid = match (kid, own_kid, &certificate) {
         (Some(kid), _, _) => Label::from_bytes_or_empty(kid.as_bytes()),
@@ -136,7 +137,41 @@ fn one(node: &Node<'_>, rules: Rules, environment: Environment<'_>) -> Result<Cr
         (None, None, Some(facts)) => Label::from_bytes_or_empty(facts.serial_hex.as_bytes()),
         (None, None, None) => Label::EMPTY,
     };
-    Ok(Credential { kid, alg, status, not_before: starts, not_after: ends, key, certificate, named, secret })
+    let allow_apis = allow_apis.map(Vec::into_boxed_slice);
+    Ok(Credential {
+        kid,
+        alg,
+        status,
+        not_before: starts,
+        not_after: ends,
+        key,
+        allow_apis,
+        certificate,
+        named,
+        secret,
+    })
+}
+
+/// What the document demands of every key in use.
+fn fits(
+    node: &Node<'_>,
+    algorithm: Algorithm,
+    level: Level,
+    starts: Millis,
+    context: &Context<'_>,
+) -> Result<(), DocumentError> {
+    let name = algorithm.name();
+    if context.demands.gm_only && !matches!(algorithm, Algorithm::Sm2Sm3 | Algorithm::HmacSm3) {
+        return Err(node.error(format!("{name} is no national algorithm, and the document says \"gm_only\"")));
+    }
+    let aged = match level {
+        Level::A1 => context.demands.key_max_age_ms.0.or(context.demands.key_max_age_ms.1),
+        Level::A2 => context.demands.key_max_age_ms.1,
+    };
+    if aged.is_some() && starts == Millis(i64::MIN) {
+        return Err(node.error("not_before is missing; the age of keys is limited by \"key_max_age_days\""));
+    }
+    Ok(())
 }
 
 /// The algorithm, if the app may have it. A revoked credential verifies nothing: it may be of any.

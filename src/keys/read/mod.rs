@@ -5,6 +5,7 @@ mod apis;
 mod apps;
 mod credentials;
 mod limits;
+mod rules;
 mod settings;
 mod tokens;
 
@@ -54,13 +55,16 @@ fn snapshot(root: &Node<'_>, environment: Environment<'_>) -> Result<Snapshot, D
     let clock = settings::clock(object.optional("clock"))?;
     let sizes = settings::sizes(object.optional("sizes"))?;
     let codes = settings::codes(object.optional("codes"))?;
+    let demands = rules::demands(&object)?;
     let tokens = tokens::read(object.optional("tokens"), environment)?;
     let mut profiles = Profiles::from_document(object.optional("profiles"))?;
     let limits = limits::read(object.optional("limits"))?;
     let mut names = Names::new(&limits);
     let (apis, paths) = apis::read(object.optional("apis"), &mut names, tokens.as_ref())?;
     let api_indices = apis.iter().map(|api| (api.id.as_str().to_owned(), api.index)).collect();
-    let apps = apps::read(object.optional("apps"), &mut names, &api_indices, &mut profiles, environment)?;
+    let groups = rules::Groups::read(&object, &api_indices)?;
+    let context = apps::Context { apis: &api_indices, groups: &groups, demands: &demands, environment };
+    let apps = apps::read(object.optional("apps"), &mut names, &mut profiles, &context)?;
     object.finish()?;
     let limits_of_all = names.unused_before_signature();
     let indices = apps::Indices::of(&apps, &profiles)?;
@@ -72,6 +76,7 @@ fn snapshot(root: &Node<'_>, environment: Environment<'_>) -> Result<Snapshot, D
         sizes,
         codes,
         tokens,
+        demands,
         profiles,
         limits: limits.into_boxed_slice(),
         limits_of_all,
