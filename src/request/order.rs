@@ -21,6 +21,8 @@ pub(super) struct Order {
     indices: Vec<u32>,
     /// Keys behind what all names have in common.
     keys: Vec<u64>,
+    /// Whether no name is there twice, as far as that was noticed on the way.
+    distinct: bool,
 }
 
 /// Puts the indices of `keys` in order.
@@ -106,6 +108,12 @@ impl Names<'_> {
 impl Order {
     pub(super) fn clear(&mut self) {
         self.indices.clear();
+        self.distinct = false;
+    }
+
+    /// Whether all names were seen to differ, those of two sources included. They may although this is `false`.
+    pub(super) fn distinct(&self) -> bool {
+        self.distinct
     }
 
     #[cfg(test)]
@@ -118,8 +126,10 @@ impl Order {
     }
 
     pub(super) fn sort(&mut self, cpu: Cpu, store: &Store, query: &[u8], body: &[u8]) -> Result<(), ParamError> {
+        self.distinct = false;
         if with_bytes(cpu, Rank { keys: &store.keys, indices: &mut self.indices }) {
             // All keys differ, hence all names.
+            self.distinct = true;
             return Ok(());
         }
         let names = Names { store, query, body };
@@ -131,6 +141,7 @@ impl Order {
             params::key(name, common, name.len())
         }));
         if with_bytes(cpu, Rank { keys: &self.keys, indices: &mut self.indices }) {
+            self.distinct = true;
             return Ok(());
         }
         self.indices.clear();

@@ -475,6 +475,11 @@ impl<'s> View<'s> {
         })
     }
 
+    /// Whether the sort noticed that all names differ, those of two sources included.
+    pub(crate) fn distinct(&self) -> bool {
+        self.params.order.distinct()
+    }
+
     /// Bytes that all names and values, decoded or as sent, cannot exceed together.
     pub(crate) fn most_bytes(&self) -> usize {
         self.query.len() + self.body.len() + self.params.store.arena.len()

@@ -43,7 +43,11 @@ impl<'r> Found<'r> {
 /// Whether `text` begins or ends with a space (U+0020).
 #[inline]
 fn edged(text: &[u8]) -> bool {
-    matches!(text, [b' ', ..] | [.., b' '])
+    match text {
+        [first, .., last] => (*first == b' ') | (*last == b' '),
+        [only] => *only == b' ',
+        [] => false,
+    }
 }
 
 /// Whether a value could be read as the end of one parameter and the whole of others: an `&` and, before the next `&`, a `=`.
@@ -104,19 +108,19 @@ impl Program {
         let params: &'r Params = params;
         let view = params.view(query, body);
 
-        let sign_type_unsigned = self.sign_type.as_ref().is_some_and(|rules| !rules.signed);
         let mut joined = Joiner::new(text, view.most_bytes(), view.len(), self.values, self.encode, self.encoder);
         let mut found = Found { values: [None; FIELDS] };
-        let mut previous: Option<(u64, &[u8])> = None;
+        // Duplicates of one source were found by the sort; those of two stand side by side in its order.
+        let two_sources = two_sources && !view.distinct();
+        let mut previous: Option<&[u8]> = None;
         for &at in view.sorted() {
             let Some(param) = view.param(at) else { continue };
             let name = param.name.text();
             if two_sources {
-                // Duplicates of one source were found by the sort; those of two stand side by side in its order.
-                if previous.is_some_and(|(key, before)| key == param.key && before == name) {
+                if previous == Some(name) {
                     return Err(Refusal::duplicate("parameter"));
                 }
-                previous = Some((param.key, name));
+                previous = Some(name);
             }
             // Where a method's parameters do not come from its query, that may hold nothing but fields that are read there.
             let stray = !sources.query && param.source == Source::Query;
@@ -126,27 +130,8 @@ impl Program {
                 Some(Role::Secret) => return Err(Refusal::invalid("secret")),
                 Some(Role::Excluded) => continue,
                 Some(role) => {
-                    let place = self.field(role).map_or(Place::Header, |field| field.place);
-                    if stray && place != Place::Query {
-                        return Err(Refusal::invalid("query"));
-                    }
-                    if in_place(place, param.source) {
-                        let value = match param.kind {
-                            Kind::Text => param.value.text(),
-                            Kind::Number if role != Role::Signature => param.value.text(),
-                            Kind::Null => &[],
-                            _ => return Err(Refusal::invalid(role.name())),
-                        };
-                        if role != Role::Signature {
-                            self.check(&param, name).map_err(|_| Refusal::invalid(role.name()))?;
-                        }
-                        found.put(role, value)?;
-                        if role == Role::Signature || (role == Role::SignType && sign_type_unsigned) {
-                            continue;
-                        }
-                    } else {
-                        // Not where the field is read: a parameter like any other.
-                        self.check(&param, name)?;
+                    if !self.take(role, &param, stray, &mut found)? {
+                        continue;
                     }
                 }
             }
@@ -162,6 +147,36 @@ impl Program {
         }
         let extract = self.finish(&found, text, admitted, signed)?;
         Ok(Extract { view: Some(view), ..extract })
+    }
+
+    /// Takes a parameter that has the name of a field. Says whether it is signed: the signature is not, nor the algorithm's name in some
+    /// schemes.
+    #[inline(never)]
+    fn take<'r>(&self, role: Role, param: &Param<'r>, stray: bool, found: &mut Found<'r>) -> Result<bool, Refusal> {
+        let place = self.field(role).map_or(Place::Header, |field| field.place);
+        if stray && place != Place::Query {
+            return Err(Refusal::invalid("query"));
+        }
+        if !in_place(place, param.source) {
+            // Not where the field is read: a parameter like any other.
+            self.check(param, param.name.text())?;
+            return Ok(true);
+        }
+        let value = match param.kind {
+            Kind::Text => param.value.text(),
+            Kind::Number if role != Role::Signature => param.value.text(),
+            Kind::Null => &[],
+            _ => return Err(Refusal::invalid(role.name())),
+        };
+        if role != Role::Signature {
+            self.check(param, param.name.text()).map_err(|_| Refusal::invalid(role.name()))?;
+        }
+        found.put(role, value)?;
+        Ok(match role {
+            Role::Signature => false,
+            Role::SignType => self.sign_type.as_ref().is_none_or(|rules| rules.signed),
+            _ => true,
+        })
     }
 
     /// What the fields say, in the order in which a client would want to hear of mistakes: the signature first (9993), then who, when
@@ -217,16 +232,13 @@ impl Program {
         let rules = &self.values;
         // Encoded values hold no delimiter; most requests hold none anywhere.
         let look = rules.refuse_delimiters && self.encode != Encode::Values && param.value_may_divide;
-        let bad_value = match param.kind {
-            Kind::Number => false,
-            Kind::Text => {
-                let value = param.value.text();
-                (rules.refuse_spaces && edged(value)) || (look && splits(value))
-            }
-            Kind::Bool => rules.refuse_bool,
-            Kind::Null => rules.null == NullText::Refuse,
-            Kind::Object | Kind::Array => rules.nested == Nested::Refuse || (look && splits(param.value.text())),
-        };
+        // Without a branch for each kind, since kinds come in no order that could be foreseen.
+        let value = param.value.text();
+        let refused = (rules.refuse_bool & (param.kind == Kind::Bool))
+            | ((rules.null == NullText::Refuse) & (param.kind == Kind::Null))
+            | ((rules.nested == Nested::Refuse) & matches!(param.kind, Kind::Object | Kind::Array))
+            | (rules.refuse_spaces & (param.kind == Kind::Text) & edged(value));
+        let bad_value = refused || (look && splits(value));
         let bad_name = (rules.refuse_spaces && edged(name))
             || (rules.refuse_delimiters && param.name_may_divide && memchr::memchr2(b'&', b'=', name).is_some());
         if bad_value || bad_name { Err(Refusal::invalid("parameter")) } else { Ok(()) }

@@ -45,12 +45,16 @@ impl<'o> Joiner<'o> {
     #[inline(always)]
     fn text<'s>(&self, param: &Param<'s>) -> Option<On<'s>> {
         const NULL: &[u8] = b"null";
+        if matches!(param.kind, Kind::Text | Kind::Number | Kind::Bool)
+            || self.rules.nested == Nested::Raw && param.kind != Kind::Null
+        {
+            return if param.value.len == 0 && self.rules.drop_empty { None } else { Some(param.value) };
+        }
         let text = match param.kind {
-            Kind::Text | Kind::Number | Kind::Bool => param.value,
             Kind::Null if self.rules.null == NullText::Text => On { bytes: NULL, len: NULL.len() },
             Kind::Null => On { bytes: &[], len: 0 },
             Kind::Object | Kind::Array if self.rules.nested == Nested::Drop => return None,
-            Kind::Object | Kind::Array => param.value,
+            _ => param.value,
         };
         if text.len == 0 && self.rules.drop_empty { None } else { Some(text) }
     }
