@@ -42,17 +42,34 @@ impl Digits {
 pub fn signed_bits<C: Curve, L: Lanes52>(l: L, u: &Fe<L>) -> ([L::V; 6], u8) {
     let even = l.disjoint(u[0], l.splat(1));
     let turned = carry(l, limbwise!(|I| l.sub(l.splat(C::Order::LIMBS[I]), u[I])));
-    let w = pack(l, &select(l, even, u, &turned));
+    (halved(l, &select(l, even, u, &turned)), even)
+}
+
+/// The bits b of eight scalars that are odd, in words; bit n - 1 is yet to be set.
+#[inline(always)]
+pub fn halved<L: Lanes52>(l: L, u: &Fe<L>) -> [L::V; 6] {
+    let w = pack(l, u);
     let half = |l: L, a, b| l.or(l.shr::<1>(a), l.shl::<63>(b));
     let zero = l.splat(0);
-    ([half(l, w[0], w[1]), half(l, w[1], w[2]), half(l, w[2], w[3]), l.shr::<1>(w[3]), zero, zero], even)
+    [half(l, w[0], w[1]), half(l, w[1], w[2]), half(l, w[2], w[3]), l.shr::<1>(w[3]), zero, zero]
 }
 
 /// Digits of `WIDTH` consecutive bits, the lowest first or, with `DOWN`, the highest first.
 #[inline(always)]
 pub fn windows<C: Curve, L: Lanes52, const WIDTH: usize, const DOWN: bool>(l: L, u: &Fe<L>, out: &mut Digits) {
+    let (b, even) = signed_bits::<C, L>(l, u);
+    cut_windows::<L, WIDTH, DOWN>(l, b, even, out);
+}
+
+/// The bits b as [`windows`]; the signs of the lanes in `flipped` are turned.
+#[inline(always)]
+pub fn cut_windows<L: Lanes52, const WIDTH: usize, const DOWN: bool>(
+    l: L,
+    mut b: [L::V; 6],
+    flipped: u8,
+    out: &mut Digits,
+) {
     let count = 256usize.div_ceil(WIDTH);
-    let (mut b, even) = signed_bits::<C, L>(l, u);
     let top = count * WIDTH - 1;
     b[top / 64] = l.or(b[top / 64], l.splat(1 << (top % 64)));
     let mask = l.splat((1 << WIDTH) - 1);
@@ -60,7 +77,7 @@ pub fn windows<C: Curve, L: Lanes52, const WIDTH: usize, const DOWN: bool>(l: L,
         let (word, shift) = (j * WIDTH / 64, (j * WIDTH % 64) as u32);
         let bits = l.or(l.shr_by(b[word], shift), l.shl_by(b[word + 1], 64 - shift));
         let at = if DOWN { count - 1 - j } else { j };
-        out.set(l, at, l.and(bits, mask), WIDTH, even);
+        out.set(l, at, l.and(bits, mask), WIDTH, flipped);
     }
 }
 
@@ -68,9 +85,10 @@ pub fn windows<C: Curve, L: Lanes52, const WIDTH: usize, const DOWN: bool>(l: L,
 /// down (a doubling between), and under each i the four j.
 ///
 /// The eight bytes at j of the eight 32-bit halves form a matrix of 8 by 8 bits; transposed, its byte i is the digit of column 8 j + i.
+///
+/// The signs of the lanes in `flipped` are turned.
 #[inline(always)]
-pub fn comb<C: Curve, L: Lanes52>(l: L, u: &Fe<L>, out: &mut Digits) {
-    let (mut b, even) = signed_bits::<C, L>(l, u);
+pub fn cut_comb<L: Lanes52>(l: L, mut b: [L::V; 6], flipped: u8, out: &mut Digits) {
     b[3] = l.or(b[3], l.splat(1 << 63));
     let byte = l.splat(255);
     for j in 0..4 {
@@ -86,7 +104,7 @@ pub fn comb<C: Curve, L: Lanes52>(l: L, u: &Fe<L>, out: &mut Digits) {
         let t = l.and(l.xor(m, l.shr::<28>(m)), l.splat(0x0000_0000_f0f0_f0f0));
         m = l.xor(m, l.xor(t, l.shl::<28>(t)));
         for i in 0..8 {
-            out.set(l, 4 * (7 - i) + j, l.and(l.shr_by(m, 8 * i as u32), byte), 8, even);
+            out.set(l, 4 * (7 - i) + j, l.and(l.shr_by(m, 8 * i as u32), byte), 8, flipped);
         }
     }
 }

@@ -26,8 +26,8 @@ pub const CLAIMS: usize = 8 * GROUPS;
 
 /// Digits of the claims of one call; kept by the caller from call to call.
 pub struct Scratch {
-    key: Box<[Digits]>,
-    generator: Box<[Digits]>,
+    pub(super) key: Box<[Digits]>,
+    pub(super) generator: Box<[Digits]>,
 }
 
 impl Default for Scratch {
@@ -77,7 +77,7 @@ pub struct Fresh<'a, C> {
 
 /// Item `8 group + lane`, or the last one where there are no more.
 #[inline(always)]
-fn nth<T>(items: &[T], group: usize, lane: usize) -> &T {
+pub(super) fn nth<T>(items: &[T], group: usize, lane: usize) -> &T {
     &items[(8 * group + lane).min(items.len() - 1)]
 }
 

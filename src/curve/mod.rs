@@ -8,6 +8,8 @@
 //! * [`table`]: the shapes, and [`build`], which makes tables for eight keys at once.
 //! * [`many`]: claims in groups of eight, for keys with a table and for keys without.
 //! * [`one`]: one claim alone, its additions spread over the lanes.
+//! * [`plain`]: one claim alone in plain code, for CPUs without lanes.
+//! * [`edwards`]: the same for Ed25519, over the curve of its own.
 //!
 //! **Exceptional cases.** The formulas are incomplete: where the two points are equal or opposite they yield Z = 0, and so does every later
 //! addition and doubling of such a result (each Z is a multiple of the one before). One test at the end therefore finds all of them, and
@@ -19,9 +21,11 @@
 
 pub mod build;
 pub mod digits;
+pub mod edwards;
 pub mod jacobian;
 pub mod many;
 pub mod one;
+pub mod plain;
 pub mod table;
 
 use crate::field::modulus::{Modulus, P256Order, P256Prime, Prime, Sm2Order, Sm2Prime};
@@ -42,6 +46,8 @@ pub trait Curve: Copy + 'static {
     const B: Words;
     /// The generator's tables, built at first use, shared by the process.
     fn generator() -> &'static table::Generator;
+    /// Where plain code keeps its table of the generator.
+    fn plain_generator() -> &'static plain::GeneratorCell;
 }
 
 /// NIST P-256 (SP 800-186, 3.2.1.3).
@@ -62,6 +68,10 @@ impl Curve for P256 {
         static TABLES: std::sync::OnceLock<table::Generator> = std::sync::OnceLock::new();
         TABLES.get_or_init(table::Generator::new::<Self>)
     }
+    fn plain_generator() -> &'static plain::GeneratorCell {
+        static TABLE: plain::GeneratorCell = std::sync::OnceLock::new();
+        &TABLE
+    }
 }
 
 impl Curve for Sm2 {
@@ -73,6 +83,10 @@ impl Curve for Sm2 {
     fn generator() -> &'static table::Generator {
         static TABLES: std::sync::OnceLock<table::Generator> = std::sync::OnceLock::new();
         TABLES.get_or_init(table::Generator::new::<Self>)
+    }
+    fn plain_generator() -> &'static plain::GeneratorCell {
+        static TABLE: plain::GeneratorCell = std::sync::OnceLock::new();
+        &TABLE
     }
 }
 

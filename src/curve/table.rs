@@ -34,7 +34,13 @@ pub trait Shape: 'static {
     /// The position of bit `k` of the digits of subtable `j`, in the last round.
     fn position(j: usize, k: usize) -> usize;
     /// Cuts scalars below the order into digits.
-    fn digits<C: Curve, L: Lanes52>(l: L, u: &Fe<L>, out: &mut Digits);
+    #[inline(always)]
+    fn digits<C: Curve, L: Lanes52>(l: L, u: &Fe<L>, out: &mut Digits) {
+        let (b, even) = digits::signed_bits::<C, L>(l, u);
+        Self::cut(l, b, even, out);
+    }
+    /// Cuts signed bits into digits, the signs of the lanes in `flipped` turned.
+    fn cut<L: Lanes52>(l: L, b: [L::V; 6], flipped: u8, out: &mut Digits);
     /// Entry `index` of subtable `j`.
     fn entry(table: &Self::Table, j: usize, index: u16) -> &Line;
     /// Room for a table, all zero.
@@ -75,7 +81,7 @@ pub struct Wide;
 pub struct Window10;
 
 /// On the heap from the start: some tables are larger than a thread's stack should bear.
-fn room<const N: usize>() -> Box<[Line; N]> {
+pub(super) fn room<const N: usize>() -> Box<[Line; N]> {
     match vec![Line::ZERO; N].into_boxed_slice().try_into() {
         Ok(lines) => lines,
         Err(_) => unreachable!("the slice was made with this length"),
@@ -94,8 +100,8 @@ impl Shape for Comb {
         32 * k + 8 * j
     }
     #[inline(always)]
-    fn digits<C: Curve, L: Lanes52>(l: L, u: &Fe<L>, out: &mut Digits) {
-        digits::comb::<C, L>(l, u, out);
+    fn cut<L: Lanes52>(l: L, b: [L::V; 6], flipped: u8, out: &mut Digits) {
+        digits::cut_comb(l, b, flipped, out);
     }
     #[inline(always)]
     fn entry(table: &Self::Table, j: usize, index: u16) -> &Line {
@@ -118,8 +124,8 @@ impl Shape for Wide {
         8 * j + k
     }
     #[inline(always)]
-    fn digits<C: Curve, L: Lanes52>(l: L, u: &Fe<L>, out: &mut Digits) {
-        digits::windows::<C, L, 8, false>(l, u, out);
+    fn cut<L: Lanes52>(l: L, b: [L::V; 6], flipped: u8, out: &mut Digits) {
+        digits::cut_windows::<L, 8, false>(l, b, flipped, out);
     }
     #[inline(always)]
     fn entry(table: &Self::Table, j: usize, index: u16) -> &Line {
@@ -142,8 +148,8 @@ impl Shape for Window10 {
         10 * j + k
     }
     #[inline(always)]
-    fn digits<C: Curve, L: Lanes52>(l: L, u: &Fe<L>, out: &mut Digits) {
-        digits::windows::<C, L, 10, false>(l, u, out);
+    fn cut<L: Lanes52>(l: L, b: [L::V; 6], flipped: u8, out: &mut Digits) {
+        digits::cut_windows::<L, 10, false>(l, b, flipped, out);
     }
     #[inline(always)]
     fn entry(table: &Self::Table, j: usize, index: u16) -> &Line {

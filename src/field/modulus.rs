@@ -1,4 +1,5 @@
-//! The four moduli: the primes and group orders of P-256 (NIST SP 800-186, 3.2.1.3) and of SM2 (GB/T 32918.5-2017, the recommended curve).
+//! The moduli of Montgomery arithmetic: the primes and group orders of P-256 (NIST SP 800-186, 3.2.1.3) and of SM2 (GB/T 32918.5-2017, the
+//! recommended curve), and the group order of edwards25519 (RFC 8032, 5.1).
 //!
 //! Only the modulus itself is typed in; all other constants follow from it at compile time.
 
@@ -6,7 +7,8 @@ use super::fe::{Fe, Wide, reduce_general, reduce_minus_one, reduce_sm2};
 use super::words::{Limbs, Words, add, limbs, negated_inverse, power_of_two, sub};
 use crate::lanes::{Lanes52, MASK52};
 
-/// An odd modulus between 2^255 and 2^256, with the constants of Montgomery form for R = 2^260.
+/// An odd modulus below 2^256, with the constants of Montgomery form for R = 2^260. (Bounds are proved for M / R < 1/16, which holds for
+/// all; the order of edwards25519, near 2^252, leaves room to spare.)
 pub trait Modulus: Copy + 'static {
     /// The modulus.
     const M: Words;
@@ -51,6 +53,18 @@ pub struct Sm2Prime;
 /// The order of SM2.
 #[derive(Clone, Copy, Debug)]
 pub struct Sm2Order;
+
+/// The order of the base point of edwards25519.
+#[derive(Clone, Copy, Debug)]
+pub struct Ed25519Order;
+
+impl Modulus for Ed25519Order {
+    const M: Words = [0x5812_631a_5cf5_d3ed, 0x14de_f9de_a2f7_9cd6, 0, 0x1000_0000_0000_0000];
+    #[inline(always)]
+    fn reduce<L: Lanes52>(l: L, t: Wide<L>) -> Fe<L> {
+        reduce_general::<Self, L>(l, t)
+    }
+}
 
 impl Modulus for P256Prime {
     const M: Words = [0xffff_ffff_ffff_ffff, 0x0000_0000_ffff_ffff, 0, 0xffff_ffff_0000_0001];
@@ -111,7 +125,9 @@ const _: () = {
     assert!(P256Prime::PLUS_ONE[0] == 0 && Sm2Prime::PLUS_ONE[0] == 0);
     // 2^256 mod P < 2^225.
     assert!(P256Prime::FOLD[3] < 1 << 33 && Sm2Prime::FOLD[3] < 1 << 33);
-    // All four lie above 2^256 - 2^225, so R is above 15.99 M, and 16 M is above R.
+    // The order of edwards25519 lies between 2^252 and 2^253.
+    assert!(Ed25519Order::M[3] >> 60 == 1);
+    // The other four lie above 2^256 - 2^225, so R is above 15.99 M, and 16 M is above R.
     assert!(P256Order::M[3] >= 0xffff_fffe_0000_0000 && Sm2Order::M[3] >= 0xffff_fffe_0000_0000);
     // Hasse: the order is below the prime for both curves, so an x-coordinate minus the order is below 2^129.
     assert!(sub(&P256Order::M, &P256Prime::M).1 && sub(&Sm2Order::M, &Sm2Prime::M).1);

@@ -1,0 +1,233 @@
+//! Claims one at a time in plain code, with tables: for CPUs without the lanes' instructions.
+//!
+//! A key's table is a comb of eight teeth in four subtables (32 KiB, see [`super::table::Comb`]), the generator's has 32 windows of eight bits;
+//! numbering and digits are those of [`super::digits`]. Entries are in Montgomery form with R = 2^256. Formulas and exceptional cases are
+//! those of [`super::jacobian`]: where two points are equal or opposite Z becomes zero and stays so, and the claim is decided elsewhere.
+
+use std::sync::OnceLock;
+
+use super::table::{Comb, Shape, Wide};
+use super::{Claim, Curve, Decision, line};
+use crate::field::inverse::Inverter;
+use crate::field::modulus::Modulus;
+use crate::field::plain::{Constants, double, mul, square, sub, sum as plus};
+use crate::field::words::{Words, is_zero, sub as difference};
+use crate::lanes::Line;
+
+/// A key's table.
+pub type Table = <Comb as Shape>::Table;
+
+/// The generator's table.
+pub type GeneratorTable = <Wide as Shape>::Table;
+
+#[derive(Clone, Copy)]
+struct Affine {
+    x: Words,
+    y: Words,
+}
+
+#[derive(Clone, Copy)]
+struct Jacobian {
+    x: Words,
+    y: Words,
+    z: Words,
+}
+
+impl Affine {
+    fn of_line(Line([a, b, c, d, e, f, g, h]): &Line) -> Self {
+        Self { x: [*a, *b, *c, *d], y: [*e, *f, *g, *h] }
+    }
+
+    fn negated<C: Curve>(&self) -> Self {
+        Self { x: self.x, y: sub::<C::Field>(&[0; 4], &self.y) }
+    }
+
+    fn to_jacobian<C: Curve>(self) -> Jacobian {
+        Jacobian { x: self.x, y: self.y, z: Constants::<C::Field>::ONE }
+    }
+}
+
+/// `a + b`: 8 multiplications and 3 squarings.
+fn add_mixed<C: Curve>(a: &Jacobian, b: &Affine) -> Jacobian {
+    let zz = square::<C::Field>(&a.z);
+    let zzz = mul::<C::Field>(&a.z, &zz);
+    let h = sub::<C::Field>(&mul::<C::Field>(&b.x, &zz), &a.x);
+    let r = sub::<C::Field>(&mul::<C::Field>(&b.y, &zzz), &a.y);
+    let hh = square::<C::Field>(&h);
+    let hhh = mul::<C::Field>(&h, &hh);
+    let v = mul::<C::Field>(&a.x, &hh);
+    let x = sub::<C::Field>(&sub::<C::Field>(&square::<C::Field>(&r), &hhh), &double::<C::Field>(&v));
+    let y = sub::<C::Field>(&mul::<C::Field>(&r, &sub::<C::Field>(&v, &x)), &mul::<C::Field>(&a.y, &hhh));
+    Jacobian { x, y, z: mul::<C::Field>(&a.z, &h) }
+}
+
+/// `2 a`, as [`super::jacobian::double`] has it.
+fn twice<C: Curve>(a: &Jacobian) -> Jacobian {
+    let (delta, gamma) = (square::<C::Field>(&a.z), square::<C::Field>(&a.y));
+    let beta = mul::<C::Field>(&a.x, &gamma);
+    let m = mul::<C::Field>(&sub::<C::Field>(&a.x, &delta), &plus::<C::Field>(&a.x, &delta));
+    let alpha = plus::<C::Field>(&m, &double::<C::Field>(&m));
+    let four_beta = double::<C::Field>(&double::<C::Field>(&beta));
+    let x = sub::<C::Field>(&square::<C::Field>(&alpha), &double::<C::Field>(&four_beta));
+    let two_gamma = double::<C::Field>(&gamma);
+    let y = sub::<C::Field>(
+        &mul::<C::Field>(&alpha, &sub::<C::Field>(&four_beta, &x)),
+        &double::<C::Field>(&square::<C::Field>(&two_gamma)),
+    );
+    Jacobian { x, y, z: double::<C::Field>(&mul::<C::Field>(&a.y, &a.z)) }
+}
+
+/// Affine points, under one inversion; none of them the neutral element.
+fn normalize<C: Curve>(points: &[Jacobian]) -> Vec<Affine> {
+    let mut before = Vec::with_capacity(points.len());
+    let mut product = Constants::<C::Field>::ONE;
+    for point in points {
+        before.push(product);
+        product = mul::<C::Field>(&product, &point.z);
+    }
+    let inverse = Inverter::new(&<C::Field as Modulus>::M).invert(&product);
+    let mut inverse = mul::<C::Field>(&inverse, &Constants::<C::Field>::R3);
+    let mut out = vec![Affine { x: [0; 4], y: [0; 4] }; points.len()];
+    for ((point, before), out) in points.iter().zip(&before).zip(&mut out).rev() {
+        let z = mul::<C::Field>(&inverse, before);
+        inverse = mul::<C::Field>(&inverse, &point.z);
+        let zz = square::<C::Field>(&z);
+        *out = Affine { x: mul::<C::Field>(&point.x, &zz), y: mul::<C::Field>(&point.y, &mul::<C::Field>(&zz, &z)) };
+    }
+    out
+}
+
+/// A table of shape `S` for a point in the lanes' Montgomery form (see [`super::montgomery_point`]). No sum is exceptional, for the reason
+/// given in [`super::build`].
+fn build<C: Curve, S: Shape>(point: &Line) -> Box<S::Table> {
+    let Affine { x, y } = Affine::of_line(point);
+    let own = |v: &Words| mul::<C::Field>(v, &Constants::<C::Field>::FROM_LANES);
+    let mut power = Affine { x: own(&x), y: own(&y) }.to_jacobian::<C>();
+    let mut powers = Vec::with_capacity(S::POWERS + 1);
+    for _ in 0..=S::POWERS {
+        powers.push(power);
+        power = twice::<C>(&power);
+    }
+    let powers = normalize::<C>(&powers);
+    let mut entries = Vec::with_capacity(S::SUBTABLES * S::HALF);
+    for j in 0..S::SUBTABLES {
+        let at = |k: usize| S::position(j, k);
+        let first = entries.len();
+        // A window's entry 0 is its lowest power itself: 2^(w-1) - 2^(w-2) - .. - 1 = 1.
+        entries.push(if at(1) == at(0) + 1 {
+            powers[at(0)].to_jacobian::<C>()
+        } else {
+            (0..S::WIDTH - 1).fold(powers[at(S::WIDTH - 1)].to_jacobian::<C>(), |sum, k| {
+                add_mixed::<C>(&sum, &powers[at(k)].negated::<C>())
+            })
+        });
+        for k in 0..S::WIDTH - 1 {
+            for i in 0..1 << k {
+                entries.push(add_mixed::<C>(&entries[first + i], &powers[at(k) + 1]));
+            }
+        }
+    }
+    let mut table = S::room();
+    for (line_, entry) in (*table).as_mut().iter_mut().zip(normalize::<C>(&entries)) {
+        *line_ = line(&entry.x, &entry.y);
+    }
+    table
+}
+
+/// A key's table, from its point in the lanes' Montgomery form.
+#[must_use]
+pub fn table<C: Curve>(point: &Line) -> Box<Table> {
+    build::<C, Comb>(point)
+}
+
+/// The generator's table, built at first use.
+fn generator<C: Curve>() -> &'static GeneratorTable {
+    C::plain_generator().get_or_init(|| build::<C, Wide>(&super::montgomery_point::<C>(&C::GX, &C::GY)))
+}
+
+/// Where the process keeps the generator's table of a curve.
+pub type GeneratorCell = OnceLock<Box<GeneratorTable>>;
+
+/// The signed bits of a scalar (see [`super::digits`]), and whether all signs are turned.
+fn signed_bits<C: Curve>(u: &Words) -> ([u64; 4], bool) {
+    let even = u[0] & 1 == 0;
+    let w = if even { difference(&<C::Order as Modulus>::M, u).0 } else { *u };
+    ([w[0] >> 1 | w[1] << 63, w[1] >> 1 | w[2] << 63, w[2] >> 1 | w[3] << 63, w[3] >> 1 | 1 << 63], even)
+}
+
+/// The entry that an eight-bit digit names in a subtable, with its sign.
+#[inline(always)]
+fn pick<C: Curve>(lines: &[Line], j: usize, digit: u8, turned: bool) -> Affine {
+    let below = digit < 128;
+    let index = usize::from(if below { !digit } else { digit } & 127);
+    // A subtable has 128 entries, so the entry is there.
+    let entry = lines.get(128 * j + index).map_or(Affine { x: [0; 4], y: [0; 4] }, Affine::of_line);
+    if below == turned { entry } else { entry.negated::<C>() }
+}
+
+/// Decides a claim under a key's table.
+#[must_use]
+pub fn decide<C: Curve>(claim: &Claim, table: &Table) -> Decision {
+    let [a, b, c, d, e, f, g, h] = claim.scalars.0;
+    let (bits, turned) = signed_bits::<C>(&[e, f, g, h]);
+    let byte = |j: usize| (bits[j / 8] >> (8 * (j % 8))) as u8;
+    let mut sum: Option<Jacobian> = None;
+    for i in (0..8).rev() {
+        if let Some(sum) = &mut sum {
+            *sum = twice::<C>(sum);
+        }
+        for j in 0..4 {
+            // Column 8 j + i: bit i of the bytes j, j + 4, .. j + 28.
+            let digit = (0..8).fold(0, |digit, tooth| digit | (byte(4 * tooth + j) >> i & 1) << tooth);
+            let entry = pick::<C>(table, j, digit, turned);
+            sum = Some(match &sum {
+                None => entry.to_jacobian::<C>(),
+                Some(sum) => add_mixed::<C>(sum, &entry),
+            });
+        }
+    }
+    let Some(mut sum) = sum else { return Decision::Exceptional };
+    let (bits, turned) = signed_bits::<C>(&[a, b, c, d]);
+    let lines = generator::<C>();
+    for j in 0..32 {
+        let digit = (bits[j / 8] >> (8 * (j % 8))) as u8;
+        sum = add_mixed::<C>(&sum, &pick::<C>(lines, j, digit, turned));
+    }
+    if is_zero(&sum.z) {
+        return Decision::Exceptional;
+    }
+    let zz = square::<C::Field>(&sum.z);
+    let is = |x: &[u64]| {
+        let x = mul::<C::Field>(&[x[0], x[1], x[2], x[3]], &Constants::<C::Field>::R2);
+        mul::<C::Field>(&x, &zz) == sum.x
+    };
+    let (first, second) = claim.x.0.split_at(4);
+    if is(first) || first != second && is(second) { Decision::True } else { Decision::False }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Oracle, cases};
+    use super::super::{P256, Sm2, montgomery_point};
+    use super::*;
+
+    fn run<C: Oracle>(seed: u64) {
+        let mut tables = std::collections::HashMap::new();
+        for (i, case) in cases::<C>(seed, 300).iter().enumerate() {
+            let table = tables.entry(case.key).or_insert_with(|| {
+                let (x, y) = C::multiple(&case.key).unwrap();
+                table::<C>(&montgomery_point::<C>(&x, &y))
+            });
+            let decision = decide::<C>(&case.claim, table);
+            let truth = if case.truth { Decision::True } else { Decision::False };
+            let allowed = case.crafted && decision == Decision::Exceptional;
+            assert!(decision == truth || allowed, "claim {i}: {decision:?} for {truth:?}: {:?}", case.claim);
+        }
+    }
+
+    #[test]
+    fn claims_agree_with_the_crates() {
+        run::<P256>(51);
+        run::<Sm2>(52);
+    }
+}
