@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::import::{Public, PublicKey};
 use super::{Algorithm, KeyError, ec, ecdsa_p256, ecdsa_p384, ed25519, hmac, keyed, rsa, sm2};
+use crate::curve::{P256, Sm2};
 
 /// A verification key, prepared: parsed, checked, with its hash states. `Send` and `Sync`; secrets are wiped on drop and never printed.
 pub struct Key {
@@ -93,19 +94,26 @@ impl Key {
         Ok(Self { algorithm: alg, group: material.group(), material })
     }
 
-    /// Builds the tables of those keys that may have one (P-256, SM2), now and not at their second use, as far as the cap allows (see
-    /// [`set_key_table_bytes`](super::set_key_table_bytes)). Takes 50 to 250 µs a key; does nothing on a CPU without the lanes for it.
+    /// Builds the tables of those keys that may have one (P-256, SM2, Ed25519), now and not at their second use, as far as the cap allows (see
+    /// [`set_key_table_bytes`](super::set_key_table_bytes)). Takes 50 to 250 µs a key. Without the lanes
+    /// Ed25519 keys get none.
     pub fn prepare_tables<'a>(keys: impl IntoIterator<Item = &'a Self>) {
-        let (mut p256, mut sm2) = (Vec::new(), Vec::new());
+        let (mut p256, mut sm2, mut edwards) = (Vec::new(), Vec::new(), Vec::new());
         for key in keys {
             match &key.material {
                 Material::P256(key) => p256.push(key.slot.clone()),
                 Material::Sm2(key) => sm2.push(key.slot.clone()),
+                Material::Ed25519(key) => edwards.push(key.slot.clone()),
                 _ => {}
             }
         }
-        ec::build_now::<crate::curve::P256>(&p256);
-        ec::build_now::<crate::curve::Sm2>(&sm2);
+        if !ec::build_now::<P256>(&p256) {
+            ec::build_plain_now::<ec::Plain<P256>>(&p256);
+        }
+        if !ec::build_now::<Sm2>(&sm2) {
+            ec::build_plain_now::<ec::Plain<Sm2>>(&sm2);
+        }
+        ec::build_now::<ed25519::Edwards>(&edwards);
     }
 
     /// The algorithm that this key is bound to.

@@ -45,7 +45,10 @@ use crate::lanes::Cpu;
 /// Such a kernel is not used: its work is done by the next best one, in the end by the scalar path. For reports at start.
 #[must_use]
 pub fn failed_kernels(cpu: Cpu) -> Vec<&'static str> {
-    rsa::failed_kernels(cpu)
+    let mut failed = rsa::failed_kernels(cpu);
+    failed.extend(ec::failed_kernels(cpu));
+    failed.extend(ed25519::failed_kernels(cpu));
+    failed
 }
 
 macro_rules! algorithms {

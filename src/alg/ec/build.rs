@@ -10,7 +10,43 @@ use super::Signing;
 use super::shelf::{self, KeyTable, ShapedTable, Slot};
 use crate::curve::build::Build;
 use crate::curve::table::{Comb, Shape, Wide};
-use crate::lanes::{Kernel, Lanes52, Line};
+use crate::lanes::{Cpu, Kernel, Lanes52, Line, Model};
+
+/// The tables of the keys of one curve.
+pub(in crate::alg) trait Tables: Copy + 'static {
+    /// Bytes of a comb and of a wide table.
+    const BYTES: [usize; 2];
+    /// Whether the kernels gave the known answers on this CPU.
+    fn trusted() -> bool;
+    /// Tables for up to eight points, wide or not.
+    fn build<L: Lanes52>(l: L, points: &[Line], wide: bool) -> Vec<ShapedTable>;
+}
+
+impl<C: Signing> Tables for C {
+    const BYTES: [usize; 2] = [size_of::<<Comb as Shape>::Table>(), size_of::<<Wide as Shape>::Table>()];
+
+    fn trusted() -> bool {
+        super::selftest::trusted::<C>()
+    }
+
+    #[inline(always)]
+    fn build<L: Lanes52>(l: L, points: &[Line], wide: bool) -> Vec<ShapedTable> {
+        fn of_shape<C: Signing, S: Shape, L: Lanes52>(
+            l: L,
+            points: &[Line],
+            shaped: fn(Box<S::Table>) -> ShapedTable,
+        ) -> Vec<ShapedTable> {
+            let mut tables: Vec<_> = points.iter().map(|_| S::room()).collect();
+            l.call(Build::<C, S>::new(points, &mut tables.iter_mut().map(|t| &mut **t).collect::<Vec<_>>()));
+            tables.into_iter().map(shaped).collect()
+        }
+        if wide {
+            of_shape::<C, Wide, L>(l, points, ShapedTable::Wide)
+        } else {
+            of_shape::<C, Comb, L>(l, points, ShapedTable::Comb)
+        }
+    }
+}
 
 /// From how many uses on a key gets a wide table, if there is room.
 pub(super) const WIDE_USES: u32 = 256;
@@ -29,7 +65,7 @@ const WAITING: usize = 32;
 
 /// Keys that wait for a table, and the credits earned.
 #[derive(Default)]
-pub(super) struct Waiting {
+pub(in crate::alg) struct Waiting {
     combs: Vec<Arc<Slot>>,
     wides: Vec<Arc<Slot>>,
     credits: u32,
@@ -38,19 +74,15 @@ pub(super) struct Waiting {
 
 impl Waiting {
     /// Notes a key that was met without a table, or with a comb.
-    pub fn note(&mut self, slot: &Arc<Slot>, has_comb: bool) {
-        let (list, asks) = if has_comb {
-            (&mut self.wides, Slot::ask_more as fn(&Slot) -> bool)
-        } else {
-            (&mut self.combs, Slot::ask as _)
-        };
-        if list.len() < WAITING && asks(slot) {
+    pub fn note<T: Tables>(&mut self, slot: &Arc<Slot>, has_comb: bool) {
+        let list = if has_comb { &mut self.wides } else { &mut self.combs };
+        if list.len() < WAITING && if has_comb { slot.ask_more(T::BYTES[1]) } else { slot.ask() } {
             list.push(slot.clone());
         }
     }
 
     /// Ends a batch of `signatures`: builds what is due.
-    pub fn settle<C: Signing, L: Lanes52>(&mut self, l: L, signatures: usize) {
+    pub fn settle<T: Tables, L: Lanes52>(&mut self, l: L, signatures: usize) {
         let earned = u32::try_from(signatures).unwrap_or(u32::MAX);
         self.credits = self.credits.saturating_add(earned).min(2 * WIDE_COST);
         if self.combs.is_empty() && self.wides.is_empty() {
@@ -62,12 +94,12 @@ impl Waiting {
             self.credits -= COMB_COST;
             self.patience = 0;
             let slots: Vec<_> = self.combs.drain(..self.combs.len().min(8)).collect();
-            build::<C, Comb, L>(l, &slots, ShapedTable::Comb);
+            build::<T, L>(l, &slots, false);
         } else if !self.wides.is_empty() && self.credits >= WIDE_COST && (self.wides.len() >= 8 || impatient) {
             self.credits -= WIDE_COST;
             self.patience = 0;
             let slots: Vec<_> = self.wides.drain(..self.wides.len().min(8)).collect();
-            build::<C, Wide, L>(l, &slots, ShapedTable::Wide);
+            build::<T, L>(l, &slots, true);
         }
     }
 }
@@ -82,8 +114,8 @@ impl Drop for Waiting {
 }
 
 /// Builds and places tables for up to eight keys, for those that the shelf has room for.
-fn build<C: Signing, S: Shape, L: Lanes52>(l: L, slots: &[Arc<Slot>], shape: fn(Box<S::Table>) -> ShapedTable) {
-    let bytes = size_of::<S::Table>();
+fn build<T: Tables, L: Lanes52>(l: L, slots: &[Arc<Slot>], wide: bool) {
+    let bytes = T::BYTES[usize::from(wide)];
     // A wide table takes the place of a comb, so room is asked for the whole of it all the same: both are there for a moment.
     let mut reserved = 0;
     let (admitted, refused): (Vec<_>, Vec<_>) = slots.iter().partition(|slot| {
@@ -95,43 +127,46 @@ fn build<C: Signing, S: Shape, L: Lanes52>(l: L, slots: &[Arc<Slot>], shape: fn(
         slot.answered();
     }
     let points: Vec<Line> = admitted.iter().map(|slot| slot.point).collect();
-    let mut tables: Vec<_> = admitted.iter().map(|_| S::room()).collect();
-    l.call(Build::<C, S>::new(&points, &mut tables.iter_mut().map(|t| &mut **t).collect::<Vec<_>>()));
-    for (slot, table) in admitted.into_iter().zip(tables) {
-        shelf::place(slot, KeyTable::new(shape(table)));
+    for (slot, table) in admitted.into_iter().zip(T::build(l, &points, wide)) {
+        shelf::place(slot, KeyTable::new(table));
         slot.answered();
     }
 }
 
 /// Builds tables for keys that have none, now, as far as the cap allows: wide ones where few keys have any.
-pub(in crate::alg) struct BuildNow<'a, C> {
+pub(in crate::alg) struct BuildNow<'a, T> {
     slots: &'a [Arc<Slot>],
-    curve: std::marker::PhantomData<C>,
+    of: std::marker::PhantomData<T>,
 }
 
-/// See [`BuildNow`].
-pub(in crate::alg) fn build_now<C: Signing>(slots: &[Arc<Slot>]) {
-    let kernel = BuildNow::<C> { slots, curve: std::marker::PhantomData };
-    if super::selftest::trusted::<C>() {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(ifma) = crate::lanes::Cpu::detect().avx512_ifma() {
-            ifma.call(kernel);
-        }
+/// See [`BuildNow`]; whether that was done.
+pub(in crate::alg) fn build_now<T: Tables>(slots: &[Arc<Slot>]) -> bool {
+    if slots.is_empty() {
+        return true;
+    }
+    #[cfg(target_arch = "x86_64")]
+    if let Some(ifma) = Cpu::detect().avx512_ifma().filter(|_| T::trusted()) {
+        ifma.call(BuildNow::<T> { slots, of: std::marker::PhantomData });
+        return true;
+    }
+    false
+}
+
+/// As [`build_now`], for plain code.
+pub(in crate::alg) fn build_plain_now<T: Tables>(slots: &[Arc<Slot>]) {
+    if T::trusted() {
+        Model.call(BuildNow::<T> { slots, of: std::marker::PhantomData });
     }
 }
 
-impl<C: Signing, L: Lanes52> Kernel<L> for BuildNow<'_, C> {
+impl<T: Tables, L: Lanes52> Kernel<L> for BuildNow<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run(self, l: L) {
         let without: Vec<_> = self.slots.iter().filter(|slot| !slot.has_table()).cloned().collect();
         for slots in without.chunks(8) {
-            if shelf::wide_fits() {
-                build::<C, Wide, L>(l, slots, ShapedTable::Wide);
-            } else {
-                build::<C, Comb, L>(l, slots, ShapedTable::Comb);
-            }
+            build::<T, L>(l, slots, shelf::wide_fits(T::BYTES[1]));
         }
     }
 }

@@ -39,6 +39,8 @@ enum Kind {
 pub(in crate::alg) trait Claims<C: Signing> {
     /// Whether r and s, each in 1..n, may go together.
     fn admits(r: &Words, s: &Words) -> bool;
+    /// The claim of one signature, in plain code.
+    fn claim(r: &Words, s: &Words, e: &Words) -> Claim;
     /// Writes `claims[i]` for `pending[i]`.
     fn claims<L: Lanes52>(l: L, pending: &[Pending], claims: &mut [Claim]);
 }
@@ -93,12 +95,12 @@ impl<C: Signing, A: Claims<C>> Decider<C, A> {
         }
         let table = slot.take(self.batch);
         let kind = match table.as_deref().map(|table| &table.shape) {
-            None => Kind::Fresh,
             Some(ShapedTable::Comb(_)) => Kind::Comb,
             Some(ShapedTable::Wide(_)) => Kind::Wide,
+            _ => Kind::Fresh,
         };
         if kind != Kind::Wide {
-            self.waiting.note(slot, kind == Kind::Comb);
+            self.waiting.note::<C>(slot, kind == Kind::Comb);
         }
         self.pending.push(Pending { index, r, s, e: [0; 4], point: slot.point, table, kind });
     }
@@ -176,7 +178,7 @@ impl<C: Signing, A: Claims<C>, L: Lanes52> Kernel<L> for Batch<'_, C, A> {
                         Some(ShapedTable::Wide(table)) => {
                             l.call(One::<C, Wide> { claim, table, generator: &tables.wide, curve: PhantomData })
                         }
-                        None => Decision::Exceptional,
+                        _ => Decision::Exceptional,
                     };
                 }
                 let (chunk, claims) = (grouped, grouped_claims);

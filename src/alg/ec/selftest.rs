@@ -7,18 +7,50 @@ use super::Signing;
 use crate::curve::many::{Fresh, Known, Scratch};
 use crate::curve::one::One;
 use crate::curve::table::{Comb, Shape, Wide};
-use crate::curve::{Claim, Decision, montgomery_point};
+use crate::curve::{Claim, Decision, montgomery_point, plain};
 use crate::field::modulus::Modulus;
 use crate::field::words::sub_mod;
 use crate::lanes::{Cpu, Kernel, Lanes52};
 
 /// Whether the kernels of the curve may be used on this CPU.
 pub(super) fn trusted<C: Signing>() -> bool {
-    *C::trusted().get_or_init(|| match Cpu::hardware().avx512_ifma() {
+    *C::trusted()[0].get_or_init(|| match Cpu::hardware().avx512_ifma() {
         #[cfg(target_arch = "x86_64")]
         Some(ifma) => ifma.call(SelfTest::<C>(PhantomData)),
         _ => false,
     })
+}
+
+/// Whether plain code may be used.
+pub(super) fn plain_trusted<C: Signing>() -> bool {
+    *C::trusted()[1].get_or_init(|| {
+        let table = plain::table::<C>(&montgomery_point::<C>(&C::GX, &C::GY));
+        let (claims, expected) = claims::<C>();
+        claims.iter().zip(expected).all(|(claim, expected)| plain::decide::<C>(claim, &table) == expected)
+    })
+}
+
+const CLAIMS: usize = 19;
+
+/// The key is the generator itself, so its tables serve as a key's: u G + (k - u) G = k G for any u, and x(k G) is known. Nineteen claims fill
+/// a pair of groups and a part of a single one; every third is false. (k is not small on purpose: the digits of u and of 2 - u, say, differ
+/// in little but their signs, and sums of their entries would meet exceptional cases that no honest signature meets.)
+fn claims<C: Signing>() -> ([Claim; CLAIMS], [Decision; CLAIMS]) {
+    let n = &C::Order::M;
+    let mut u = [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210, 0x0f1e_2d3c_4b5a_6978, 0x7fff_0000_ffff_0001];
+    let mut claims = [Claim::new(&u, &u, &u, &u); CLAIMS];
+    let mut expected = [Decision::False; CLAIMS];
+    for (i, (claim, expected)) in claims.iter_mut().zip(&mut expected).enumerate() {
+        u = [u[3] >> 1, u[0].rotate_left(7) ^ u[1], u[1].wrapping_mul(5), u[2] >> 3];
+        let mut x = C::KNOWN_X;
+        if i % 3 == 2 {
+            x[i % 4] ^= 1 << i;
+        } else {
+            *expected = Decision::True;
+        }
+        *claim = Claim::new(&u, &sub_mod(&C::KNOWN_KEY, &u, n), &x, &x);
+    }
+    (claims, expected)
 }
 
 struct SelfTest<C>(PhantomData<C>);
@@ -26,26 +58,9 @@ struct SelfTest<C>(PhantomData<C>);
 impl<C: Signing, L: Lanes52> Kernel<L> for SelfTest<C> {
     type Output = bool;
 
-    /// The key is the generator itself, so its tables serve as a key's: u G + (k - u) G = k G for any u, and x(k G) is known. Nineteen claims
-    /// fill a pair of groups and a part of a single one; every third is false. (k is not small on purpose: the digits of u and of 2 - u, say,
-    /// differ in little but their signs, and sums of their entries would meet exceptional cases that no honest signature meets.)
     #[inline(always)]
     fn run(self, l: L) -> bool {
-        const CLAIMS: usize = 19;
-        let n = &C::Order::M;
-        let mut u = [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210, 0x0f1e_2d3c_4b5a_6978, 0x7fff_0000_ffff_0001];
-        let mut claims = [Claim::new(&u, &u, &u, &u); CLAIMS];
-        let mut expected = [Decision::False; CLAIMS];
-        for (i, (claim, expected)) in claims.iter_mut().zip(&mut expected).enumerate() {
-            u = [u[3] >> 1, u[0].rotate_left(7) ^ u[1], u[1].wrapping_mul(5), u[2] >> 3];
-            let mut x = C::KNOWN_X;
-            if i % 3 == 2 {
-                x[i % 4] ^= 1 << i;
-            } else {
-                *expected = Decision::True;
-            }
-            *claim = Claim::new(&u, &sub_mod(&C::KNOWN_KEY, &u, n), &x, &x);
-        }
+        let (claims, expected) = claims::<C>();
         let tables = C::generator();
         let mut scratch = Scratch::default();
         let mut good = true;
@@ -102,5 +117,6 @@ mod tests {
         assert!(Model.call(SelfTest::<P256>(PhantomData)) && Model.call(SelfTest::<Sm2>(PhantomData)));
         let ifma = Cpu::hardware().avx512_ifma().is_some();
         assert_eq!((trusted::<P256>(), trusted::<Sm2>()), (ifma, ifma));
+        assert!(plain_trusted::<P256>() && plain_trusted::<Sm2>());
     }
 }

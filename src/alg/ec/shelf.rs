@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use arc_swap::ArcSwapOption;
 
+use crate::curve::edwards::table::Flat;
 use crate::curve::table::{Comb, Shape, Wide};
 use crate::lanes::Line;
 
@@ -95,7 +96,7 @@ pub(super) fn count_exceptional(n: u64) {
 }
 
 /// A batch begins; its number, for telling idle tables.
-pub(super) fn next_batch() -> u32 {
+pub(in crate::alg) fn next_batch() -> u32 {
     SHELF.batches.fetch_add(1, Relaxed)
 }
 
@@ -106,8 +107,14 @@ pub(in crate::alg) struct KeyTable {
 
 /// The shapes.
 pub(in crate::alg) enum ShapedTable {
+    /// P-256 or SM2.
     Comb(Box<<Comb as Shape>::Table>),
     Wide(Box<<Wide as Shape>::Table>),
+    /// P-256 or SM2, for plain code.
+    Plain(Box<crate::curve::plain::Table>),
+    /// Ed25519.
+    FlatComb(Box<<Comb as Flat>::Niels>),
+    FlatWide(Box<<Wide as Flat>::Niels>),
 }
 
 impl KeyTable {
@@ -123,6 +130,9 @@ impl KeyTable {
         match &self.shape {
             ShapedTable::Comb(table) => size_of_val(&**table),
             ShapedTable::Wide(table) => size_of_val(&**table),
+            ShapedTable::Plain(table) => size_of_val(&**table),
+            ShapedTable::FlatComb(table) => size_of_val(&**table),
+            ShapedTable::FlatWide(table) => size_of_val(&**table),
         }
     }
 }
@@ -179,9 +189,9 @@ impl Slot {
         self.uses() >= 2 && SHELF.cap.load(Relaxed) > 0 && !self.asked.swap(true, Relaxed)
     }
 
-    /// Whether the table is to be replaced by a greater one; as [`ask`](Self::ask).
-    pub fn ask_more(&self) -> bool {
-        self.uses() >= super::build::WIDE_USES && wide_fits() && !self.asked.swap(true, Relaxed)
+    /// Whether the table is to be replaced by a greater one of `bytes`; as [`ask`](Self::ask).
+    pub fn ask_more(&self, bytes: usize) -> bool {
+        self.uses() >= super::build::WIDE_USES && wide_fits(bytes) && !self.asked.swap(true, Relaxed)
     }
 
     /// The asking has ended, with a table or without.
@@ -200,9 +210,8 @@ impl Slot {
     }
 }
 
-/// Whether half the cap could hold a wide table for every key that has any.
-pub(super) fn wide_fits() -> bool {
-    let wide = size_of::<<Wide as Shape>::Table>();
+/// Whether half the cap could hold a wide table, which has `wide` bytes, for every key that has any.
+pub(super) fn wide_fits(wide: usize) -> bool {
     SHELF.tables.load(Relaxed).saturating_add(1).saturating_mul(wide) <= SHELF.cap.load(Relaxed) / 2
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{Digest, SHA256};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
 
-use super::{Claims, Decider, Signing, Slot, build_now, coordinates};
+use super::{Claims, Decider, Plain, PlainDecider, Signing, Slot, build_now, build_plain_now, coordinates};
 use crate::alg::ecdsa_p256::Ecdsa;
 use crate::alg::sm2::Sm2Scalars;
 use crate::curve::tests::Oracle;
@@ -256,6 +256,39 @@ fn run<C: Scheme>(seed: u64, count: usize) {
     }
 }
 
+/// The same, in plain code: with tables from the start, and with tables that come while it runs.
+fn run_plain<C: Scheme>(seed: u64, count: usize) {
+    let mut random = Random(seed);
+    let keys: Vec<Words> = (0..6).map(|_| random.below(order::<C>())).collect();
+    let mut slots = std::collections::HashMap::new();
+    let (mut exceptional, mut without) = (0, 0);
+    let mut decider = PlainDecider::<C, C::Claims>::default();
+    for i in 0..count {
+        let signed = one::<C>(&mut random, &keys);
+        let slot = slots.entry(signed.point).or_insert_with(|| {
+            let (x, y) = coordinates(&signed.point);
+            let slot = Slot::new(montgomery_point::<C>(&x, &y));
+            if i % 2 == 0 {
+                build_plain_now::<Plain<C>>(std::slice::from_ref(&slot));
+            }
+            slot
+        });
+        assert!(decider.begin());
+        let had_table = slot.has_table();
+        let decision =
+            decider.decide(slot, &[to_be_bytes(&signed.r), to_be_bytes(&signed.s)], || to_be_bytes(&signed.e));
+        match decision {
+            Decision::Exceptional if had_table => exceptional += 1,
+            Decision::Exceptional => without += 1,
+            decision => {
+                assert_eq!(decision == Decision::True, C::oracle(&signed), "{:x?}", (signed.r, signed.s, signed.e))
+            }
+        }
+        decider.end(8);
+    }
+    assert!(exceptional * 4 < count && without < count / 2, "{exceptional} exceptional, {without} without a table");
+}
+
 fn count() -> usize {
     if std::env::var_os("PORTCULLIS_SLOW").is_some_and(|v| v == "1") { 60_000 } else { 900 }
 }
@@ -263,11 +296,13 @@ fn count() -> usize {
 #[test]
 fn crafted_ecdsa_signatures_are_judged_as_aws_lc_judges_them() {
     run::<P256>(31, count());
+    run_plain::<P256>(33, count());
 }
 
 #[test]
 fn crafted_sm2_signatures_are_judged_as_the_crate_judges_them() {
     run::<Sm2>(32, count());
+    run_plain::<Sm2>(34, count());
 }
 
 #[test]

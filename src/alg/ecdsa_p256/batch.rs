@@ -10,12 +10,15 @@ use crate::curve::{Claim, P256, line};
 use crate::field::fe::{self, Fe, canonical, mul, pack, to_montgomery, unpack};
 use crate::field::inverse::{Inverter, invert_lanes};
 use crate::field::modulus::{Modulus, P256Order as Order, P256Prime};
+use crate::field::plain;
 use crate::field::words::{Words, add, limbs, lt};
 use crate::lanes::{Lanes52, Line};
 
 /// See the module.
 #[derive(Default)]
 pub(in crate::alg) struct Ecdsa;
+
+const INVERTER: Inverter = Inverter::new(&Order::M);
 
 /// r and, where it is another x-coordinate that reduces to r, r + n.
 pub(in crate::alg) fn candidates<P: Modulus, N: Modulus>(r: &Words) -> Line {
@@ -26,6 +29,13 @@ pub(in crate::alg) fn candidates<P: Modulus, N: Modulus>(r: &Words) -> Line {
 impl Claims<P256> for Ecdsa {
     fn admits(_: &Words, _: &Words) -> bool {
         true
+    }
+
+    fn claim(r: &Words, s: &Words, e: &Words) -> Claim {
+        // 1/s R, so that each product is free of R again.
+        let inverse = plain::mul::<Order>(&INVERTER.invert(s), &plain::Constants::<Order>::R2);
+        let (u1, u2) = (plain::mul::<Order>(e, &inverse), plain::mul::<Order>(r, &inverse));
+        Claim { scalars: line(&u1, &u2), x: candidates::<P256Prime, Order>(r) }
     }
 
     #[inline(always)]
@@ -72,7 +82,6 @@ impl Claims<P256> for Ecdsa {
 /// The claim of one signature, with an inversion of its own.
 #[inline(always)]
 fn single<L: Lanes52>(l: L, p: &Pending) -> Claim {
-    const INVERTER: Inverter = Inverter::new(&Order::M);
     let inverse = fe::constant(l, limbs(&INVERTER.invert(&p.s)));
     let inverse = to_montgomery::<Order, L>(l, &inverse);
     let both = line(&p.e, &p.r);

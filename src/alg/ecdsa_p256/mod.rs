@@ -38,6 +38,7 @@ impl P256Key {
 #[derive(Default)]
 pub(in crate::alg) struct EcdsaP256 {
     decider: ec::Decider<P256, batch::Ecdsa>,
+    plain: ec::PlainDecider<P256, batch::Ecdsa>,
     hash: Scratch,
 }
 
@@ -53,12 +54,23 @@ impl Scheme for EcdsaP256 {
 
     fn verify(&mut self, cpu: Cpu, batch: &mut Batch<'_, P256Key>) {
         if !ec::Decider::<P256, batch::Ecdsa>::ready(cpu) {
-            return batch.each(|job| {
-                let pair = ec_signature::read::<32>(job.form, job.signature);
-                job.plain() && pair.is_some_and(|pair| scalar::verify(job.key, job.message, &pair))
+            let plain = &mut self.plain;
+            let ready = plain.begin();
+            batch.each(|job| {
+                let Some(pair) = ec_signature::read::<32>(job.form, job.signature) else { return false };
+                let decide = |plain: &mut ec::PlainDecider<_, _>| {
+                    plain.decide(&job.key.slot, &pair, || sha256::digest(job.message))
+                };
+                job.plain()
+                    && match if ready { decide(plain) } else { Decision::Exceptional } {
+                        Decision::True => true,
+                        Decision::False => false,
+                        Decision::Exceptional => scalar::verify(job.key, job.message, &pair),
+                    }
             });
+            return plain.end(batch.len());
         }
-        let Self { decider, hash } = self;
+        let Self { decider, hash, .. } = self;
         decider.begin();
         for i in 0..batch.len() {
             let Some(job) = batch.job(i).filter(super::scheme::Job::plain) else { continue };

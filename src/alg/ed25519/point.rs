@@ -87,12 +87,32 @@ fn mul(a: &Number, b: &Number) -> Number {
     reduce_once(reduce_once(out))
 }
 
-/// a^((p−1)/2): 1 for a square, p − 1 for any other number but 0. The exponent is 2^254 − 10: bits 253 down to 0 all set but bits 0 and 3.
-fn legendre(a: &Number) -> Number {
-    (0..254).rev().fold(ONE, |power, bit| {
+/// √−1 = 2^((p−1)/4).
+const ROOT_OF_MINUS_ONE: Number =
+    [0xc4ee_1b27_4a0e_a0b0, 0x2f43_1806_ad2f_e478, 0x2b4d_0099_3dfb_d7a7, 0x2b83_2480_4fc1_df0b];
+
+/// a^((p−5)/8). The exponent is 2^252 − 3: bits 251 down to 0 all set but bit 1.
+fn eighth(a: &Number) -> Number {
+    (0..252).rev().fold(ONE, |power, bit| {
         let square = mul(&power, &power);
-        if matches!(bit, 0 | 3) { square } else { mul(&square, a) }
+        if bit == 1 { square } else { mul(&square, a) }
     })
+}
+
+/// A root of u/v, if it is a square; v is not 0. For p = 5 (mod 8) the candidate is u·v³·(u·v⁷)^((p−5)/8), a root of u/v or of −u/v where
+/// either has one (RFC 8032, 5.1.3, steps 2 and 3).
+fn root_of_quotient(u: &Number, v: &Number) -> Option<Number> {
+    let v3 = mul(&mul(v, v), v);
+    let v7 = mul(&mul(&v3, &v3), v);
+    let root = mul(&mul(u, &v3), &eighth(&mul(u, &v7)));
+    let check = mul(v, &mul(&root, &root));
+    if check == *u {
+        Some(root)
+    } else if check == sub(&[0; 4], u) {
+        Some(mul(&root, &ROOT_OF_MINUS_ONE))
+    } else {
+        None
+    }
 }
 
 /// y and the parity of x.
@@ -106,20 +126,30 @@ fn split(bytes: &[u8; 32]) -> (Number, bool) {
     (y, parity)
 }
 
-/// Whether these bytes are what encoding some point of the curve gives.
-pub fn is_canonical(bytes: &[u8; 32]) -> bool {
+/// x and y of a point from its canonical encoding; `None` for all other bytes.
+pub fn affine(bytes: &[u8; 32]) -> Option<[Number; 2]> {
     let (y, parity) = split(bytes);
     if !less(&y, &P) {
-        return false;
+        return None;
     }
     let square = mul(&y, &y);
-    let numerator = sub(&square, &ONE);
-    if numerator == [0; 4] {
-        return !parity;
+    // d·y² + 1 is never 0, for −1/d is no square.
+    let x = root_of_quotient(&sub(&square, &ONE), &add(&mul(&D, &square), &ONE))?;
+    match (x == [0; 4], (x[0] & 1 == 1) == parity) {
+        (true, _) if parity => None,
+        (_, true) => Some([x, y]),
+        (_, false) => Some([sub(&[0; 4], &x), y]),
     }
-    // u/v is a square exactly where u·v is, and v is never 0, for −1/d is no square.
-    let denominator = add(&mul(&D, &square), &ONE);
-    legendre(&mul(&numerator, &denominator)) == ONE
+}
+
+/// The point with the opposite x.
+pub fn negated([x, y]: &[Number; 2]) -> [Number; 2] {
+    [sub(&[0; 4], x), *y]
+}
+
+/// Whether these bytes are what encoding some point of the curve gives.
+pub fn is_canonical(bytes: &[u8; 32]) -> bool {
+    affine(bytes).is_some()
 }
 
 /// Whether the point of a canonical encoding has order 1, 2, 4 or 8. Those are the eight points with y of: 1 (order 1), −1 (2), 0 (4), and
@@ -145,10 +175,12 @@ mod tests {
     fn the_constants_are_what_they_are_called() {
         // d·121666 + 121665 = 0
         assert_eq!(add(&mul(&D, &[121_666, 0, 0, 0]), &[121_665, 0, 0, 0]), [0; 4]);
-        assert_eq!(legendre(&[4, 0, 0, 0]), ONE);
+        assert_eq!(mul(&ROOT_OF_MINUS_ONE, &ROOT_OF_MINUS_ONE), sub(&[0; 4], &ONE));
+        let root = root_of_quotient(&[4, 0, 0, 0], &[9, 0, 0, 0]).unwrap();
+        assert_eq!(mul(&mul(&root, &root), &[9, 0, 0, 0]), [4, 0, 0, 0]);
         // 2 is no square modulo p = 5 (mod 8); −1 is one, for p = 1 (mod 4).
-        assert_eq!(legendre(&[2, 0, 0, 0]), sub(&[0; 4], &ONE));
-        assert_eq!(legendre(&sub(&[0; 4], &ONE)), ONE);
+        assert_eq!(root_of_quotient(&[2, 0, 0, 0], &ONE), None);
+        assert!(root_of_quotient(&sub(&[0; 4], &ONE), &ONE).is_some());
     }
 
     #[test]
@@ -187,6 +219,23 @@ mod tests {
             }
         }
         assert_eq!(canonical, 8);
+    }
+
+    #[test]
+    fn coordinates_lie_on_the_curve_and_have_the_parity_asked_for() {
+        let mut points = 0;
+        for i in 0..200u8 {
+            let mut encoding = [7; 32];
+            (encoding[0], encoding[31]) = (i, 0x33 | i << 7);
+            let Some([x, y]) = affine(&encoding) else { continue };
+            let (xx, yy) = (mul(&x, &x), mul(&y, &y));
+            assert_eq!(sub(&yy, &xx), add(&ONE, &mul(&D, &mul(&xx, &yy))));
+            assert_eq!(x[0] & 1 == 1, i & 1 == 1);
+            assert_eq!(negated(&negated(&[x, y])), [x, y]);
+            assert_ne!(negated(&[x, y])[0], x);
+            points += 1;
+        }
+        assert!(points > 60, "{points}");
     }
 
     #[test]

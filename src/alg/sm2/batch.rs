@@ -19,14 +19,18 @@ impl Claims<Sm2> for Sm2Scalars {
         !is_zero(&add_mod(r, s, &Order::M))
     }
 
+    fn claim(r: &Words, s: &Words, e: &Words) -> Claim {
+        let e = reduce_once(e, false, &Order::M);
+        Claim {
+            scalars: line(s, &add_mod(r, s, &Order::M)),
+            x: candidates::<Sm2Prime, Order>(&sub_mod(r, &e, &Order::M)),
+        }
+    }
+
     #[inline(always)]
     fn claims<L: Lanes52>(_: L, pending: &[Pending], claims: &mut [Claim]) {
         for (p, claim) in pending.iter().zip(claims) {
-            let e = reduce_once(&p.e, false, &Order::M);
-            *claim = Claim {
-                scalars: line(&p.s, &add_mod(&p.r, &p.s, &Order::M)),
-                x: candidates::<Sm2Prime, Order>(&sub_mod(&p.r, &e, &Order::M)),
-            };
+            *claim = Self::claim(&p.r, &p.s, &p.e);
         }
     }
 }

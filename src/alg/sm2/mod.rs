@@ -43,6 +43,7 @@ impl Sm2Key {
 #[derive(Default)]
 pub(in crate::alg) struct Sm2 {
     decider: ec::Decider<curve::Sm2, batch::Sm2Scalars>,
+    plain: ec::PlainDecider<curve::Sm2, batch::Sm2Scalars>,
     hash: Scratch,
 }
 
@@ -58,12 +59,23 @@ impl Scheme for Sm2 {
 
     fn verify(&mut self, cpu: Cpu, batch: &mut Batch<'_, Sm2Key>) {
         if !ec::Decider::<curve::Sm2, batch::Sm2Scalars>::ready(cpu) {
-            return batch.each(|job| {
-                let pair = ec_signature::read::<32>(job.form, job.signature);
-                job.plain() && pair.is_some_and(|pair| job.key.parsed.verify(job.message, &pair))
+            let plain = &mut self.plain;
+            let ready = plain.begin();
+            batch.each(|job| {
+                let Some(pair) = ec_signature::read::<32>(job.form, job.signature) else { return false };
+                let decide = |plain: &mut ec::PlainDecider<_, _>| {
+                    plain.decide(&job.key.slot, &pair, || job.key.parsed.hash(job.message))
+                };
+                job.plain()
+                    && match if ready { decide(plain) } else { Decision::Exceptional } {
+                        Decision::True => true,
+                        Decision::False => false,
+                        Decision::Exceptional => job.key.parsed.verify(job.message, &pair),
+                    }
             });
+            return plain.end(batch.len());
         }
-        let Self { decider, hash } = self;
+        let Self { decider, hash, .. } = self;
         decider.begin();
         for i in 0..batch.len() {
             let Some(job) = batch.job(i).filter(super::scheme::Job::plain) else { continue };

@@ -67,9 +67,14 @@ impl Parsed {
         Ok(Self { key, after_z: Sm3::new_with_prefix(z) })
     }
 
+    /// e, the hash of Z and the message.
+    pub fn hash(&self, message: &[u8]) -> [u8; 32] {
+        self.after_z.clone().chain_update(message).finalize().into()
+    }
+
     /// The crate checks the range of r and s, and t ≠ 0.
     pub fn verify(&self, message: &[u8], pair: &[[u8; 32]; 2]) -> bool {
-        let e = self.after_z.clone().chain_update(message).finalize();
+        let e = self.hash(message);
         Signature::from_slice(pair.as_flattened()).is_ok_and(|pair| self.key.verify_prehash(&e, &pair).is_ok())
     }
 }
