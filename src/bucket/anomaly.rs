@@ -104,6 +104,12 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// All counts together.
+    #[must_use]
+    pub fn all(&self) -> u64 {
+        self.by_kind.iter().fold(0, |sum, count| sum.saturating_add(*count))
+    }
+
     /// The count of one kind.
     #[must_use]
     pub fn of(&self, anomaly: Anomaly) -> u64 {
@@ -224,7 +230,7 @@ impl Anomalies {
                 Some((whose, bytes.get(..(label & 0xff) as usize)?.to_vec(), Self::counts(row)))
             })
             .collect();
-        found.sort_by_key(|(_, _, counts)| std::cmp::Reverse(counts.by_kind.iter().sum::<u64>()));
+        found.sort_by_key(|(_, _, counts)| std::cmp::Reverse(counts.all()));
         found.truncate(most);
         found
     }

@@ -255,6 +255,12 @@ impl Inflight {
         self.row(key).map_or(0, sum)
     }
 
+    /// Requests of all keys that are under way, of living workers and of dead ones.
+    #[must_use]
+    pub fn all_under_way(&self) -> u64 {
+        (0..self.rows).filter_map(|row| self.row(InflightKey { row })).map(sum).sum()
+    }
+
     /// Takes a worker number for a thread of this process.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use super::cell::{self, Outcome};
 use super::gcra::{self, Rate};
 use crate::error::Error;
 use crate::hash::prf::{Kind, Prf};
-use crate::shm::{PAGE_WORDS, Region, Section, SectionSpec, Shape};
+use crate::shm::{PAGE_WORDS, Region, Resize, Section, SectionSpec, Shape};
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::Millis;
 
@@ -49,6 +49,16 @@ impl LimitsConfig {
         self.groups().saturating_mul(SLOTS as u64).saturating_add(CONTROL as u64)
     }
 
+    /// The next configuration for at least `keys` keys to which a table of this one can be carried over, and the section's change: one with a
+    /// whole multiple of its groups.
+    #[must_use]
+    pub fn grown(&self, keys: u64) -> Option<(Self, Resize)> {
+        let groups = Self { keys }.groups().checked_next_multiple_of(self.groups())?;
+        let keys = groups.checked_mul(GROUP_KEYS)?;
+        let grown = Self { keys };
+        Some((grown, Resize { section: SECTION, words: grown.words(), fact: "limit_keys", value: keys }))
+    }
+
     /// The section to ask the region for. `kind` is used where this process creates the region.
     #[must_use]
     pub fn section(&self, kind: Kind) -> SectionSpec {
@@ -61,6 +71,31 @@ impl LimitsConfig {
             ],
         }
     }
+}
+
+/// Carries the words of a table over to one with a whole multiple of its groups: each new group gets a copy of the one that stood there, as
+/// `nonce::carry` does it with pages. A key's debt is in its own group and, unreachable, in the copies, where it goes as it is paid.
+#[must_use]
+pub fn carry(old: &[AtomicU64], new: &[AtomicU64]) -> bool {
+    let (Some((old_control, old)), Some((new_control, new))) =
+        (old.split_at_checked(CONTROL), new.split_at_checked(CONTROL))
+    else {
+        return false;
+    };
+    let (old, new) = (old.as_chunks::<SLOTS>().0, new.as_chunks::<SLOTS>().0);
+    if old.is_empty() || new.len() % old.len() != 0 {
+        return false;
+    }
+    let times = new.len() / old.len();
+    let pairs = new.iter().enumerate().flat_map(|(number, group)| old[number / times].iter().zip(group));
+    for (from, to) in old_control.iter().zip(new_control).chain(pairs) {
+        // Acquire and Relaxed: nobody writes to the old table any more, nobody sees the new one yet.
+        to.store(from.load(Ordering::Acquire), Ordering::Relaxed);
+    }
+    if let Some(cursor) = new_control.get(CURSOR) {
+        cursor.store(0, Ordering::Relaxed);
+    }
+    true
 }
 
 /// A key's place, hashed once.

@@ -59,4 +59,4 @@ pub use deny::{Deny, DenyConfig, DenyKey, Mark, VALUE_MAX};
 pub use distinct::{Objects, ObjectsConfig, window_of};
 pub use gcra::{Rate, RateError};
 pub use inflight::{Held, Inflight, InflightConfig, InflightKey, WORKERS, Worker};
-pub use limits::{Debit, LimitKey, Limits, LimitsConfig, Refusal, Take};
+pub use limits::{Debit, LimitKey, Limits, LimitsConfig, Refusal, Take, carry};

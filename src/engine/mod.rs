@@ -17,6 +17,7 @@ mod guard;
 mod memory;
 mod order;
 mod rules;
+pub mod state;
 mod tokens;
 
 pub use crate::bucket::{Anomaly, Counts};

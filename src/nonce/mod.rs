@@ -89,4 +89,4 @@ mod tests;
 mod word;
 
 pub use shares::{ShareKey, Shares, SharesConfig};
-pub use store::{Admit, Mode, NonceConfig, NonceKey, Occupancy, Store, Ticket};
+pub use store::{Admit, Mode, NonceConfig, NonceKey, Occupancy, Store, Ticket, carry};

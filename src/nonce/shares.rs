@@ -38,6 +38,8 @@ pub struct SharesConfig {
 }
 
 impl SharesConfig {
+    /// The section's name.
+    pub const SECTION: &'static str = SECTION;
     fn rows(&self) -> u64 {
         self.apps.saturating_mul(2).max(WALK)
     }

@@ -5,7 +5,7 @@ use super::shares::{ShareKey, Shares};
 use super::word;
 use crate::error::Error;
 use crate::hash::prf::{Kind, Prf};
-use crate::shm::{PAGE_WORDS, Region, Section, SectionSpec, Shape, prefetch};
+use crate::shm::{FoundSection, PAGE_WORDS, Region, Resize, Section, SectionSpec, Shape, prefetch};
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::Millis;
 
@@ -156,6 +156,37 @@ impl NonceConfig {
         Geometry { period: i64::try_from(period).unwrap_or(i64::MAX), pages, words }
     }
 
+    /// The configuration that a section was made for.
+    #[must_use]
+    pub fn of_section(section: &FoundSection) -> Option<Self> {
+        Some(Self {
+            capacity: section.fact("nonces")?,
+            past_window_ms: section.fact("past_window_ms")?,
+            future_window_ms: section.fact("future_window_ms")?,
+            skew_ms: section.fact("skew_ms")?,
+            birth_rule: true,
+        })
+    }
+
+    /// The next configuration for at least `capacity` nonces to which a table of this one can be carried over, and the section's change: one
+    /// with a whole multiple of its pages.
+    #[must_use]
+    pub fn grown(&self, capacity: u64) -> Option<(Self, Resize)> {
+        let old = self.geometry().pages;
+        let of = |capacity| Self { capacity, ..*self };
+        let pages = of(capacity.max(1)).geometry().pages.checked_next_multiple_of(old)?;
+        // The most nonces for which so many pages are provided: between these two, as a page is provided for more than 64 and less than 512.
+        let (mut low, mut high) = (pages.checked_mul(64)? / 2, pages.checked_mul(512)?);
+        while low < high {
+            let middle = low + (high - low).div_ceil(2);
+            if of(middle).geometry().pages <= pages { low = middle } else { high = middle - 1 }
+        }
+        let grown = of(low);
+        let words = grown.geometry().words;
+        (grown.geometry().pages == pages)
+            .then_some((grown, Resize { section: SECTION, words, fact: "nonces", value: low }))
+    }
+
     /// Milliseconds in a generation.
     pub(super) fn period(&self) -> i64 {
         self.geometry().period
@@ -177,6 +208,37 @@ impl NonceConfig {
             ],
         }
     }
+}
+
+/// Carries the words of a table over to one with a whole multiple of its pages. A message's page is floor(low × pages / 2^64), so with k times the
+/// pages it is one of the k that stand where its old page stood: each of them gets a copy of the whole old page. Every entry is then where a walk
+/// for it looks, at the same line and slot, and nobody else's; the copies go as their time passes. `false`: the sizes do not fit.
+#[must_use]
+pub fn carry(old: &[AtomicU64], new: &[AtomicU64]) -> bool {
+    let (Some((old_control, old)), Some((new_control, new))) =
+        (old.split_at_checked(CONTROL), new.split_at_checked(CONTROL))
+    else {
+        return false;
+    };
+    let (old, new) = (old.as_chunks::<PAGE>(), new.as_chunks::<PAGE>());
+    if old.0.is_empty() || new.0.len() % old.0.len() != 0 || !old.1.is_empty() || !new.1.is_empty() {
+        return false;
+    }
+    let times = new.0.len() / old.0.len();
+    let copy = |from: &[AtomicU64], to: &[AtomicU64]| {
+        for (from, to) in from.iter().zip(to) {
+            // Acquire and Relaxed: nobody writes to the old table any more, nobody sees the new one yet.
+            to.store(from.load(Ordering::Acquire), Ordering::Relaxed);
+        }
+    };
+    copy(old_control, new_control);
+    if let Some(cursor) = new_control.get(CURSOR) {
+        cursor.store(0, Ordering::Relaxed);
+    }
+    for (number, page) in new.0.iter().enumerate() {
+        copy(&old.0[number / times], page);
+    }
+    true
 }
 
 /// The nonces of one region. Cheap to clone, usable from any thread.

@@ -130,9 +130,85 @@ pub(super) fn check(page: &Page) -> Result<(), String> {
     Ok(())
 }
 
-/// Holds `page`, which [`check`] has passed, against what `spec` asks for.
-pub(super) fn agree(page: &Page, spec: &RegionSpec, total: u64) -> Result<Facts, String> {
-    let expected = make(spec, total, [[0; 16]; 2]);
+/// A section as a header describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundSection {
+    /// Its name.
+    pub name: String,
+    /// How many words of 64 bits.
+    pub words: u64,
+    /// What it was made for.
+    pub facts: Vec<(String, u64)>,
+}
+
+impl FoundSection {
+    /// The fact of that name.
+    #[must_use]
+    pub fn fact(&self, name: &str) -> Option<u64> {
+        self.facts.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
+    }
+}
+
+/// The sections of `page`, which [`check`] has passed, and the words of the whole region; for those who have no document to hold it against. Places
+/// follow from the sizes, and must be those that stand there.
+pub(super) fn found(page: &Page) -> Result<(Vec<FoundSection>, u64), String> {
+    let damaged = || "the header contradicts itself; stop the gateways that use it and remove the file".to_owned();
+    let mut sections = Vec::new();
+    let mut first = PAGE_WORDS as u64;
+    for entry in page[SECTIONS..].chunks_exact(ENTRY).take(usize::try_from(page[9]).unwrap_or(0)) {
+        let facts = entry[5..].chunks_exact(3).take(usize::try_from(entry[4]).unwrap_or(0).min(FACTS_MAX));
+        if entry[2] != first || entry[3] > 1 << 44 || entry[4] > FACTS_MAX as u64 {
+            return Err(damaged());
+        }
+        sections.push(FoundSection {
+            name: name_text(&entry[..2]),
+            words: entry[3],
+            facts: facts.map(|fact| (name_text(&fact[..2]), fact[2])).collect(),
+        });
+        first += entry[3].next_multiple_of(PAGE_WORDS as u64);
+    }
+    if page[8] != first || first > 1 << 44 || sections.len() as u64 != page[9] {
+        return Err(damaged());
+    }
+    Ok((sections, first))
+}
+
+/// The header of a region with the same birth, keys and sections, of which some are made for another number.
+pub(super) fn resized(page: &Page, changes: &[Resize]) -> Page {
+    let mut page = *page;
+    let mut first = PAGE_WORDS as u64;
+    let count = usize::try_from(page[9]).unwrap_or(0);
+    for entry in page[SECTIONS..].chunks_exact_mut(ENTRY).take(count) {
+        let name = name_text(&entry[..2]);
+        for change in changes.iter().filter(|change| change.section == name) {
+            entry[3] = change.words;
+            for fact in entry[5..].chunks_exact_mut(3).filter(|fact| name_text(&fact[..2]) == change.fact) {
+                fact[2] = change.value;
+            }
+        }
+        entry[2] = first;
+        first += entry[3].next_multiple_of(PAGE_WORDS as u64);
+    }
+    page[8] = first;
+    page[2] = checksum(&page[3..]);
+    page
+}
+
+/// Another size for a section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resize {
+    /// The section.
+    pub section: &'static str,
+    /// How many words.
+    pub words: u64,
+    /// The number that it is made for, by name, …
+    pub fact: &'static str,
+    /// … and the number.
+    pub value: u64,
+}
+
+/// What everybody reads, and the facts that its creator chose.
+pub(super) fn facts(page: &Page) -> Facts {
     let keys = |at: usize| {
         let mut key = [0; 16];
         key[..8].copy_from_slice(&page[at].to_le_bytes());
@@ -140,7 +216,18 @@ pub(super) fn agree(page: &Page, spec: &RegionSpec, total: u64) -> Result<Facts,
         key
     };
     let mut facts = Facts { birth: page[3].cast_signed(), keys: [keys(4), keys(6)], chosen: Vec::new() };
-    let remedy = "use `portcullis state migrate OLD NEW`, or stop the gateways that use it and remove the file";
+    for entry in page[SECTIONS..].chunks_exact(ENTRY).take(usize::try_from(page[9]).unwrap_or(0)) {
+        for fact in entry[5..].chunks_exact(3).take(FACTS_MAX).filter(|fact| fact[0] & 0x80 != 0) {
+            facts.chosen.push((name_text(&entry[..2]), name_text(&fact[..2]), fact[2]));
+        }
+    }
+    facts
+}
+
+/// Holds `page`, which [`check`] has passed, against what `spec` asks for.
+pub(super) fn agree(page: &Page, spec: &RegionSpec, total: u64) -> Result<Facts, String> {
+    let expected = make(spec, total, [[0; 16]; 2]);
+    let remedy = "use `portcullis state migrate OLD NEW` (`portcullis state migrate --help`), or stop the gateways that use it and remove the file";
     if page[9] != expected[9] {
         return Err(format!("made with {} sections, {} are asked for; {remedy}", page[9], expected[9]));
     }
@@ -161,9 +248,7 @@ pub(super) fn agree(page: &Page, spec: &RegionSpec, total: u64) -> Result<Facts,
                     name_text(&found[..2])
                 ));
             }
-            if wanted[0] & 0x80 != 0 {
-                facts.chosen.push((section.clone(), name, found[2]));
-            } else if found[2] != wanted[2] {
+            if wanted[0] & 0x80 == 0 && found[2] != wanted[2] {
                 return Err(format!("made for {name} = {}, {name} = {} is asked for; {remedy}", found[2], wanted[2]));
             }
         }
@@ -174,5 +259,5 @@ pub(super) fn agree(page: &Page, spec: &RegionSpec, total: u64) -> Result<Facts,
     if page[8] != total {
         return Err(format!("made with another size; {remedy}"));
     }
-    Ok(facts)
+    Ok(facts(page))
 }

@@ -23,7 +23,7 @@ mod region;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-pub use header::Shape;
+pub use header::{FoundSection, Resize, Shape};
 pub(crate) use map::prefetch;
 pub use process::Process;
 pub use region::{Region, RegionSpec, Section, SectionSpec};

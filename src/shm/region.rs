@@ -1,7 +1,7 @@
 //! Opening a region: create or attach.
 
 use super::PAGE_WORDS;
-use super::header::{self, Facts, Page, Shape};
+use super::header::{self, Facts, FoundSection, Page, Resize, Shape};
 use super::map::{self, Map};
 use super::process::Process;
 use crate::error::Error;
@@ -61,7 +61,7 @@ pub struct Region {
     map: Arc<Map>,
     facts: Arc<Facts>,
     /// (name, first word, words)
-    sections: Arc<[(&'static str, usize, usize)]>,
+    sections: Arc<[(String, usize, usize)]>,
     path: Option<PathBuf>,
     created: bool,
 }
@@ -153,13 +153,80 @@ impl Region {
         Err(fail("the file keeps vanishing while it is opened".into()))
     }
 
+    /// Opens a region that exists as its header describes it, without a document to hold it against.
+    ///
+    /// # Errors
+    /// [`Error::Region`]: there is none, or it is damaged, truncated, of another version, or not to be trusted.
+    pub fn open_found(path: &Path) -> Result<(Self, Vec<FoundSection>), Error> {
+        let fail = |message: String| Error::Region { path: path.display().to_string(), message };
+        let file = OpenOptions::new().read(true).write(true).custom_flags(nofollow()).open(path);
+        let file = file.map_err(|e| fail(cannot_open(path, &e)))?;
+        let (page, length) = read_header(&file, None).map_err(fail)?;
+        let (found, total) = header::found(&page).map_err(fail)?;
+        let words = usize::try_from(total).map_err(|_| fail("is too large for this machine".into()))?;
+        let map = map_whole(&file, length, total, words).map_err(fail)?;
+        Ok((Self::as_found(map, &page, &found, path, false), found))
+    }
+
+    fn as_found(map: Map, page: &Page, found: &[FoundSection], path: &Path, created: bool) -> Self {
+        let mut first = PAGE_WORDS;
+        let mut sections = Vec::with_capacity(found.len());
+        for section in found {
+            // `header::found` has bounded the sum, and the map is that long.
+            let words = usize::try_from(section.words).unwrap_or(0);
+            sections.push((section.name.clone(), first, words));
+            first += words.next_multiple_of(PAGE_WORDS);
+        }
+        let facts = Arc::new(header::facts(page));
+        Self { map: Arc::new(map), facts, sections: sections.into(), path: Some(path.to_owned()), created }
+    }
+
+    /// Makes a region at `path`, where there is none yet, like this one: the same birth, keys, owner's mode and sections, some of other sizes.
+    /// `carry` fills it from this one, section by section (name, old words, new words), before anybody else can see it.
+    ///
+    /// # Errors
+    /// As [`Region::open`]; a file is there already; or what `carry` says.
+    pub fn create_resized(
+        &self,
+        path: &Path,
+        changes: &[Resize],
+        carry: impl Fn(&str, &[AtomicU64], &[AtomicU64]) -> Result<(), String>,
+    ) -> Result<Self, Error> {
+        let fail = |message: String| Error::Region { path: path.display().to_string(), message };
+        let mut old = [0; PAGE_WORDS];
+        for (word, place) in old.iter_mut().zip(self.map.words()) {
+            *word = place.load(std::sync::atomic::Ordering::Acquire);
+        }
+        let page = header::resized(&old, changes);
+        let (found, total) = header::found(&page).map_err(fail)?;
+        let words = usize::try_from(total).map_err(|_| fail("is too large for this machine".into()))?;
+        let mode = match &self.path {
+            Some(path) => std::fs::metadata(path).map_err(|e| fail(system("stat", &e)))?.mode() & 0o777,
+            None => 0o600,
+        };
+        let made = publish(path, &page, (mode, None), words, |map| {
+            let mut first = PAGE_WORDS;
+            for section in &found {
+                let count = usize::try_from(section.words).unwrap_or(0);
+                let old = self.sections.iter().find(|(name, _, _)| *name == section.name);
+                let old = old.and_then(|&(_, first, words)| self.map.words().get(first..first + words));
+                let new = map.words().get(first..first + count);
+                carry(&section.name, old.unwrap_or_default(), new.unwrap_or_default())?;
+                first += count.next_multiple_of(PAGE_WORDS);
+            }
+            Ok(())
+        });
+        let map = made.map_err(fail)?.ok_or_else(|| fail("exists already; give a path where nothing is".into()))?;
+        Ok(Self::as_found(map, &page, &found, path, true))
+    }
+
     fn over(map: Map, facts: Facts, spec: &RegionSpec, created: bool) -> Self {
         let mut first = PAGE_WORDS;
         let mut sections = Vec::with_capacity(spec.sections.len());
         for section in &spec.sections {
             // `total_words` has bounded the sum, and the map is that long.
             let words = usize::try_from(section.words).unwrap_or(0);
-            sections.push((section.name, first, words));
+            sections.push((section.name.to_owned(), first, words));
             first += words.next_multiple_of(PAGE_WORDS);
         }
         Self { map: Arc::new(map), facts: Arc::new(facts), sections: sections.into(), path: spec.path.clone(), created }
@@ -168,7 +235,7 @@ impl Region {
     /// The section of that name, if `spec` asked for one.
     #[must_use]
     pub fn section(&self, name: &str) -> Option<Section> {
-        let (_, first, words) = self.sections.iter().copied().find(|(known, _, _)| *known == name)?;
+        let &(_, first, words) = self.sections.iter().find(|(known, _, _)| known == name)?;
         let end = first.checked_add(words)?;
         (end <= self.map.words().len()).then(|| Section { map: self.map.clone(), first, words })
     }
@@ -301,8 +368,22 @@ fn clear_leftovers(path: &Path) {
 
 /// Makes a region under a name of its own and publishes it; `None` where another process was first.
 fn create(path: &Path, spec: &RegionSpec, total: u64, words: usize) -> Result<Option<(Map, Facts)>, String> {
-    clear_leftovers(path);
     let keys = random_keys().map_err(|e| system("random keys", &e))?;
+    let page = header::make(spec, total, keys);
+    let facts = header::agree(&page, spec, total)?;
+    let made = publish(path, &page, (spec.mode, spec.group), words, |_| Ok(()))?;
+    Ok(made.map(|map| (map, facts)))
+}
+
+/// Makes a file with that header under a name of its own, has it filled, and links it to `path`. `None` where `path` exists by then.
+fn publish(
+    path: &Path,
+    page: &Page,
+    (mode, group): (u32, Option<u32>),
+    words: usize,
+    fill: impl FnOnce(&Map) -> Result<(), String>,
+) -> Result<Option<Map>, String> {
+    clear_leftovers(path);
     // Not one of the keys: file names can be seen by others.
     let name = random_keys().map_err(|e| system("random name", &e))?[0];
     let mut temporary = path.as_os_str().to_owned();
@@ -318,29 +399,37 @@ fn create(path: &Path, spec: &RegionSpec, total: u64, words: usize) -> Result<Op
             _ => system("cannot be created", &e),
         },
     )?;
-    reserve(&file, total * 8)?;
+    reserve(&file, words as u64 * 8)?;
     let map = Map::file(&file, words).map_err(|e| system("cannot be mapped", &e))?;
-    let page = header::make(spec, total, keys);
-    write_header(&map, &page);
-    if let Some(group) = spec.group {
+    fill(&map)?;
+    write_header(&map, page);
+    if let Some(group) = group {
         rustix::fs::fchown(&file, None, Some(Gid::from_raw(group)))
             .map_err(|e| system(&format!("cannot be given to group {group}"), &e))?;
     }
-    rustix::fs::fchmod(&file, Mode::from_raw_mode(spec.mode & 0o777)).map_err(|e| system("permissions", &e))?;
+    rustix::fs::fchmod(&file, Mode::from_raw_mode(mode & 0o777)).map_err(|e| system("permissions", &e))?;
     match std::fs::hard_link(&temporary.0, path) {
-        Ok(()) => Ok(Some((map, header::agree(&page, spec, total)?))),
+        Ok(()) => Ok(Some(map)),
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(None),
         Err(e) => Err(system("cannot be published (link)", &e)),
     }
 }
 
 fn attach(file: &File, spec: &RegionSpec, total: u64, words: usize) -> Result<(Map, Facts), String> {
+    let (page, length) = read_header(file, spec.group)?;
+    let facts = header::agree(&page, spec, total)?;
+    let map = map_whole(file, length, total, words)?;
+    Ok((map, facts))
+}
+
+/// The header, sound in itself, of a file that may be trusted, and the file's length.
+fn read_header(file: &File, group: Option<u32>) -> Result<(Page, u64), String> {
     let meta = file.metadata().map_err(|e| system("stat", &e))?;
     if !meta.is_file() {
         return Err("is not a regular file".into());
     }
     let own = rustix::process::geteuid().as_raw();
-    let trusted_group = spec.group.is_some_and(|group| group == meta.gid());
+    let trusted_group = group.is_some_and(|group| group == meta.gid());
     if meta.uid() != own && meta.uid() != 0 && !trusted_group {
         return Err(format!(
             "belongs to user {}, this process runs as {own}; remove the file, run as its owner, or name its group in the document",
@@ -367,15 +456,16 @@ fn attach(file: &File, spec: &RegionSpec, total: u64, words: usize) -> Result<(M
         *word = u64::from_le_bytes(std::array::from_fn(|i| chunk[i]));
     }
     header::check(&page)?;
-    let facts = header::agree(&page, spec, total)?;
-    if meta.len() != total * 8 {
+    Ok((page, meta.len()))
+}
+
+fn map_whole(file: &File, length: u64, total: u64, words: usize) -> Result<Map, String> {
+    if length != total * 8 {
         return Err(format!(
-            "is truncated or padded: {} bytes instead of {}; stop the gateways that use it and remove the file",
-            meta.len(),
+            "is truncated or padded: {length} bytes instead of {}; stop the gateways that use it and remove the file",
             total * 8
         ));
     }
     reserve(file, total * 8)?;
-    let map = Map::file(file, words).map_err(|e| system("cannot be mapped", &e))?;
-    Ok((map, facts))
+    Map::file(file, words).map_err(|e| system("cannot be mapped", &e))
 }

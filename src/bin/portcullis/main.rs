@@ -3,6 +3,7 @@
 mod bench;
 mod lint;
 mod sign;
+mod state;
 mod uapi;
 mod verify;
 
@@ -31,6 +32,8 @@ enum Command {
     Profiles(lint::ProfilesArguments),
     Uapi(uapi::Arguments),
     Bench(bench::Arguments),
+    Inspect(state::InspectArguments),
+    State(state::Arguments),
 }
 
 /// What a command ends with.
@@ -54,6 +57,8 @@ fn main() -> ExitCode {
         Command::Profiles(arguments) => lint::profiles(&arguments),
         Command::Uapi(arguments) => uapi::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Inspect(arguments) => state::inspect(&arguments),
+        Command::State(arguments) => state::run(&arguments),
     };
     match end {
         Ok(End::Done) => ExitCode::SUCCESS,
