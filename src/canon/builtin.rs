@@ -6,7 +6,29 @@ use std::sync::{Arc, OnceLock};
 
 use super::Profile;
 
-const DOCUMENTS: [(&str, &str); 1] = [("openapi", include_str!("profiles/openapi.json"))];
+macro_rules! documents {
+    ($($name:literal),* $(,)?) => { &[$(($name, include_str!(concat!("profiles/", $name, ".json")))),*] };
+}
+
+const DOCUMENTS: &[(&str, &str)] = documents![
+    "openapi",
+    "alipay-v3",
+    "wechatpay-v3",
+    "wechatpay-v3-callback",
+    "aws-sigv4",
+    "aws-sigv4-s3",
+    "huaweicloud",
+    "alibabacloud-acs3",
+    "alibabacloud-rpc",
+    "alibabacloud-roa",
+    "tencentcloud-tc3",
+    "kong-hmac",
+    "apisix-hmac",
+    "apisix-hmac-legacy",
+    "stripe",
+    "github",
+    "standard-webhooks",
+];
 
 const NAMES: [&str; DOCUMENTS.len()] = {
     let mut names = [""; DOCUMENTS.len()];
@@ -18,10 +40,11 @@ const NAMES: [&str; DOCUMENTS.len()] = {
     names
 };
 
-fn compiled() -> &'static [Result<Arc<Profile>, DocumentError>; DOCUMENTS.len()] {
-    static COMPILED: OnceLock<[Result<Arc<Profile>, DocumentError>; DOCUMENTS.len()]> = OnceLock::new();
+fn compiled() -> &'static [Result<Arc<Profile>, DocumentError>] {
+    static COMPILED: OnceLock<Vec<Result<Arc<Profile>, DocumentError>>> = OnceLock::new();
     COMPILED.get_or_init(|| {
-        DOCUMENTS.map(|(_, text)| Profile::from_document(&Document::parse(text.as_bytes())?.root()).map(Arc::new))
+        let compile = |text: &str| Profile::from_document(&Document::parse(text.as_bytes())?.root()).map(Arc::new);
+        DOCUMENTS.iter().map(|(_, text)| compile(text)).collect()
     })
 }
 
@@ -35,7 +58,7 @@ pub fn builtin_names() -> &'static [&'static str] {
 #[must_use]
 pub fn builtin(name: &str) -> Option<Arc<Profile>> {
     let at = NAMES.iter().position(|n| *n == name)?;
-    compiled()[at].as_ref().ok().cloned()
+    compiled().get(at)?.as_ref().ok().cloned()
 }
 
 /// The document of the built-in profile `name`: JSON, to read or to start one's own from.

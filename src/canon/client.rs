@@ -5,7 +5,7 @@
 use crate::request::{Header, Request, Sizes};
 use crate::time::Millis;
 
-use super::{Alg, Message, Profile, Refusal, Scratch, Shape};
+use super::{Alg, Extract, Message, Profile, Refusal, Scratch, Shape};
 
 /// A request in the making.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -35,6 +35,8 @@ pub struct Fill<'a> {
     pub timestamp: Option<Millis>,
     /// The nonce.
     pub nonce: Option<&'a str>,
+    /// Other fields of the profile by name, such as a region.
+    pub extra: &'a [(&'a str, &'a str)],
 }
 
 impl Draft {
@@ -78,6 +80,7 @@ impl Profile {
     pub fn fill(&self, draft: &mut Draft, alg: Alg, fill: &Fill<'_>) -> Result<(), Refusal> {
         match &self.shape {
             Shape::Params(program) => program.fill(draft, alg, fill),
+            Shape::Template(program) => program.fill(draft, alg, fill),
         }
     }
 
@@ -87,6 +90,27 @@ impl Profile {
     /// As [`Profile::extract`]; `duplicate_field` where the draft has a signature already, `weak_algorithm` where the profile does not
     /// admit `alg` or the draft names another.
     pub fn sign_string(&self, draft: &Draft, alg: Alg, out: &mut Vec<u8>) -> Result<Message, Refusal> {
+        let refused = Refusal::new(crate::verdict::Reason::WeakAlgorithm, "alg");
+        self.unsigned(draft, |request, extract| {
+            if !extract.algorithms.has(alg) {
+                return Err(refused);
+            }
+            self.write_message(extract, request, alg, out).ok_or(refused)
+        })?
+    }
+
+    /// Hands over the texts of the unsigned `draft` that a derived key depends on, for [`super::Recipe::derive`].
+    ///
+    /// # Errors
+    /// As [`Profile::extract`].
+    pub fn sign_scope<T>(&self, draft: &Draft, use_it: impl FnOnce(&[&[u8]]) -> T) -> Result<T, Refusal> {
+        self.unsigned(draft, |_, extract| {
+            let (texts, count) = self.scope(extract);
+            use_it(texts.get(..count).unwrap_or_default())
+        })
+    }
+
+    fn unsigned<T>(&self, draft: &Draft, look: impl FnOnce(&Request<'_>, &Extract<'_>) -> T) -> Result<T, Refusal> {
         let mut scratch = Scratch::new();
         draft.lend(|request| {
             self.check_scheme(request)?;
@@ -94,12 +118,11 @@ impl Profile {
                 Shape::Params(program) => {
                     program.extract(request, &mut scratch, &Sizes::default(), self.admitted, false)?
                 }
+                Shape::Template(program) => {
+                    program.extract(request, &mut scratch, &Sizes::default(), self.admitted, false)?
+                }
             };
-            let refused = Refusal::new(crate::verdict::Reason::WeakAlgorithm, "alg");
-            if !extract.algorithms.has(alg) {
-                return Err(refused);
-            }
-            self.write_message(&extract, request, alg, out).ok_or(refused)
+            Ok(look(request, &extract))
         })
     }
 
@@ -112,6 +135,7 @@ impl Profile {
         let text = spec.text.encode(signature);
         match &self.shape {
             Shape::Params(program) => program.place_signature(draft, &text),
+            Shape::Template(program) => program.place_signature(draft, alg, &text),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Reading what profiles of every shape have in common out of their documents.
 
 use crate::codec::doc::{Node, Object};
+use crate::codec::hex;
 use crate::error::DocumentError;
+use crate::hash::{sha256, sm3};
 use crate::verdict::{APP_ID_MAX, KID_MAX};
 
 use super::alg::{ALGS, Alg, AlgSet, Class};
@@ -61,11 +63,7 @@ pub(super) struct FieldDefaults {
 }
 
 /// How timestamps are written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum TimeFormat {
-    UnixSeconds,
-    UnixMillis,
-}
+pub(super) use crate::codec::civil::Format as TimeFormat;
 
 /// One algorithm of a profile.
 #[derive(Clone, Debug)]
@@ -74,6 +72,29 @@ pub(super) struct AlgSpec {
     pub form: SignatureForm,
     /// The text between the string and the secret, where the secret follows the string; `None` where it does not.
     pub suffix: Option<Box<[u8]>>,
+    /// The algorithm signs the digest's text in place of the string.
+    pub prehash: Option<Prehash>,
+}
+
+/// What is signed in place of the string: the lower-case hexadecimal text of its digest (UnionPay).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Prehash {
+    Sha256,
+    Sm3,
+}
+
+impl Prehash {
+    /// The text that stands for `text`.
+    pub(super) fn digest(self, text: &[u8]) -> [u8; 64] {
+        let digest = match self {
+            Self::Sha256 => sha256::digest(text),
+            Self::Sm3 => sm3::digest(text),
+        };
+        let mut out = [0; 64];
+        // 32 bytes are 64 digits.
+        let _ = hex::encode_lower(&digest, &mut out);
+        out
+    }
 }
 
 /// The algorithms of a profile, by [`Alg::index`].
@@ -94,7 +115,7 @@ pub(super) fn clock(object: &Object<'_>) -> Result<Windows, DocumentError> {
 }
 
 /// A name that a parameter or header can have: visible ASCII or anything above it, without spaces and the marks of a query.
-fn field_name(node: &Node<'_>) -> Result<String, DocumentError> {
+pub(super) fn field_name(node: &Node<'_>) -> Result<String, DocumentError> {
     let name = node.str()?;
     if name.is_empty() || name.len() > NAME_MAX {
         return Err(node.error(format!("expected a name of 1 to {NAME_MAX} bytes")));
@@ -164,7 +185,7 @@ pub(super) fn field(
 }
 
 /// A token of RFC 9110, 5.6.2.
-fn is_token(text: &[u8]) -> bool {
+pub(super) fn is_token(text: &[u8]) -> bool {
     text.iter().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b))
 }
 
@@ -179,13 +200,48 @@ pub(super) fn longest(role: Role) -> usize {
     }
 }
 
+/// `format` of a timestamp, and for those that name no zone of their own its `zone` (`+08:00`).
 pub(super) fn time_format(object: Option<&Object<'_>>) -> Result<TimeFormat, DocumentError> {
-    match object.and_then(|o| o.optional("format")) {
-        Some(node) => {
-            node.one_of(&[("unix-seconds", TimeFormat::UnixSeconds), ("unix-milliseconds", TimeFormat::UnixMillis)])
+    let Some(object) = object else { return Ok(TimeFormat::UnixSeconds) };
+    let format = match object.optional("format") {
+        Some(node) => node.one_of(&[
+            ("unix-seconds", TimeFormat::UnixSeconds),
+            ("unix-milliseconds", TimeFormat::UnixMillis),
+            ("rfc1123", TimeFormat::Rfc1123),
+            ("iso8601-basic", TimeFormat::Iso8601Basic),
+            ("iso8601", TimeFormat::Iso8601),
+            ("yyyy-MM-dd HH:mm:ss", TimeFormat::DateTime { east: 0 }),
+            ("yyyyMMddHHmmss", TimeFormat::Compact { east: 0 }),
+        ])?,
+        None => TimeFormat::UnixSeconds,
+    };
+    let zone = object.optional("zone").map(|node| zone(&node)).transpose()?;
+    match (format, zone) {
+        (TimeFormat::DateTime { .. }, Some(east)) => Ok(TimeFormat::DateTime { east }),
+        (TimeFormat::Compact { .. }, Some(east)) => Ok(TimeFormat::Compact { east }),
+        (TimeFormat::DateTime { .. } | TimeFormat::Compact { .. }, None) => {
+            Err(object.error("expected \"zone\", such as \"+08:00\": the format names none"))
         }
-        None => Ok(TimeFormat::UnixSeconds),
+        (_, Some(_)) => Err(object.error("\"zone\" is of use with formats that name none only")),
+        (_, None) => Ok(format),
     }
+}
+
+/// Minutes east of UTC, from `+08:00` or `Z`.
+fn zone(node: &Node<'_>) -> Result<i16, DocumentError> {
+    let wrong = || node.error("expected a zone such as +08:00, or Z");
+    let (sign, h, m) = match node.str()?.as_bytes() {
+        b"Z" => return Ok(0),
+        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] if [h1, h2, m1, m2].iter().all(|b| b.is_ascii_digit()) => {
+            let two = |a: u8, b: u8| i16::from(a - b'0') * 10 + i16::from(b - b'0');
+            (*sign, two(*h1, *h2), two(*m1, *m2))
+        }
+        _ => return Err(wrong()),
+    };
+    if h > 14 || m > 59 {
+        return Err(wrong());
+    }
+    Ok(if sign == b'-' { -(h * 60 + m) } else { h * 60 + m })
 }
 
 /// `mode` and `scope` of a nonce.
@@ -231,9 +287,13 @@ pub(super) fn algorithms(node: &Node<'_>) -> Result<AlgTable, DocumentError> {
                  without the secret everybody can sign",
             ));
         }
+        let prehash = match object.optional("prehash") {
+            None => None,
+            Some(node) => Some(node.one_of(&[("sha256-hex", Prehash::Sha256), ("sm3-hex", Prehash::Sm3)])?),
+        };
         object.finish()?;
         if let Some(slot) = table.get_mut(alg.index()) {
-            *slot = Some(AlgSpec { text, form, suffix });
+            *slot = Some(AlgSpec { text, form, suffix, prehash });
         }
     }
     if table.iter().all(Option::is_none) {

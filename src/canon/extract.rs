@@ -59,6 +59,7 @@ impl From<ParamError> for Refusal {
 #[derive(Default)]
 pub struct Scratch {
     pub(super) params: Params,
+    pub(super) template: super::template::Memory,
     /// What is signed of the request that was read last.
     pub(super) text: Vec<u8>,
 }
@@ -95,6 +96,8 @@ pub struct Extract<'r> {
     pub algorithms: AlgSet,
     /// The parameters, where the shape reads them.
     pub(super) view: Option<View<'r>>,
+    /// Until when the request says it is good, where the profile reads that.
+    pub expires_at: Option<Millis>,
     pub(super) rest: Rest<'r>,
 }
 
@@ -118,12 +121,26 @@ impl<'r> Extract<'r> {
 pub(super) enum Rest<'r> {
     /// Shape `params`: the parameters, joined; what an algorithm adds is missing.
     Params { text: &'r [u8] },
+    /// The three shapes of segments.
+    Template(super::template::Facts<'r>),
 }
 
 impl std::fmt::Debug for Rest<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Params { text } => f.debug_struct("Params").field("len", &text.len()).finish_non_exhaustive(),
+            Self::Template(_) => f.debug_struct("Template").finish_non_exhaustive(),
         }
+    }
+}
+
+impl<'r> Extract<'r> {
+    /// Every signature that the request carries, with the algorithms that each may be of: one, but for schemes that allow several.
+    pub fn signatures(&self) -> impl Iterator<Item = (&'r [u8], AlgSet)> + use<'r> {
+        let (one, more) = match &self.rest {
+            Rest::Params { .. } => (Some((self.signature, self.algorithms)), None),
+            Rest::Template(facts) => (None, Some(facts.signatures())),
+        };
+        one.into_iter().chain(more.into_iter().flatten())
     }
 }

@@ -26,6 +26,8 @@ pub const HOLES: &[(&str, &str)] = &[
     ("unsigned_app_id", "the app id is not covered by the signature"),
     ("unsigned_method", "the method is not covered by the signature"),
     ("unsigned_path", "the path is not covered by the signature"),
+    ("unsigned_query", "the query is not covered by the signature"),
+    ("unsigned_digest", "a header with the body's digest is not among those that must be signed"),
     ("unsigned_body", "a body, or part of one, can travel unsigned"),
     ("unsigned_parameter", "parameters are left out of the string to sign by name"),
     ("unsigned_source", "parameters of query and body are signed alike"),
@@ -55,6 +57,9 @@ pub(super) struct Coverage {
     pub algorithm: Cover,
     pub method: bool,
     pub path: bool,
+    pub query: bool,
+    /// Headers with a digest of the body that need not be signed.
+    pub loose_digests: Vec<String>,
     /// Which part of a body can go unsigned.
     pub body_gap: Option<&'static str>,
     /// Whether nonces are kept apart by method and path.
@@ -126,6 +131,21 @@ pub(super) fn findings(coverage: &Coverage, algs: AlgSet, a2: bool, accepted: &[
         found.push((
             "unsigned_path",
             "the path is not part of the string to sign: a signed request can be sent to any other path".into(),
+        ));
+    }
+    if !coverage.query {
+        found.push((
+            "unsigned_query",
+            "the query is not part of the string to sign: whoever relays a request can change its parameters".into(),
+        ));
+    }
+    if !coverage.loose_digests.is_empty() {
+        found.push((
+            "unsigned_digest",
+            format!(
+                "{} is not among the headers that must be signed: whoever relays a request can change the body and its digest",
+                coverage.loose_digests.join(", ")
+            ),
         ));
     }
     if let Some(gap) = coverage.body_gap {
@@ -204,6 +224,8 @@ mod tests {
             algorithm: cover("header".into()),
             method: false,
             path: false,
+            query: false,
+            loose_digests: vec!["digest".into()],
             body_gap: Some("the body is not read"),
             endpoint_scope: true,
             movable: true,
@@ -231,6 +253,8 @@ mod tests {
             algorithm: Cover::Absent,
             method: true,
             path: true,
+            query: true,
+            loose_digests: Vec::new(),
             body_gap: None,
             endpoint_scope: true,
             movable: false,

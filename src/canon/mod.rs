@@ -17,7 +17,7 @@
 //! | member | values (**default**) | meaning |
 //! |---|---|---|
 //! | `name` | text, required | 1 to 64 of `a-z 0-9 - _ .` |
-//! | `shape` | `params`, required | which engine reads the rest of the document |
+//! | `shape` | `params`, `lines`, `canonical-request`, `header-list`, required | which engine reads the rest of the document |
 //! | `about` | text | for people |
 //! | `legacy_unsafe` | array of names (**none**) | the holes ([`HOLES`]) that this profile has and its user accepts; one that it does not have is an error |
 //! | `level` | `A1` \| `A2` (**`A1`**) | `A2`: for interfaces that want digital signatures (JR/T 0185-2020, 7.2.2); the linter then refuses MACs |
@@ -29,7 +29,8 @@
 //! `signature`: `hex` (either case) | `hex-lower` | `hex-upper` | `base64` | `base64url`;
 //! `form` for ECDSA and SM2: `der` | `fixed` (r ‖ s) | **`either`**;
 //! `secret_suffix` for MACs: the text that goes between the string and the secret, where the scheme appends the secret to the string
-//! (`""` for the secret alone; left out, the secret is not appended; `md5` cannot do without).
+//! (`""` for the secret alone; left out, the secret is not appended; `md5` cannot do without);
+//! `prehash`: `sha256-hex` | `sm3-hex`: the algorithm signs the lower-case hexadecimal text of the string's digest (UnionPay).
 //!
 //! ## Shape `params`: sorted `name=value` pairs
 //!
@@ -63,6 +64,34 @@
 //! | `signature` | `sign` | `query` | 684 (RSA-4096 in base64) | required, never part of the string |
 //! | `sign_type` | not read | `params` | 64 | optional; `signed`: **true** \| false; `values`: object from text to algorithms, which narrows the keys tried |
 //!
+//! ## Shapes `lines`, `canonical-request` and `header-list`: segments
+//!
+//! | member | values (**default**) | meaning |
+//! |---|---|---|
+//! | `methods` | names (**any**) | other methods are `method_not_allowed` |
+//! | `plus` | `space` \| **`literal`** | what a `+` in a query means, where parameters are read |
+//! | `auth` | object | pairs in a header: `header` (names, **`Authorization`**), `schemes` (words before them; an object from word to algorithms narrows the keys), `divider` (**`,`**), `equals` (**`=`**), `form` (**`pairs`** \| `id:signature`), `quotes` (what a client writes), `query` (`{"prefix", "scheme"}`: the same pairs as query parameters) |
+//! | `fields` | object, required | `app_id`, `kid`, `timestamp`, `nonce`, `signature`, `sign_type`, `expires` (seconds; it only narrows the window), `signed_headers`, and any others that segments or keys use |
+//! | `signed_headers` | object | rules of the list in the field of that name: `divider` (**`;`**), `default` (names, where there is no list), `must` (names, or lists of which one must be there), `must_prefix`, `with_body`, `fields` (**`must`** \| `may`: headers that fields are read from) |
+//! | `digests` | array | headers with a digest of the body: `header`, `hash`, `as` (`hex` \| **`base64`**), `prefix`, `required` (**`with-body`** \| `never`); a wrong one is `bad_digest` |
+//! | `payload` | object | `headers` (name to `sha256` \| `sm3`), `unsigned` (a text that stands for no digest; hole `unsigned_body`), `presigned` (the same, in a query) |
+//! | `key` | object | the key made from the secret: `strip`, `decode` (`base64`), `prefix`, `suffix`, `chain` (fields and `{"text"}`; each an HMAC under the one before) |
+//! | `canonical` | segments | of `canonical-request`: what the string holds the digest of |
+//! | `string` | segments, required | the string to sign |
+//!
+//! A field has `in` (`auth` \| `header` \| `query` \| `body`), `name` (one or several; for a signature also an object from name to algorithms),
+//! `prefix`, `part`, `of` and `divider` (one piece of several), `query` (the parameter in place of a header, where the pairs are in the
+//! query), `equals`, `required`, `min`, `max`; `format` (`unix-seconds`, `unix-milliseconds`, `rfc1123`, `iso8601`, `iso8601-basic`,
+//! `yyyy-MM-dd HH:mm:ss`, `yyyyMMddHHmmss`) and `zone`; `mode` and `scope`; `values`; `day` (must be the timestamp's); `many`.
+//!
+//! Segments are an array, joined by line ends, or `{"segments", "join", "end"}`. A segment is `method`, `target` (as sent), `path`, `query`,
+//! `body`, `authority`, `scheme`, `params` (of query and form, encoded and sorted), `auth-before-signature`, `signed_headers`, `payload`, the
+//! name of a field, or an object: `{"text"}`, `{"method": "lower"}`, `{"path": raw | decoded | normalised | reencoded | reencoded-slash}`,
+//! `{"query": raw | encoded | decoded-order | raw-sorted}`, `{"resource": {"path", "query"}}`, `{"header", "absent": refuse | empty | skip}`,
+//! `{"headers_from": prefix}`, `{"headers": {"separator", "absent", "collapse", "lower", "names": lower | as-sent, "join", "end",
+//! "specials"}}`, `{"digest": {"of": body | canonical, "hash": md5 | sha256 | sha512 | sm3 | of-algorithm, "as"}}`, `{"encode": segments}`,
+//! `{"group": segments}`.
+//!
 //! # Decisions
 //!
 //! - A signature whose text is not of the profile's form is `bad_signature`, not `invalid_field`: an app may hold keys of several
@@ -77,14 +106,17 @@ mod builtin;
 pub mod client;
 mod document;
 mod extract;
+mod key;
 mod lint;
 mod names;
 mod params;
 mod signature;
+mod template;
 
 pub use alg::{Alg, AlgSet, Class};
 pub use builtin::{builtin, builtin_document, builtin_names};
 pub use extract::{Extract, Refusal, Scratch};
+pub use key::Recipe;
 pub use lint::{Finding, HOLES};
 
 use crate::codec::doc::{Node, Object};
@@ -162,14 +194,26 @@ pub struct Profile {
 type Compiler = fn(&Object<'_>, &mut AlgTable, AlgSet) -> Result<Shape, DocumentError>;
 
 /// The shapes by the name that documents use.
-const SHAPES: &[(&str, Compiler)] = &[("params", |object, algorithms, admitted| {
-    params::Program::compile(object, algorithms, admitted).map(Shape::Params)
-})];
+const SHAPES: &[(&str, Compiler)] = &[
+    ("params", |object, algorithms, admitted| {
+        params::Program::compile(object, algorithms, admitted).map(Shape::Params)
+    }),
+    ("lines", |object, _, admitted| template(object, admitted, template::Kind::Lines)),
+    ("canonical-request", |object, _, admitted| template(object, admitted, template::Kind::CanonicalRequest)),
+    ("header-list", |object, _, admitted| template(object, admitted, template::Kind::HeaderList)),
+];
+
+fn template(object: &Object<'_>, admitted: AlgSet, kind: template::Kind) -> Result<Shape, DocumentError> {
+    template::Program::compile(object, admitted, kind).map(|program| Shape::Template(Box::new(program)))
+}
 
 /// The engines; each reads its own members of the document and is driven by what it compiled from them.
 #[derive(Debug)]
+// The larger one is the one on the hottest path, and there are few of them.
+#[allow(clippy::large_enum_variant)]
 enum Shape {
     Params(params::Program),
+    Template(Box<template::Program>),
 }
 
 impl Profile {
@@ -255,6 +299,7 @@ impl Profile {
     pub fn lint(&self) -> Vec<Finding> {
         let coverage = match &self.shape {
             Shape::Params(program) => program.coverage(),
+            Shape::Template(program) => program.coverage(),
         };
         lint::findings(&coverage, self.admitted, self.level_a2, &self.legacy_unsafe)
     }
@@ -276,6 +321,7 @@ impl Profile {
     pub fn caller(&self) -> Caller {
         match &self.shape {
             Shape::Params(program) => program.caller(),
+            Shape::Template(program) => program.caller(),
         }
     }
 
@@ -284,6 +330,7 @@ impl Profile {
     pub fn nonce_mode(&self) -> NonceMode {
         match &self.shape {
             Shape::Params(program) => program.nonce_mode(),
+            Shape::Template(program) => program.nonce_mode(),
         }
     }
 
@@ -292,6 +339,7 @@ impl Profile {
     pub fn nonce_scope(&self) -> NonceScope {
         match &self.shape {
             Shape::Params(program) => program.nonce_scope(),
+            Shape::Template(program) => program.nonce_scope(),
         }
     }
 
@@ -333,6 +381,28 @@ impl Profile {
                 Some(spec) if spec.suffix.is_some() => program.check_secret(secret),
                 _ => Ok(()),
             },
+            Shape::Template(program) => match program.recipe() {
+                Some(recipe) => recipe.check(secret),
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// How keys of this profile's MACs are derived from the secret; `None` where the secret is the key.
+    #[must_use]
+    pub fn recipe(&self) -> Option<&Recipe> {
+        match &self.shape {
+            Shape::Params(_) => None,
+            Shape::Template(program) => program.recipe(),
+        }
+    }
+
+    /// The texts of a request that a derived key depends on: at most four, and how many.
+    #[must_use]
+    pub fn scope<'r>(&self, extract: &Extract<'r>) -> ([&'r [u8]; 4], usize) {
+        match (&self.shape, &extract.rest) {
+            (Shape::Template(program), extract::Rest::Template(facts)) => program.scope(facts),
+            _ => ([&[]; 4], 0),
         }
     }
 
@@ -347,6 +417,7 @@ impl Profile {
     pub fn recognises(&self, request: &Request<'_>) -> bool {
         match &self.shape {
             Shape::Params(program) => program.recognises(request),
+            Shape::Template(program) => program.recognises(request),
         }
     }
 
@@ -364,6 +435,7 @@ impl Profile {
         self.check_scheme(request)?;
         match &self.shape {
             Shape::Params(program) => program.extract(request, scratch, sizes, self.admitted, true),
+            Shape::Template(program) => program.extract(request, scratch, sizes, self.admitted, true),
         }
     }
 
@@ -381,16 +453,36 @@ impl Profile {
     pub fn write_message(
         &self,
         extract: &Extract<'_>,
-        _request: &Request<'_>,
+        request: &Request<'_>,
         alg: Alg,
         out: &mut Vec<u8>,
     ) -> Option<Message> {
         let spec = self.spec(alg)?;
+        let start = out.len();
         match (&self.shape, &extract.rest) {
             (Shape::Params(_), extract::Rest::Params { text }) => out.extend_from_slice(text),
+            (Shape::Template(program), extract::Rest::Template(facts)) => program.write(facts, request, alg, out),
+            // What another profile read.
+            _ => return None,
+        }
+        if let Some(prehash) = spec.prehash {
+            let digest = prehash.digest(out.get(start..).unwrap_or_default());
+            out.truncate(start);
+            out.extend_from_slice(&digest);
         }
         out.extend_from_slice(spec.suffix.as_deref().unwrap_or_default());
         Some(Message { append_secret: spec.suffix.is_some(), form: spec.form })
+    }
+
+    /// Appends the canonical request, of which the string to sign holds a digest, to `out`; `false` where the shape has none. For people
+    /// who look for a difference.
+    pub fn write_canonical(&self, extract: &Extract<'_>, request: &Request<'_>, alg: Alg, out: &mut Vec<u8>) -> bool {
+        match (&self.shape, &extract.rest) {
+            (Shape::Template(program), extract::Rest::Template(facts)) => {
+                program.write_canonical(facts, request, alg, out)
+            }
+            _ => false,
+        }
     }
 
     /// Appends the bytes that the signature `text` stands for to `out`.

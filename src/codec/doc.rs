@@ -122,6 +122,7 @@ impl Document {
 }
 
 /// A value and where it stands.
+#[derive(Clone)]
 pub struct Node<'d> {
     value: &'d Json,
     pointer: String,

@@ -1,6 +1,7 @@
 //! Encodings: thin glue over well-kept crates. Borrow in, bounded buffer out.
 
 pub mod base64;
+pub mod civil;
 pub mod dates;
 pub mod doc;
 pub mod fault;

@@ -1,5 +1,6 @@
 //! A batch on its way: what is known of each request between the stages, and the signatures of all of them side by side.
 
+use super::derived::{At, Derived};
 use super::guard::Hold;
 use super::memory::{Memory, NonceKey};
 use super::order::{self, Facts, Refused};
@@ -20,11 +21,12 @@ pub(super) const CHUNK: usize = 256;
 pub(super) struct Tools {
     pub scratch: canon::Scratch,
     pub verifier: Verifier,
+    pub derived: Derived,
 }
 
 impl Tools {
     pub fn new(cpu: Cpu) -> Self {
-        Self { scratch: canon::Scratch::new(), verifier: Verifier::new(cpu) }
+        Self { scratch: canon::Scratch::new(), verifier: Verifier::new(cpu), derived: Derived::new() }
     }
 }
 
@@ -57,6 +59,8 @@ pub(super) struct Slot {
 pub(super) struct Work {
     pub app: AppIndex,
     pub credential: usize,
+    /// The key in place of the credential's own, where the profile derives one.
+    pub derived: Option<At>,
     pub message: Range<usize>,
     pub signature: Range<usize>,
     pub form: SignatureForm,
@@ -117,10 +121,11 @@ impl Batch {
 
     pub(super) fn prepare(&mut self, memory: &Memory, requests: &[Request<'_>], tools: &mut Tools) {
         let Some(snapshot) = self.snapshot.clone() else { return };
+        tools.derived.begin();
         for (index, request) in requests.iter().enumerate() {
             let first = self.works.len();
             let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.stand == Stand::Open) else { continue };
-            let mut facts = Facts { works: &mut self.works, bytes: &mut self.bytes };
+            let mut facts = Facts { works: &mut self.works, bytes: &mut self.bytes, derived: &mut tools.derived };
             let outcome = order::prepare(&snapshot, memory, request, slot, &mut facts, &mut tools.scratch);
             slot.works = first..self.works.len();
             if let Err(refused) = outcome {
@@ -142,8 +147,9 @@ impl Batch {
         let mut items: Vec<Item<'_>> = recycle(std::mem::take(&mut self.items));
         for work in &self.works[done..] {
             // The indices are this batch's own, made from the same snapshot and buffer.
+            let own = &snapshot.apps()[work.app.get()].credentials[work.credential].key;
             items.push(Item {
-                key: &snapshot.apps()[work.app.get()].credentials[work.credential].key,
+                key: work.derived.and_then(|at| tools.derived.get(at)).unwrap_or(own),
                 message: &self.bytes[work.message.clone()],
                 signature: &self.bytes[work.signature.clone()],
                 form: work.form,

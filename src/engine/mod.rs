@@ -13,6 +13,7 @@
 //! once seen stays seen.)
 
 mod batch;
+mod derived;
 mod guard;
 mod memory;
 mod order;

@@ -27,10 +27,11 @@
 //! again; a replay that is found only at the commit gives back what its limits and its one-time token took.
 
 use super::batch::{Slot, Stand, Work};
+use super::derived::{At as DerivedAt, Derived};
 use super::guard::{self, Hold, Taken};
 use super::memory::{Admitted, Memory};
 use super::{rules, tokens};
-use crate::alg::{Algorithm, MacInput, SignatureForm};
+use crate::alg::{Algorithm, Key, MacInput, SignatureForm};
 use crate::canon::{self, Alg, Extract, Profile, Refusal};
 use crate::keys::{Api, App, Demands, KeyPart, Limit, LimitIndex, ProfileIndex, Snapshot, policy};
 use crate::request::Request;
@@ -62,6 +63,7 @@ impl From<Refusal> for Refused {
 pub(super) struct Facts<'b> {
     pub works: &'b mut Vec<Work>,
     pub bytes: &'b mut Vec<u8>,
+    pub derived: &'b mut Derived,
 }
 
 /// Stage 1.
@@ -161,6 +163,9 @@ fn by_profile(
     if let Some(timestamp) = extract.timestamp {
         snapshot.clock(index).check(timestamp, slot.now)?;
     }
+    if extract.expires_at.is_some_and(|end| slot.now > end) {
+        return Err(Reason::TimestampTooOld.into());
+    }
     let mode = snapshot.nonce_mode(index);
     // Without a signed timestamp the time of arrival decides where a message is kept.
     let timestamp = extract.timestamp.unwrap_or(slot.now);
@@ -172,7 +177,7 @@ fn by_profile(
         slot.stand = Stand::Seen;
     } else {
         let first = facts.works.len();
-        let message = write_works(app, api, profile, request, &extract, &at, facts);
+        let message = write_works(snapshot, app, api, (index, profile), request, &extract, &at, facts);
         if nonce.is_none() {
             // Without a nonce the message itself must not come twice.
             let whole = key(facts.bytes.get(message).unwrap_or_default());
@@ -265,39 +270,84 @@ fn any_key(app: &App, api: Option<&Api>, extract: &Extract<'_>, at: &At<'_>) -> 
     Err(closest.into())
 }
 
-/// Writes down every signature to check: one for each credential that may have signed. Keys of one algorithm sign the same string, so it
-/// is written once. Returns where the last string stands.
+/// The key that the profile derives from a credential's secret; `Ok(None)` where the credential's own key is used, `Err` where no key can
+/// be derived from it.
+fn derive(
+    snapshot: &Snapshot,
+    app: &App,
+    (number, profile): (ProfileIndex, &Profile),
+    extract: &Extract<'_>,
+    (index, alg): (usize, Alg),
+    derived: &mut Derived,
+) -> Result<Option<DerivedAt>, ()> {
+    let Some(recipe) = profile.recipe() else { return Ok(None) };
+    let credential = app.credentials.get(index).ok_or(())?;
+    let Some(secret) = credential.secret() else { return Ok(None) };
+    let (texts, count) = profile.scope(extract);
+    let scope = texts.get(..count).unwrap_or_default();
+    let numbers = [snapshot.generation(), app.index.get() as u64, index as u64, number.get() as u64];
+    let at = derived.find(numbers, scope, || {
+        Key::secret(credential.algorithm(), &recipe.derive(secret.expose(), alg, scope)?).ok()
+    });
+    at.map(Some).ok_or(())
+}
+
+/// Writes down every signature to check: one for each credential that may have signed and each signature that the request carries. Keys of
+/// one algorithm sign the same string, so it is written once. Returns where the last string stands.
+#[allow(clippy::too_many_arguments)]
 fn write_works(
+    snapshot: &Snapshot,
     app: &App,
     api: Option<&Api>,
-    profile: &Profile,
+    (number, profile): (ProfileIndex, &Profile),
     request: &Request<'_>,
     extract: &Extract<'_>,
     at: &At<'_>,
     facts: &mut Facts<'_>,
 ) -> Range<usize> {
-    let mut written: Option<(Alg, Work)> = None;
+    let mut written: Option<(Alg, Range<usize>)> = None;
     let mut message = 0..0;
     for index in 0..app.credentials.len() {
         let Ok(alg) = may_sign(app, api, extract, at, index) else { continue };
-        if let Some((_, work)) = written.as_ref().filter(|(same, _)| *same == alg) {
+        let Ok(derived) = derive(snapshot, app, (number, profile), extract, (index, alg), facts.derived) else {
+            continue;
+        };
+        if let Some((_, same)) = written.as_ref().filter(|(same, _)| *same == alg) {
+            for place in same.clone() {
+                let Some(work) = facts.works.get(place) else { continue };
+                let (message, signature) = (work.message.clone(), work.signature.clone());
+                let work = Work { credential: index, derived, message, signature, ..*work };
+                facts.works.push(work);
+            }
+            continue;
+        }
+        let first = facts.works.len();
+        for (text, algs) in extract.signatures() {
+            let start = facts.bytes.len();
+            if !algs.has(alg) || profile.decode_signature(text, alg, facts.bytes).is_err() {
+                // No signature of this algorithm: the other keys may fit.
+                facts.bytes.truncate(start);
+                continue;
+            }
             facts.works.push(Work {
+                app: app.index,
                 credential: index,
-                message: work.message.clone(),
-                signature: work.signature.clone(),
-                ..*work
+                derived,
+                message: 0..0,
+                signature: start..facts.bytes.len(),
+                form: SignatureForm::Either,
+                input: MacInput::Plain,
             });
+        }
+        let last = facts.works.len();
+        if first == last {
             continue;
         }
         let start = facts.bytes.len();
-        if profile.decode_signature(extract.signature, alg, facts.bytes).is_err() {
-            // No signature of this algorithm: the other keys may fit.
-            facts.bytes.truncate(start);
+        let Some(how) = profile.write_message(extract, request, alg, facts.bytes) else {
+            facts.works.truncate(first);
             continue;
-        }
-        let signature = start..facts.bytes.len();
-        let start = facts.bytes.len();
-        let Some(how) = profile.write_message(extract, request, alg, facts.bytes) else { continue };
+        };
         message = start..facts.bytes.len();
         let form = match how.form {
             canon::SignatureForm::Der => SignatureForm::Der,
@@ -305,9 +355,10 @@ fn write_works(
             canon::SignatureForm::Either => SignatureForm::Either,
         };
         let input = if how.append_secret { MacInput::AppendKey } else { MacInput::Plain };
-        let work = Work { app: app.index, credential: index, message: message.clone(), signature, form, input };
-        facts.works.push(Work { message: work.message.clone(), signature: work.signature.clone(), ..work });
-        written = Some((alg, work));
+        for work in facts.works.iter_mut().skip(first) {
+            (work.message, work.form, work.input) = (message.clone(), form, input);
+        }
+        written = Some((alg, first..last));
     }
     message
 }

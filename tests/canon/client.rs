@@ -8,8 +8,13 @@ use portcullis::time::Millis;
 use portcullis::verdict::Reason;
 use serde_json::json;
 
-const FILL: Fill<'_> =
-    Fill { app_id: Some("p\"1\\&"), kid: Some("k1"), timestamp: Some(Millis(1_700_000_000_999)), nonce: Some("n+1") };
+const FILL: Fill<'_> = Fill {
+    app_id: Some("p\"1\\&"),
+    kid: Some("k1"),
+    timestamp: Some(Millis(1_700_000_000_999)),
+    nonce: Some("n+1"),
+    extra: &[],
+};
 
 fn draft(method: &str, target: &str, body: &str) -> Draft {
     Draft {

@@ -58,7 +58,8 @@ fn each_hole_is_refused_until_it_is_named() {
     changes.push(("/legacy_unsafe", json!([])));
     assert!(compile(&changed(&changes)).unwrap_err().message.contains("unsafe profile: unsigned_path ("));
     let tested: Vec<&str> = cases.iter().map(|(hole, _)| *hole).chain(["unsigned_path"]).collect();
-    for (hole, _) in HOLES {
+    // Those that only other shapes can have are tested with them.
+    for (hole, _) in HOLES.iter().filter(|(hole, _)| !["unsigned_query", "unsigned_digest"].contains(hole)) {
         assert!(tested.contains(hole), "{hole} has no case here");
     }
 }

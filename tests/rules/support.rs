@@ -99,7 +99,8 @@ impl Client {
             scheme: None,
             authority: None,
         };
-        let fill = Fill { app_id: Some(&self.app), kid: None, timestamp: Some(Millis(at)), nonce: Some(nonce) };
+        let fill =
+            Fill { app_id: Some(&self.app), kid: None, timestamp: Some(Millis(at)), nonce: Some(nonce), extra: &[] };
         self.profile.fill(&mut draft, self.alg(), &fill).unwrap();
         self.sign(draft)
     }

@@ -32,6 +32,9 @@ pub struct Arguments {
     /// The private key of a key pair, PKCS#8 in PEM
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
+    /// A field of the profile that the document does not have, such as region=us-east-1; may be given several times
+    #[arg(long = "set", value_name = "NAME=TEXT")]
+    set: Vec<String>,
     /// The time of signing, in milliseconds since 1970 [default: the wall clock]
     #[arg(long, value_name = "MS")]
     now: Option<i64>,
@@ -39,15 +42,26 @@ pub struct Arguments {
     file: Option<PathBuf>,
 }
 
+/// What signs: a key, or a secret from which the profile derives one for each request.
+enum Keys<'p> {
+    Fixed(Box<SigningKey>),
+    Derived(&'p canon::Recipe, &'p [u8], Algorithm),
+}
+
 struct Signer<'p> {
     profile: &'p canon::Profile,
     alg: Alg,
-    key: SigningKey,
+    key: Keys<'p>,
+    set: Vec<(&'p str, &'p str)>,
     app: String,
     kid: Option<String>,
 }
 
-fn signer<'p>(arguments: &Arguments, snapshot: &Snapshot, profile: &'p canon::Profile) -> Result<Signer<'p>, Failure> {
+fn signer<'p>(
+    arguments: &'p Arguments,
+    snapshot: &'p Snapshot,
+    profile: &'p canon::Profile,
+) -> Result<Signer<'p>, Failure> {
     let app =
         snapshot.app(arguments.app.as_bytes()).ok_or_else(|| format!("no app {:?} in the document", arguments.app))?;
     let credential = credential(arguments, app, profile)?;
@@ -58,16 +72,22 @@ fn signer<'p>(arguments: &Arguments, snapshot: &Snapshot, profile: &'p canon::Pr
         (Some(file), None) => {
             let pem = zeroize::Zeroizing::new(read_file(file)?);
             let text = std::str::from_utf8(&pem).map_err(|_| format!("{}: not PEM", file.display()))?;
-            SigningKey::from_pkcs8_pem(algorithm, text, None).map_err(|e| format!("{}: {e}", file.display()))?
+            let key = SigningKey::from_pkcs8_pem(algorithm, text, None);
+            Keys::Fixed(Box::new(key.map_err(|e| format!("{}: {e}", file.display()))?))
         }
-        (None, Some(secret)) => SigningKey::secret(algorithm, secret).map_err(|e| e.to_string())?,
+        (None, Some(secret)) => match profile.recipe() {
+            Some(recipe) => Keys::Derived(recipe, secret, algorithm),
+            None => Keys::Fixed(Box::new(SigningKey::secret(algorithm, secret).map_err(|e| e.to_string())?)),
+        },
         (None, None) => return Err(format!("{} needs the private key: --key FILE", algorithm.name())),
         (Some(_), Some(_)) => {
             return Err(format!("{} signs with the document's secret, not with --key", algorithm.name()));
         }
     };
     let alg = Alg::from_name(algorithm.name()).ok_or("the algorithm is not known to profiles")?;
-    Ok(Signer { profile, alg, key, app: arguments.app.clone(), kid })
+    let set: Option<Vec<_>> = arguments.set.iter().map(|pair| pair.split_once('=')).collect();
+    let set = set.ok_or("--set: expected NAME=TEXT")?;
+    Ok(Signer { profile, alg, key, set, app: arguments.app.clone(), kid })
 }
 
 /// The credential to sign with.
@@ -134,7 +154,13 @@ fn sign(signer: &Signer<'_>, now: Option<i64>, line: &portcullis::ndjson::Line<'
     let at = request.received_at.unwrap_or_else(|| Millis(now.unwrap_or_else(wall)));
     let nonce = random_nonce()?;
     let mut draft = Draft::of(&request);
-    let fill = Fill { app_id: Some(&signer.app), kid: signer.kid.as_deref(), timestamp: Some(at), nonce: Some(&nonce) };
+    let fill = Fill {
+        app_id: Some(&signer.app),
+        kid: signer.kid.as_deref(),
+        timestamp: Some(at),
+        nonce: Some(&nonce),
+        extra: &signer.set,
+    };
     signer.profile.fill(&mut draft, signer.alg, &fill).map_err(|e| e.to_string())?;
     let mut text = Vec::new();
     let how = signer.profile.sign_string(&draft, signer.alg, &mut text).map_err(|e| e.to_string())?;
@@ -143,7 +169,15 @@ fn sign(signer: &Signer<'_>, now: Option<i64>, line: &portcullis::ndjson::Line<'
         canon::SignatureForm::Der | canon::SignatureForm::Either => SignatureForm::Der,
     };
     let input = if how.append_secret { MacInput::AppendKey } else { MacInput::Plain };
-    let signature = signer.key.sign(&text, form, input).map_err(|e| e.to_string())?;
+    let signature = match &signer.key {
+        Keys::Fixed(key) => key.sign(&text, form, input),
+        Keys::Derived(recipe, secret, algorithm) => {
+            let key = signer.profile.sign_scope(&draft, |scope| recipe.derive(secret, signer.alg, scope));
+            let key = key.map_err(|e| e.to_string())?.ok_or("no key can be derived from the secret")?;
+            SigningKey::secret(*algorithm, &key).and_then(|key| key.sign(&text, form, input))
+        }
+    };
+    let signature = signature.map_err(|e| e.to_string())?;
     signer.profile.place_signature(&mut draft, signer.alg, &signature).map_err(|e| e.to_string())?;
     Ok(write_line(line, &draft))
 }

@@ -150,10 +150,8 @@ impl Program {
         if let (false, Some(media)) = (draft.body.is_empty(), self.body_kind(sources, draft)) {
             self.say_type(draft, media);
         }
-        let time = fill.timestamp.map(|t| match self.time {
-            TimeFormat::UnixSeconds => t.0.div_euclid(1000).to_string(),
-            TimeFormat::UnixMillis => t.0.to_string(),
-        });
+        let time = fill.timestamp.map(|t| self.time.write(t.0));
+        let number = matches!(self.time, TimeFormat::UnixSeconds | TimeFormat::UnixMillis);
         let sign_type = self.sign_type.as_ref().and_then(|rules| {
             let named = rules.values.iter().find(|(_, set)| set.has(alg));
             named.and_then(|(name, _)| std::str::from_utf8(name).ok())
@@ -161,7 +159,7 @@ impl Program {
         for (role, text, number) in [
             (Role::AppId, fill.app_id, false),
             (Role::KeyId, fill.kid, false),
-            (Role::Timestamp, time.as_deref(), true),
+            (Role::Timestamp, time.as_deref(), number),
             (Role::Nonce, fill.nonce, false),
             (Role::SignType, sign_type, false),
         ] {

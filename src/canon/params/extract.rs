@@ -1,12 +1,11 @@
 //! Reading a request: parameters from its sources, fields out of them and out of headers, and everything that is refused on sight.
 
-use crate::codec::dates;
 use crate::request::{Kind, Param, Params, Request, Sizes, Source};
 use crate::time::Millis;
 use crate::verdict::Reason;
 
 use super::super::alg::AlgSet;
-use super::super::document::{Field, Place, TimeFormat};
+use super::super::document::{Field, Place};
 use super::super::extract::Rest;
 use super::super::names::{FIELDS, Role};
 use super::super::{Extract, Refusal, Scratch};
@@ -104,7 +103,7 @@ impl Program {
         self.parse_body(sources, request, params, sizes)?;
         let two_sources = from_query > 0 && params.len() > from_query;
         params.sort(query, body)?;
-        let Scratch { params, text } = scratch;
+        let Scratch { params, text, .. } = scratch;
         let params: &'r Params = params;
         let view = params.view(query, body);
 
@@ -206,12 +205,7 @@ impl Program {
         let timestamp = required(Role::Timestamp)?;
         let nonce = required(Role::Nonce)?;
         let kid = optional(Role::KeyId)?;
-        let timestamp = match (timestamp, self.time) {
-            (None, _) => None,
-            (Some(text), TimeFormat::UnixSeconds) => Some(dates::unix_seconds(text)),
-            (Some(text), TimeFormat::UnixMillis) => Some(dates::unix_millis(text)),
-        };
-        let timestamp = match timestamp {
+        let timestamp = match timestamp.map(|text| self.time.read(text)) {
             Some(None) => return Err(Refusal::invalid("timestamp")),
             other => other.flatten().map(Millis),
         };
@@ -223,7 +217,7 @@ impl Program {
             algorithms = algorithms.and(set.ok_or_else(|| Refusal::invalid("sign_type"))?);
         }
         let rest = Rest::Params { text };
-        Ok(Extract { app_id, kid, timestamp, nonce, signature, algorithms, view: None, rest })
+        Ok(Extract { app_id, kid, timestamp, nonce, signature, algorithms, expires_at: None, view: None, rest })
     }
 
     /// What is refused of a parameter that is no field: spaces at its ends, and kinds and texts that the profile refuses.

@@ -2,14 +2,14 @@
 
 /// What a body is said to be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Media {
+pub(in crate::canon) enum Media {
     Json,
     Form,
 }
 
 /// What is said of the charset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Charset {
+pub(in crate::canon) enum Charset {
     Unsaid,
     Utf8,
     Other,
@@ -26,7 +26,7 @@ fn trim(text: &[u8]) -> &[u8] {
 ///
 /// Parameters are split at every `;`: one inside a quoted string breaks a parameter that we do not read anyway, except that it may
 /// look like a second `charset`, which is refused.
-pub(super) fn read(value: &[u8]) -> Option<(Media, Charset)> {
+pub(in crate::canon) fn read(value: &[u8]) -> Option<(Media, Charset)> {
     // What nearly every client writes needs no reading.
     match value {
         b"application/json" => Some((Media::Json, Charset::Unsaid)),

@@ -6,7 +6,7 @@
 mod client;
 mod document;
 mod extract;
-mod media;
+pub(in crate::canon) mod media;
 mod write;
 
 use super::document::{Field, Place, SignTypes, TimeFormat};
@@ -154,6 +154,9 @@ impl Program {
             // Where the profile admits a single method there is no other to change it to.
             method: self.methods.len() == 1,
             path: false,
+            // Where parameters of the query are read they are signed; elsewhere the query may hold nothing.
+            query: true,
+            loose_digests: Vec::new(),
             body_gap: (reads_json && self.values.nested == Nested::Drop)
                 .then_some("JSON objects and arrays are left out of the string to sign"),
             endpoint_scope: self.nonce_scope == NonceScope::Endpoint,

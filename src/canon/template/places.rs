@@ -1,0 +1,120 @@
+//! What was found of a request, and the memory it is kept in from request to request.
+
+use std::fmt;
+
+use super::super::alg::AlgSet;
+use crate::request::View;
+
+/// From a first byte to the one after the last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Span {
+    start: usize,
+    end: usize,
+}
+
+impl Span {
+    pub fn len(self) -> usize {
+        self.end.saturating_sub(self.start)
+    }
+}
+
+/// A pair of the pairs' header.
+#[derive(Clone, Copy)]
+pub(super) struct PairAt {
+    pub name: Span,
+    pub value: Span,
+    /// Where it begins in the pairs' text.
+    pub start: usize,
+}
+
+/// Memory of one request at a time. Texts are copied into one arena: a few hundred bytes, which then borrow from nothing.
+#[derive(Default)]
+pub struct Memory {
+    pub(super) arena: Vec<u8>,
+    /// The pairs' text, whole.
+    pub(super) text: Span,
+    pub(super) pairs: Vec<PairAt>,
+    /// By field.
+    pub(super) values: Vec<Option<Span>>,
+    pub(super) signatures: Vec<(Span, AlgSet)>,
+    /// Where in the pairs' text the signature's pair begins.
+    pub(super) signature_at: usize,
+    /// The word before the pairs.
+    pub(super) scheme: Option<Span>,
+    /// Whether the pairs stand in the query.
+    pub(super) in_query: bool,
+    /// Names in the list of signed headers: in lower case, and as sent.
+    pub(super) listed: Vec<(Span, Span)>,
+    /// Request headers by name, then arrival.
+    pub(super) headers: Vec<u32>,
+    /// Parameters in the order of the string to sign, without the signature.
+    pub(super) order: Vec<u32>,
+    /// For each header of the payload rule its value.
+    pub(super) payload: Vec<Option<Span>>,
+}
+
+/// It may hold what nobody should read in a log.
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory").finish_non_exhaustive()
+    }
+}
+
+impl Memory {
+    pub(super) fn clear(&mut self, fields: usize) {
+        self.arena.clear();
+        self.text = Span::default();
+        self.pairs.clear();
+        self.values.clear();
+        self.values.resize(fields, None);
+        self.signatures.clear();
+        self.signature_at = 0;
+        self.scheme = None;
+        self.in_query = false;
+        self.listed.clear();
+        self.headers.clear();
+        self.order.clear();
+        self.payload.clear();
+    }
+
+    /// Keeps a copy of `text`.
+    pub(super) fn keep(&mut self, text: &[u8]) -> Span {
+        let start = self.arena.len();
+        self.arena.extend_from_slice(text);
+        Span { start, end: self.arena.len() }
+    }
+
+    /// What was put into the arena from `start` on.
+    pub(super) fn since(&self, start: usize) -> Span {
+        Span { start, end: self.arena.len() }
+    }
+
+    /// A piece of what `span` holds, by offsets into it.
+    pub(super) fn piece(span: Span, from: usize, to: usize) -> Span {
+        let to = span.start.saturating_add(to).min(span.end);
+        Span { start: span.start.saturating_add(from).min(to), end: to }
+    }
+
+    pub(super) fn get(&self, span: Span) -> &[u8] {
+        self.arena.get(span.start..span.end).unwrap_or_default()
+    }
+
+    pub(super) fn value(&self, field: Option<usize>) -> Option<&[u8]> {
+        Some(self.get(self.values.get(field?).copied().flatten()?))
+    }
+}
+
+/// What the string is written from.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::canon) struct Facts<'r> {
+    pub(super) memory: &'r Memory,
+    pub(super) view: View<'r>,
+}
+
+impl<'r> Facts<'r> {
+    /// The signatures that the request carries, with the algorithms that each may be of.
+    pub(in crate::canon) fn signatures(&self) -> impl Iterator<Item = (&'r [u8], AlgSet)> + use<'r> {
+        let memory = self.memory;
+        memory.signatures.iter().map(|(span, algs)| (memory.get(*span), *algs))
+    }
+}

@@ -1,0 +1,632 @@
+"""Requests of every built-in scheme, signed by clients that share no code with portcullis: Python's hashlib and hmac, and `cryptography`.
+
+Writes vectors/<scheme>/cases.json. Signatures that a public document prints are in here as they are printed and asserted; what is made from
+them (bytes changed, clocks moved, parts left out) carries the reason that the verdict must have. Run from the repository's root.
+"""
+import base64
+import hashlib
+import hmac
+import json
+import os
+import sys
+from datetime import datetime, timedelta, timezone
+from urllib.parse import quote, unquote, parse_qsl
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519, padding
+
+sys.path.insert(0, "vectors")
+
+RSA = serialization.load_pem_private_key(open("vectors/demo/keys/p10004-2026.pem", "rb").read(), None)
+RSA_PEM = RSA.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def E(text):
+    return quote(text, safe="-_.~")
+
+
+def b64(data):
+    return base64.b64encode(data).decode()
+
+
+def rsa(text):
+    return b64(RSA.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256()))
+
+
+def H(data, name="sha256"):
+    return hashlib.new(name, data if isinstance(data, bytes) else data.encode()).hexdigest()
+
+
+def mac(key, text, name="sha256"):
+    as_bytes = lambda t: t if isinstance(t, bytes) else t.encode()
+    return hmac.new(as_bytes(key), as_bytes(text), name).digest()
+
+
+def iso_basic(ms):
+    return datetime.fromtimestamp(ms / 1000, timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+
+
+def rfc1123(ms):
+    return datetime.fromtimestamp(ms / 1000, timezone.utc).strftime("%a, %d %b %Y %H:%M:%S GMT")
+
+
+def ms_of(text, fmt):
+    return int(datetime.strptime(text, fmt).replace(tzinfo=timezone.utc).timestamp() * 1000)
+
+
+def split(target):
+    path, _, query = target.partition("?")
+    return path, query
+
+
+class Scheme:
+    """One scheme's vectors. `sign(request, ms, **more)` adds what the scheme adds and returns the string to sign."""
+
+    def __init__(self, name, credentials, source, window):
+        self.name, self.credentials, self.source, self.window = name, credentials, source, window
+        self.cases = []
+
+    def add(self, name, why, request, now, reason="ok", string=None, **more):
+        request = {**request, "profile": self.name, "received_at_ms": now}
+        case = {"name": name, "why": why, "request": request, "reason": reason}
+        if string is not None:
+            case["string_to_sign"] = string
+        case.update(more)
+        self.cases.append(case)
+
+    def write(self):
+        os.makedirs(f"vectors/{self.name}", exist_ok=True)
+        out = {"source": self.source, "made_by": "vectors/schemes.py", "app": {"allow_weak": True, "credentials": self.credentials}, "cases": self.cases}
+        with open(f"vectors/{self.name}/cases.json", "w") as f:
+            json.dump(out, f, indent=1, ensure_ascii=False)
+            f.write("\n")
+
+    def attack(self, sign, request, now, method="bad_signature", path="bad_signature", query="bad_signature", body="bad_signature", **more):
+        """Signs `request` once as it is, and then what follows from it."""
+        def fresh():
+            return {"method": request["method"], "target": request["target"], "headers": [list(h) for h in request["headers"]], "body": request["body"]}
+        good = fresh()
+        string = sign(good, now, **more)
+        self.add("signed", "as the scheme says", good, now, "ok", string)
+        self.add("late", "received at the end of the window", good, now + self.window, "ok")
+        self.add("too-late", "and a millisecond after it", good, now + self.window + 1, "timestamp_too_old")
+        self.add("too-early", "long before it was signed", good, now - 3_600_000, "timestamp_too_new")
+        changed = {**good, "method": "PUT" if good["method"] != "PUT" else "POST"}
+        self.add("other-method", "the method is another", changed, now, method)
+        p, q = split(good["target"])
+        self.add("other-path", "the path is another", {**good, "target": p + "x" + ("?" + q if q else "")}, now, path)
+        self.add("more-query", "the query has a parameter more", {**good, "target": good["target"] + ("&" if q else "?") + "zz=1"}, now, query)
+        other = good["body"][:-1] + "~" if good["body"] else "x"
+        self.add("other-body", "the last byte of the body is another", {**good, "body": other}, now, body)
+        return good, string
+
+
+def canonical_query(query, drop=()):
+    pairs = [(E(k), E(v)) for k, v in parse_qsl(query.replace("+", "%2B"), keep_blank_values=True) if k not in drop]
+    return "&".join(f"{k}={v}" for k, v in sorted(pairs))
+
+
+def header(request, name):
+    return next((v for n, v in request["headers"] if n.lower() == name.lower()), None)
+
+
+def flip_hex(request, name, old):
+    """The last digit of a signature changed, wherever it stands in a header."""
+    new = old[:-1] + ("0" if old[-1] != "0" else "1")
+    return {**request, "headers": [[n, v.replace(old, new)] for n, v in request["headers"]]}
+
+
+# --- WeChat Pay v3 -------------------------------------------------------------------------------------------------------------------
+
+def wechat():
+    s = Scheme("wechatpay-v3", [{"kid": "1DDE55AD98ED71D6EDD4A4A16996DE7B47773A8C", "alg": "rsa-pkcs1-sha256", "public_key_pem": RSA_PEM}],
+               "WeChat Pay APIv3 documentation, building the string to sign; keys of this repository", 300_000)
+    s.app_id = "1900009191"
+
+    def sign(r, ms, order=None, nonce="593BEC0C930BF1AFEB40B4A08C8FB242"):
+        string = f"{r['method']}\n{r['target']}\n{ms // 1000}\n{nonce}\n{r['body']}\n"
+        pairs = {"mchid": "1900009191", "nonce_str": nonce, "signature": rsa(string), "timestamp": str(ms // 1000),
+                 "serial_no": "1DDE55AD98ED71D6EDD4A4A16996DE7B47773A8C"}
+        names = order or list(pairs)
+        r["headers"].append(["Authorization", "WECHATPAY2-SHA256-RSA2048 " + ",".join(f'{n}="{pairs[n]}"' for n in names)])
+        return string
+
+    now = 1554208460_000
+    base = {"method": "POST", "target": "/v3/pay/transactions/jsapi?a=%E4%B8%AD&b", "headers": [["Host", "api.mch.weixin.qq.com"]], "body": '{"mchid":"1900009191","note":"名"}'}
+    good, string = s.attack(sign, base, now)
+    for n, order in enumerate([["signature", "timestamp", "serial_no", "nonce_str", "mchid"], ["timestamp", "mchid", "serial_no", "signature", "nonce_str"]]):
+        r = {**base, "headers": [*base["headers"]]}
+        sign(r, now, order)
+        s.add(f"order-{n}", "the order of the parameters varies", r, now, "ok", string)
+    get = {"method": "GET", "target": "/v3/certificates", "headers": [], "body": ""}
+    text = sign(get, now)
+    s.add("get", "no body: its line is empty", get, now, "ok", text)
+    auth = header(good, "Authorization")
+    def with_auth(value):
+        return {**good, "headers": [good["headers"][0], ["Authorization", value]]}
+    s.add("unfinished-quote", "a quote without its end", with_auth(auth[:-1]), now, "malformed_request")
+    s.add("two-nonces", "a parameter twice", with_auth(auth + ',nonce_str="x"'), now, "duplicate_field")
+    s.add("two-signatures", "the signature twice", with_auth(auth + ',signature="x"'), now, "duplicate_field")
+    s.add("two-headers", "the header twice", {**good, "headers": good["headers"] + [["authorization", auth]]}, now, "duplicate_field")
+    s.add("no-nonce", "a parameter less", with_auth(auth.replace("nonce_str=", "other=")), now, "missing_field")
+    s.add("empty-nonce", "an empty one", with_auth(auth.replace("593BEC0C930BF1AFEB40B4A08C8FB242", "")), now, "missing_field")
+    s.add("no-signature", "nothing signed", with_auth(auth.replace("signature=", "other=")), now, "missing_signature")
+    s.add("other-scheme", "another scheme's word", with_auth(auth.replace("WECHATPAY2", "WECHATPAY9")), now, "missing_signature")
+    s.add("other-serial", "a key that nobody has", with_auth(auth.replace("1DDE55AD", "2DDE55AD")), now, "unknown_key")
+    s.add("other-merchant", "a merchant that nobody knows", with_auth(auth.replace("1900009191", "1900009192")), now, "unknown_app")
+    s.add("line-end-in-nonce", "an escape cannot smuggle a line end in", with_auth(auth.replace("593BEC", "593\\\tBEC")), now, "invalid_field")
+    s.add("base64-without-padding", "strict base64", with_auth(auth.replace('==",', '",')), now, "bad_signature")
+    s.add("many-parameters", "more than 128 of them", with_auth(auth + "".join(f',x{n}="1"' for n in range(200))), now, "malformed_request")
+    s.write_app("1900009191")
+
+    c = Scheme("wechatpay-v3-callback", s.credentials, "WeChat Pay APIv3 documentation, verifying callbacks; keys of this repository", 300_000)
+
+    def sign_callback(r, ms, nonce="nfjlsn23"):
+        string = f"{ms // 1000}\n{nonce}\n{r['body']}\n"
+        r["headers"] += [["Wechatpay-Timestamp", str(ms // 1000)], ["Wechatpay-Nonce", nonce], ["Wechatpay-Signature", rsa(string)],
+                         ["Wechatpay-Serial", "1DDE55AD98ED71D6EDD4A4A16996DE7B47773A8C"]]
+        return string
+
+    # Method, path and query are not signed: the profile says so by name.
+    c.attack(sign_callback, {"method": "POST", "target": "/notify", "headers": [], "body": '{"id":"EV-2018"}'}, now, "ok", "ok", "ok")
+    c.write()
+
+
+def write_app(self, app_id):
+    self.write()
+    path = f"vectors/{self.name}/cases.json"
+    out = json.load(open(path))
+    out["app"]["app_id"] = app_id
+    with open(path, "w") as f:
+        json.dump(out, f, indent=1, ensure_ascii=False)
+        f.write("\n")
+
+
+Scheme.write_app = write_app
+
+
+# --- Alipay v3 -----------------------------------------------------------------------------------------------------------------------
+
+def alipay_v3():
+    s = Scheme("alipay-v3", [{"alg": "rsa-pkcs1-sha256", "public_key_pem": RSA_PEM}], "Alipay OpenAPI v3 documentation, signing; keys of this repository", 300_000)
+
+    def sign(r, ms, token=None):
+        auth = f"app_id=2014060600164699,nonce=c1a2b3,timestamp={ms}"
+        string = f"{auth}\n{r['method']}\n{r['target']}\n{r['body']}\n"
+        if token:
+            r["headers"].append(["alipay-app-auth-token", token])
+            string += token + "\n"
+        r["headers"].append(["authorization", f"ALIPAY-SHA256withRSA {auth},sign={rsa(string)}"])
+        return string
+
+    now = 1_700_000_000_123
+    base = {"method": "POST", "target": "/v3/alipay/trade/query?x=1", "headers": [], "body": '{"out_trade_no":"70501111"}'}
+    good, _ = s.attack(sign, base, now)
+    token = {**base, "headers": []}
+    text = sign(token, now, "202001BB")
+    s.add("token", "with an app's auth token", token, now, "ok", text)
+    s.add("token-dropped", "the token is signed", {**token, "headers": token["headers"][1:]}, now, "bad_signature")
+    auth = header(good, "authorization")
+    s.add("behind-the-signature", "what stands behind the signature would not be signed", {**good, "headers": [["authorization", auth + ",app_cert_sn=x"]]}, now, "invalid_field")
+    s.write_app("2014060600164699")
+
+
+# --- the AWS family ------------------------------------------------------------------------------------------------------------------
+
+def canonical(r, names, path, query, payload, value=lambda v: v):
+    lines = "".join(f"{n}:{value(','.join(' '.join(v.split()) for k, v in r['headers'] if k.lower() == n))}\n" for n in names)
+    return f"{r['method']}\n{path}\n{query}\n{lines}\n{';'.join(names)}\n{payload}"
+
+
+def aws():
+    secret, kid = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "AKIDEXAMPLE"
+    s = Scheme("aws-sigv4", [{"kid": kid, "alg": "hmac-sha256", "secret": secret}], "AWS documentation, Signature Version 4 test suite (get-vanilla and others); recomputed", 300_000)
+
+    def key(date, region, service):
+        k = mac("AWS4" + secret, date)
+        for part in (region, service, "aws4_request"):
+            k = mac(k, part)
+        return k
+
+    def sign(r, ms, names=None, region="us-east-1", service="service", path=None, payload=None):
+        amz = iso_basic(ms)
+        if header(r, "x-amz-date") is None:
+            r["headers"].append(["X-Amz-Date", amz])
+        names = names or sorted({n.lower() for n, _ in r["headers"]})
+        p, q = split(r["target"])
+        payload = payload or header(r, "x-amz-content-sha256") or H(r["body"])
+        cr = canonical(r, names, path if path is not None else quote(p, safe="/-_.~"), canonical_query(q), payload)
+        scope = f"{amz[:8]}/{region}/{service}/aws4_request"
+        string = f"AWS4-HMAC-SHA256\n{amz}\n{scope}\n{H(cr)}"
+        sig = mac(key(amz[:8], region, service), string).hex()
+        r["headers"].append(["Authorization", f"AWS4-HMAC-SHA256 Credential={kid}/{scope}, SignedHeaders={';'.join(names)}, Signature={sig}"])
+        r["sig"] = sig
+        return string
+
+    now = ms_of("20150830T123600Z", "%Y%m%dT%H%M%SZ")
+    def done(r):
+        return {k: v for k, v in r.items() if k != "sig"}
+    vanilla = {"method": "GET", "target": "/", "headers": [["Host", "example.amazonaws.com"]], "body": ""}
+    r = {**vanilla, "headers": [*vanilla["headers"]]}
+    text = sign(r, now)
+    assert r["sig"] == "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"
+    s.add("get-vanilla", "the suite's first", done(r), now, "ok", text)
+    for name, target, path in [("slashes", "//example//", "/example/"), ("dots", "/example1/example2/../..", "/"), ("unreserved", "/-._~0123Aa", None), ("encoded", "/a%20b", "/a%2520b")]:
+        r = {"method": "GET", "target": target, "headers": [["Host", "example.amazonaws.com"]], "body": ""}
+        s.add(f"path-{name}", "the path normalised, and encoded again", done((sign(r, now, path=path), r)[1]), now)
+    for name, query in [("order-key-case", "Param2=value2&Param1=value1"), ("empty", "Param1"), ("values", "Param1=value2&Param1=Value1"), ("utf8", "%E1%88%B4=bar&a=b%20c"), ("encoded-order", "a%2Db=1&a%7Eb=2&a=%21")]:
+        r = {"method": "GET", "target": "/?" + query, "headers": [["Host", "example.amazonaws.com"]], "body": ""}
+        s.add(f"query-{name}", "sorted by encoded name, then value", done((sign(r, now), r)[1]), now)
+    for name, headers in [("multivalue", [["My-Header1", "value2"], ["My-Header1", "value1"]]), ("spaces", [["My-Header1", "  a   b   c  "]])]:
+        r = {"method": "GET", "target": "/", "headers": [["Host", "example.amazonaws.com"], *headers], "body": ""}
+        s.add(f"headers-{name}", "joined in order of arrival, trimmed, spaces collapsed", done((sign(r, now), r)[1]), now)
+
+    def plain(r, ms):
+        text = sign(r, ms)
+        del r["sig"]
+        return text
+    good, _ = s.attack(plain, {"method": "POST", "target": "/p?a=1", "headers": [["Host", "example.amazonaws.com"], ["Content-Type", "application/json"]], "body": "{}"}, now)
+    auth = header(good, "Authorization")
+    def with_auth(value, extra=()):
+        return {**good, "headers": [h for h in good["headers"] if h[0] != "Authorization"] + list(extra) + [["Authorization", value]]}
+    s.add("other-region", "the scope is signed, and its key another", with_auth(auth.replace("us-east-1", "us-east-2")), now, "bad_signature")
+    s.add("other-day", "the scope's day is the timestamp's", with_auth(auth.replace("20150830/", "20150829/")), now, "invalid_field")
+    s.add("other-end", "the scope ends in aws4_request", with_auth(auth.replace("aws4_request", "aws5_request")), now, "invalid_field")
+    s.add("short-scope", "the scope has five parts", with_auth(auth.replace("/aws4_request", "")), now, "invalid_field")
+    s.add("other-key", "a key that nobody has", with_auth(auth.replace(kid, "AKIDOTHER")), now, "unknown_key")
+    s.add("unsigned-amz-header", "every x-amz- header must be signed", with_auth(auth, [["X-Amz-Target", "Other"]]), now, "invalid_field")
+    s.add("host-not-listed", "host must be signed", with_auth(auth.replace("content-type;host;", "content-type;")), now, "invalid_field")
+    s.add("listed-twice", "a name twice in the list", with_auth(auth.replace("host;", "host;host;")), now, "invalid_field")
+    s.add("listed-and-absent", "a name in the list that no header has", with_auth(auth.replace("host;", "host;other;")), now, "missing_field")
+    s.add("upper-case-signature", "hexadecimal in lower case", with_auth(auth[:-64] + auth[-64:].upper()), now, "bad_signature")
+    r = {"method": "POST", "target": "/", "headers": [["Host", "example.amazonaws.com"], ["X-Amz-Content-Sha256", H("{}")]], "body": "{}"}
+    plain(r, now)
+    s.add("payload-header", "the payload's digest in its header", r, now)
+    s.add("payload-header-lies", "and a body that has another", {**r, "body": "{ }"}, now, "bad_digest")
+    r = {"method": "POST", "target": "/", "headers": [["Host", "example.amazonaws.com"], ["X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD"]], "body": "{}"}
+    plain(r, now)
+    s.add("unsigned-payload", "no digest is no digest", r, now, "bad_digest")
+    # Presigned.
+    def presign(expires, ms, s3=False, body=""):
+        amz = iso_basic(ms)
+        scope = f"{amz[:8]}/us-east-1/service/aws4_request"
+        q = {"X-Amz-Algorithm": "AWS4-HMAC-SHA256", "X-Amz-Credential": f"{kid}/{scope}", "X-Amz-Date": amz, "X-Amz-Expires": str(expires), "X-Amz-SignedHeaders": "host", "key name": "a/b"}
+        query = "&".join(f"{E(k)}={E(v)}" for k, v in sorted(q.items()))
+        r = {"method": "GET", "target": "", "headers": [["Host", "example.amazonaws.com"]], "body": body}
+        cr = canonical(r, ["host"], "/x", query, "UNSIGNED-PAYLOAD" if s3 else H(body))
+        string = f"AWS4-HMAC-SHA256\n{amz}\n{scope}\n{H(cr)}"
+        r["target"] = "/x?" + query + "&X-Amz-Signature=" + mac(key(amz[:8], "us-east-1", "service"), string).hex()
+        return r, string
+    r, text = presign(60, now)
+    s.add("presigned", "the same in the query", r, now, "ok", text)
+    s.add("presigned-ended", "good for a minute", r, now + 60_001, "timestamp_too_old")
+    s.add("presigned-more", "another parameter", {**r, "target": r["target"] + "&a=1"}, now, "bad_signature")
+    s.add("presigned-twice", "a parameter twice", {**r, "target": r["target"] + "&X-Amz-Expires=90"}, now, "duplicate_field")
+    s.add("presigned-and-header", "both at once", {**r, "headers": r["headers"] + [["Authorization", auth]]}, now, "duplicate_field")
+    s.add("presigned-for-ever", "eight days are too many", presign(691_200, now)[0], now, "invalid_field")
+    s.write()
+
+    s3 = Scheme("aws-sigv4-s3", s.credentials, "AWS documentation, Signature Version 4 for S3; recomputed", 300_000)
+    r = {"method": "PUT", "target": "/bucket//a%20b:c/../d", "headers": [["Host", "s3.amazonaws.com"], ["X-Amz-Content-Sha256", H("data")]], "body": "data"}
+    sign(r, now, path="/bucket//a%20b%3Ac/../d")
+    s3.add("path-as-it-is", "neither normalised nor encoded twice", done(r), now)
+    s3.add("payload-lies", "the payload is another", done({**r, "body": "date"}), now, "bad_digest")
+    r = {"method": "PUT", "target": "/b/k", "headers": [["Host", "s3.amazonaws.com"], ["X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD"]], "body": "data"}
+    sign(r, now)
+    s3.add("unsigned-payload", "the hole that the profile names", done(r), now)
+    r, text = presign(60, now, True)
+    s3.add("presigned", "with UNSIGNED-PAYLOAD", r, now, "ok", text)
+    s3.write()
+
+
+def huawei():
+    s = Scheme("huaweicloud", [{"kid": "QTWAOYTTINDUT2QVKYUC", "alg": "hmac-sha256", "secret": "MFyfvK41ba2giqM7Uio6PznpdUKGpownRZlmVmHc"}],
+               "Huawei Cloud API signing guide, AK/SK algorithm: request and hash of the canonical request as printed", 900_000)
+
+    def sign(r, ms, check=None):
+        names = sorted({n.lower() for n, _ in r["headers"]} | {"x-sdk-date"})
+        r["headers"].append(["X-Sdk-Date", iso_basic(ms)])
+        p, q = split(r["target"])
+        uri = "/".join(E(unquote(x)) for x in p.split("/"))
+        pairs = sorted(parse_qsl(q, keep_blank_values=True))
+        cr = canonical(r, names, uri if uri.endswith("/") else uri + "/", "&".join(f"{E(k)}={E(v)}" for k, v in pairs), H(r["body"]))
+        assert check is None or H(cr) == check, cr
+        string = f"SDK-HMAC-SHA256\n{iso_basic(ms)}\n{H(cr)}"
+        sig = mac(s.credentials[0]["secret"], string).hex()
+        r["headers"].append(["Authorization", f"SDK-HMAC-SHA256 Access=QTWAOYTTINDUT2QVKYUC, SignedHeaders={';'.join(names)}, Signature={sig}"])
+        return string
+
+    now = ms_of("20191115T033655Z", "%Y%m%dT%H%M%SZ")
+    r = {"method": "GET", "target": "/v1/77b6a44cba5143ab91d13ab9a8ff44fd/vpcs?limit=2&marker=13551d6b-755d-4757-b956-536f674975c0",
+         "headers": [["Content-Type", "application/json"], ["Host", "service.region.example.com"]], "body": ""}
+    text = sign(r, now, "b25362e603ee30f4f25e7858e8a7160fd36e803bb2dfe206278659d71a9bcd7a")
+    s.add("printed", "the guide's request", r, now, "ok", text)
+    s.attack(sign, {"method": "POST", "target": "/v1/a%20b/%e4%B8%AD?b=2&a=%2F&b=1", "headers": [["host", "h"]], "body": "{}"}, now)
+    s.write()
+
+
+def acs3():
+    cred = [{"kid": "YourAccessKeyId", "alg": "hmac-sha256", "secret": "YourAccessKeySecret"}]
+    s = Scheme("alibabacloud-acs3", cred, "Alibaba Cloud documentation, V3 request structure and signature: RunInstances as printed, SHA-256 and SM3", 900_000)
+
+    def sign(r, ms, algo="sha256", nonce="3156853299f313e23d1673dc12e1703d", when=None, payload=None):
+        word = {"sha256": "ACS3-HMAC-SHA256", "sm3": "ACS3-HMAC-SM3"}[algo]
+        when = when or datetime.fromtimestamp(ms / 1000, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        r["headers"] += [["x-acs-date", when], ["x-acs-signature-nonce", nonce], [f"x-acs-content-{payload or algo}", H(r["body"], payload or algo)]]
+        names = sorted(n.lower() for n, _ in r["headers"])
+        p, q = split(r["target"])
+        cr = canonical(r, names, p, canonical_query(q), H(r["body"], payload or algo))
+        string = f"{word}\n{H(cr, algo)}"
+        sig = mac(cred[0]["secret"], string, algo).hex()
+        r["headers"].append(["Authorization", f"{word} Credential=YourAccessKeyId,SignedHeaders={';'.join(names)},Signature={sig}"])
+        s.last = sig
+        return string
+
+    now = ms_of("2023-10-26T10:22:32Z", "%Y-%m-%dT%H:%M:%SZ")
+    def run():
+        return {"method": "POST", "target": "/?ImageId=win2019_1809_x64_dtc_zh-cn_40G_alibase_20230811.vhd&RegionId=cn-shanghai",
+                "headers": [["host", "ecs.cn-shanghai.aliyuncs.com"], ["x-acs-action", "RunInstances"], ["x-acs-version", "2014-05-26"]], "body": ""}
+    r = run()
+    text = sign(r, now)
+    assert s.last == "06563a9e1b43f5dfe96b81484da74bceab24a1d853912eee15083a6f0f3283c0"
+    s.add("printed", "the documentation's request", r, now, "ok", text)
+    good, _ = s.attack(sign, {**run(), "body": "a=1"}, now, body="bad_digest")
+    auth = header(good, "Authorization")
+    s.add("unsigned-acs-header", "every x-acs- header must be signed", {**good, "headers": good["headers"] + [["x-acs-security-token", "x"]]}, now, "invalid_field")
+    s.add("nonce-not-listed", "the nonce must be signed", {**good, "headers": [[n, v.replace(";x-acs-signature-nonce", "")] for n, v in good["headers"]]}, now, "invalid_field")
+    s.add("no-nonce", "and must be there", {**good, "headers": [h for h in good["headers"] if h[0] != "x-acs-signature-nonce"]}, now, "missing_field")
+    s.write()
+    s.credentials = [{"kid": "YourAccessKeyId", "alg": "hmac-sm3", "secret": "YourAccessKeySecret"}]
+    cases, s.cases = s.cases, []
+    r = run()
+    text = sign(r, now, "sm3", payload="sha256")
+    assert s.last == "364c79494868a78846963f32a31bb342a4cc1c9fada9a36013a540a57b5a9d82", s.last
+    s.add("printed", "the same with SM3, the payload's digest still SHA-256", r, now, "ok", text)
+    r = run()
+    text = sign(r, now, "sm3")
+    s.add("payload-too", "and with SM3 throughout", r, now, "ok", text)
+    r2 = {**r, "headers": [[n, v.replace("ACS3-HMAC-SM3", "ACS3-HMAC-SHA256")] for n, v in r["headers"]]}
+    s.add("other-algorithm", "the word chooses nothing that the key is not good for", r2, now, "unknown_key")
+    os.makedirs("vectors/alibabacloud-acs3", exist_ok=True)
+    out = {"source": s.source, "made_by": "vectors/schemes.py", "app": {"credentials": s.credentials}, "cases": s.cases}
+    with open("vectors/alibabacloud-acs3/sm3.json", "w") as f:
+        json.dump(out, f, indent=1, ensure_ascii=False)
+        f.write("\n")
+
+
+def ali_old():
+    s = Scheme("alibabacloud-rpc", [{"kid": "testid", "alg": "hmac-sha1", "secret": "testsecret"}], "Alibaba Cloud documentation, RPC signature: DescribeRegions as printed", 900_000)
+
+    def sign(r, ms, drop=None):
+        p, q = split(r["target"])
+        pairs = dict(parse_qsl(q, keep_blank_values=True))
+        pairs.update(dict(parse_qsl(r["body"], keep_blank_values=True)))
+        string = f"{r['method']}&%2F&" + E("&".join(f"{E(k)}={E(v)}" for k, v in sorted(pairs.items())))
+        s.last = b64(mac("testsecret&", string, "sha1"))
+        r["target"] += "&Signature=" + E(s.last)
+        return string
+
+    now = ms_of("2016-02-23T12:46:24Z", "%Y-%m-%dT%H:%M:%SZ")
+    query = "Timestamp=2016-02-23T12%3A46%3A24Z&Format=XML&AccessKeyId=testid&Action=DescribeRegions&SignatureMethod=HMAC-SHA1&SignatureNonce=3ee8c1b8-83d3-44af-a94f-4e0ad82fd6cf&Version=2014-05-26&SignatureVersion=1.0"
+    r = {"method": "GET", "target": "/?" + query, "headers": [], "body": ""}
+    text = sign(r, now)
+    assert s.last == "OLeaidS1JvxuMvnyHOwuJ+uX5qY=", s.last
+    s.add("printed", "the documentation's request", r, now, "ok", text)
+    form = [["Content-Type", "application/x-www-form-urlencoded"]]
+    s.attack(sign, {"method": "POST", "target": "/?" + query, "headers": form, "body": "Name=a+b&Tag=%E4%B8%AD*~c"}, now, method="method_not_allowed", path="ok")
+    s.write()
+
+    s = Scheme("alibabacloud-roa", [{"kid": "testid", "alg": "hmac-sha1", "secret": "testsecret"}], "Alibaba Cloud documentation, ROA signature; recomputed", 900_000)
+
+    def sign_roa(r, ms):
+        r["headers"] += [["Accept", "application/json"], ["Date", rfc1123(ms)], ["x-acs-signature-nonce", "n1"], ["X-Acs-Version", "2015-12-15"]]
+        if r["body"]:
+            r["headers"] += [["Content-Type", "application/json"], ["Content-MD5", b64(hashlib.md5(r["body"].encode()).digest())]]
+        p, q = split(r["target"])
+        acs = "".join(f"{n.lower()}:{v}\n" for n, v in sorted(r["headers"], key=lambda h: h[0].lower()) if n.lower().startswith("x-acs-"))
+        resource = p + ("?" + "&".join(sorted(q.split("&"))) if q else "")
+        string = "\n".join([r["method"], *(header(r, n) or "" for n in ("Accept", "Content-MD5", "Content-Type", "Date"))]) + "\n" + acs + resource
+        r["headers"].append(["Authorization", "acs testid:" + b64(mac("testsecret", string, "sha1"))])
+        return string
+
+    good, _ = s.attack(sign_roa, {"method": "POST", "target": "/clusters/c1?size=1&a=b", "headers": [], "body": "{}"}, now, body="bad_digest")
+    s.add("no-content-md5", "a body must have its digest", {**good, "headers": [h for h in good["headers"] if h[0] != "Content-MD5"]}, now, "missing_field")
+    s.write()
+
+
+def tc3():
+    s = Scheme("tencentcloud-tc3", [{"kid": "AKIDz8krbsJ5yKBZQpn74WFkmLPx3EXAMPLE", "alg": "hmac-sha256", "secret": "Gu5t9xGARNpq86cd98joQYCN3EXAMPLE"}],
+               "Tencent Cloud documentation, signature v3: DescribeInstances as printed", 300_000)
+
+    def sign(r, ms):
+        day = datetime.fromtimestamp(ms / 1000, timezone.utc).strftime("%Y-%m-%d")
+        r["headers"].append(["X-TC-Timestamp", str(ms // 1000)])
+        p, q = split(r["target"])
+        cr = canonical(r, ["content-type", "host"], "/", q, H(r["body"]), str.lower)
+        scope = f"{day}/cvm/tc3_request"
+        string = f"TC3-HMAC-SHA256\n{ms // 1000}\n{scope}\n{H(cr)}"
+        key = mac("TC3" + s.credentials[0]["secret"], day)
+        s.last = mac(mac(mac(key, "cvm"), "tc3_request"), string).hex()
+        r["headers"].append(["Authorization", f"TC3-HMAC-SHA256 Credential={s.credentials[0]['kid']}/{scope}, SignedHeaders=content-type;host, Signature={s.last}"])
+        return string
+
+    now = 1551113065_000
+    base = {"method": "POST", "target": "/", "headers": [["Content-Type", "application/json; charset=utf-8"], ["Host", "cvm.tencentcloudapi.com"]],
+            "body": '{"Limit": 1, "Filters": [{"Values": ["\\u672a\\u547d\\u540d"], "Name": "instance-name"}]}'}
+    r = {**base, "headers": [*base["headers"]]}
+    text = sign(r, now)
+    assert s.last == "72e494ea809ad7a8c8f7a4507b9bddcbaa8e581f516e8da2f66e2c5a96525168"
+    s.add("printed", "the documentation's request", r, now, "ok", text)
+    good, _ = s.attack(sign, {**base, "body": "{}"}, now)
+    s.add("other-day", "the day must be the timestamp's", {**good, "headers": [[n, v.replace("2019-02-25", "2019-02-26")] for n, v in good["headers"]]}, now, "invalid_field")
+    s.write()
+
+
+# --- header lists --------------------------------------------------------------------------------------------------------------------
+
+def kong():
+    s = Scheme("kong-hmac", [{"kid": "alice", "alg": "hmac-sha256", "secret": "secret"}], "Kong documentation, HMAC Auth plugin: the example as printed", 300_000)
+
+    def sign(r, ms, names=("date", "@request-target"), at="Date", where="Authorization"):
+        r["headers"].append([at, rfc1123(ms)])
+        names = list(names)
+        if r["body"]:
+            r["headers"].append(["Digest", "SHA-256=" + b64(hashlib.sha256(r["body"].encode()).digest())])
+            names.append("digest")
+        special = {"@request-target": f"@request-target: {r['method'].lower()} {r['target']}", "request-line": f"{r['method']} {r['target']} HTTP/1.1"}
+        string = "\n".join(special.get(n) or f"{n}: {header(r, n)}" for n in names)
+        s.last = b64(mac("secret", string))
+        r["headers"].append([where, f'hmac username="alice", algorithm="hmac-sha256", headers="{" ".join(names)}", signature="{s.last}"'])
+        return string
+
+    now = ms_of("Thu, 22 Jun 2017 17:15:21 GMT", "%a, %d %b %Y %H:%M:%S GMT")
+    r = {"method": "GET", "target": "/requests", "headers": [], "body": ""}
+    text = sign(r, now, ("date", "request-line"))
+    assert s.last == "ujWCGHeec9Xd6UD2zlyxiNMCiXnDOWeVFMu5VeRUxtw="
+    s.add("printed", "the documentation's request", r, now, "ok", text)
+    good, _ = s.attack(sign, {"method": "POST", "target": "/p?q=1", "headers": [["host", "h"]], "body": "x=1"}, now, body="bad_digest")
+    s.add("fresh-x-date", "an unsigned x-date beside a stale signed date, which Kong takes", {**good, "headers": good["headers"] + [["X-Date", rfc1123(now + 3_600_000)]]}, now + 3_600_000, "invalid_field")
+    r = {"method": "GET", "target": "/p", "headers": [], "body": ""}
+    sign(r, now, ("x-date", "@request-target"), "X-Date", "Proxy-Authorization")
+    s.add("signed-x-date", "in the other header, with the other date", r, now)
+    r = {"method": "GET", "target": "/p", "headers": [], "body": ""}
+    sign(r, now, ("date",))
+    s.add("date-alone", "a signature over the date alone is good for every request", r, now, "invalid_field")
+    bare = {**good, "headers": [[n, v.replace(" digest", "")] for n, v in good["headers"] if n != "Digest"]}
+    s.add("no-digest", "a body must have its digest", bare, now, "invalid_field")
+    s.add("digest-not-listed", "and the digest must be signed", {**good, "headers": [[n, v.replace(" digest", "")] for n, v in good["headers"]]}, now, "invalid_field")
+    s.write()
+
+    a = Scheme("apisix-hmac", [{"kid": "john-key", "alg": "hmac-sha256", "secret": "john-secret-key"}], "Apache APISIX documentation, hmac-auth plugin: the example as printed", 300_000)
+
+    def sign_apisix(r, ms, names=("@request-target", "date")):
+        r["headers"].append(["Date", rfc1123(ms)])
+        names = list(names)
+        if r["body"]:
+            if header(r, "Digest") is None:
+                r["headers"].append(["Digest", "SHA-256=" + b64(hashlib.sha256(r["body"].encode()).digest())])
+            names.append("digest")
+        lines = [f"{r['method']} {r['target']}" if n == "@request-target" else f"{n}: {header(r, n)}" for n in names]
+        string = "\n".join(["john-key", *lines]) + "\n"
+        a.last = b64(mac("john-secret-key", string))
+        r["headers"].append(["Authorization", f'Signature keyId="john-key",algorithm="hmac-sha256",headers="{" ".join(names)}",signature="{a.last}"'])
+        return string
+
+    now = ms_of("Fri, 06 Sep 2024 09:16:16 GMT", "%a, %d %b %Y %H:%M:%S GMT")
+    r = {"method": "POST", "target": "/post", "headers": [], "body": '{"name": "world"}'}
+    text = sign_apisix(r, now)
+    assert "SHA-256=78qzJuLwSpZ8HacsTdFCQJWxzPMOf8bYctRk2ySLpS8=" in text, text
+    assert a.last == "LGBTz7bVQQWlkijeyDpEwJWo+ppwX735uRZk5F8KhmU=", a.last
+    a.add("printed", "the documentation's request", r, now, "ok", text)
+    good, _ = a.attack(sign_apisix, {"method": "POST", "target": "/p?q=1", "headers": [], "body": "x"}, now, body="bad_digest")
+    bare = "john-key\n"
+    r = {"method": "GET", "target": "/p", "headers": [["Date", rfc1123(now)], ["Authorization", f'Signature keyId="john-key",algorithm="hmac-sha256",headers="",signature="{b64(mac("john-secret-key", bare))}"']], "body": ""}
+    a.add("key-id-alone", "an empty list once signed the key id alone", r, now, "missing_field")
+    r = {**r, "headers": [r["headers"][0], ["Authorization", r["headers"][1][1].replace('headers="",', "")]]}
+    a.add("no-list", "as did no list", r, now, "missing_field")
+    a.write()
+
+    l = Scheme("apisix-hmac-legacy", [{"kid": "user-key", "alg": "hmac-sha256", "secret": "my-secret-key"}], "Apache APISIX documentation before 3.11, hmac-auth plugin: the example as printed", 300_000)
+
+    def sign_legacy(r, ms):
+        r["headers"] += [["Date", rfc1123(ms)], ["User-Agent", "curl/7.29.0"], ["x-custom-a", "test"]]
+        p, q = split(r["target"])
+        query = "&".join(f"{E(k)}={E(v)}" for k, v in sorted(parse_qsl(q, keep_blank_values=True)))
+        string = f"{r['method']}\n{unquote(p)}\n{query}\nuser-key\n{rfc1123(ms)}\nUser-Agent:curl/7.29.0\nx-custom-a:test\n"
+        l.last = b64(mac("my-secret-key", string))
+        r["headers"] += [["X-HMAC-SIGNATURE", l.last], ["X-HMAC-ALGORITHM", "hmac-sha256"], ["X-HMAC-ACCESS-KEY", "user-key"], ["X-HMAC-SIGNED-HEADERS", "User-Agent;x-custom-a"]]
+        return string
+
+    now = ms_of("Tue, 19 Jan 2021 11:33:20 GMT", "%a, %d %b %Y %H:%M:%S GMT")
+    r = {"method": "GET", "target": "/index.html?age=36&name=james", "headers": [], "body": ""}
+    text = sign_legacy(r, now)
+    assert l.last == "8XV1GB7Tq23OJcoz6wjqTs4ZLxr9DiLoY4PxzScWGYg="
+    l.add("printed", "the documentation's request", r, now, "ok", text)
+    l.attack(sign_legacy, {"method": "POST", "target": "/a%20b?z=1&a=%2F", "headers": [], "body": "x"}, now, body="ok")
+    r = {**r, "target": "/a%0Ab"}
+    l.add("line-end-in-path", "a decoded path cannot begin another line", r, now, "malformed_request")
+    l.write()
+
+
+# --- webhooks ------------------------------------------------------------------------------------------------------------------------
+
+def webhooks():
+    g = Scheme("github", [{"alg": "hmac-sha256", "secret": "It's a Secret to Everybody"}], "GitHub documentation, validating webhook deliveries: the example as printed", 0)
+    def delivery(body, signature):
+        return {"method": "POST", "target": "/hook", "headers": [["X-Hub-Signature-256", signature]], "body": body}
+    sig = "sha256=" + mac("It's a Secret to Everybody", "Hello, World!").hex()
+    assert sig == "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+    g.add("printed", "the documentation's delivery", delivery("Hello, World!", sig), 0, "ok", "Hello, World!")
+    g.add("other-body", "one byte changed", delivery("Hello, World?", sig), 0, "bad_signature")
+    g.add("other-method", "deliveries are POST", {**delivery("Hello, World!", sig), "method": "PUT"}, 0, "method_not_allowed")
+    g.add("sha1", "the old header's form", delivery("Hello, World!", sig.replace("sha256=", "sha1=")), 0, "bad_signature")
+    g.add("no-prefix", "without its prefix", delivery("Hello, World!", sig[7:]), 0, "bad_signature")
+    g.add("upper-case", "hexadecimal in lower case", delivery("Hello, World!", "sha256=" + sig[7:].upper()), 0, "bad_signature")
+    g.add("empty", "an empty header", delivery("Hello, World!", ""), 0, "missing_signature")
+    g.add("two", "two signatures", {**delivery("Hello, World!", sig), "headers": [["X-Hub-Signature-256", sig], ["x-hub-signature-256", sig]]}, 0, "duplicate_field")
+    g.write()
+
+    s = Scheme("stripe", [{"kid": "new", "alg": "hmac-sha256", "secret": "whsec_new_0123456789"}, {"kid": "old", "alg": "hmac-sha256", "secret": "whsec_old_0123456789"}],
+               "Stripe documentation, verifying signatures manually; recomputed", 300_000)
+
+    def sign(r, ms, secrets=("whsec_new_0123456789",)):
+        string = f"{ms // 1000}.{r['body']}"
+        r["headers"].append(["Stripe-Signature", ",".join([f"t={ms // 1000}", *("v1=" + mac(x, string).hex() for x in secrets), "v0=6ffbb59b2300aae63f272406069a9788598b792a944a07aba816edb039989a39"])])
+        return string
+
+    now = 1492774577_000
+    base = {"method": "POST", "target": "/hook", "headers": [], "body": '{"id":"evt_1"}'}
+    good, text = s.attack(sign, base, now, "method_not_allowed", "ok", "ok")
+    r = {**base, "headers": []}
+    sign(r, now, ("whsec_gone_0123456789", "whsec_old_0123456789"))
+    s.add("rolled", "one of two signatures by one of two secrets", r, now, "ok", text)
+    r = {**base, "headers": []}
+    sign(r, now, ["whsec_gone_0123456789"] * 3)
+    s.add("none-of-three", "none of three", r, now, "bad_signature")
+    r = {**base, "headers": []}
+    sign(r, now, ["whsec_gone_0123456789"] * 9)
+    s.add("too-many", "more than eight signatures", r, now, "duplicate_field")
+    value = header(good, "Stripe-Signature")
+    s.add("two-timestamps", "two timestamps", {**base, "headers": [["Stripe-Signature", value + ",t=1"]]}, now, "duplicate_field")
+    s.add("no-timestamp", "no timestamp", {**base, "headers": [["Stripe-Signature", value.split(",", 1)[1]]]}, now, "missing_field")
+    s.write()
+
+    key = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    w = Scheme("standard-webhooks", [{"kid": "mac", "alg": "hmac-sha256", "secret": key}], "Standard Webhooks specification: the example as printed", 300_000)
+    private = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    public = private.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    w.credentials.append({"kid": "ed", "alg": "ed25519", "public_key_base64": b64(public)})
+
+    def sign_std(r, ms, before="", ident="msg_p5jXN8AQM9LWM0D4loKWxJek"):
+        string = f"{ident}.{ms // 1000}.{r['body']}"
+        w.last = "v1," + b64(mac(base64.b64decode(key[6:]), string))
+        r["headers"] += [["webhook-id", ident], ["webhook-timestamp", str(ms // 1000)], ["webhook-signature", before + w.last]]
+        return string
+
+    now = 1614265330_000
+    base = {"method": "POST", "target": "/hook", "headers": [], "body": '{"test": 2432232314}'}
+    good, text = w.attack(sign_std, base, now, "method_not_allowed", "ok", "ok")
+    assert w.last == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+    r = {**base, "headers": []}
+    sign_std(r, now, "v1,AAAA v2,x ")
+    s_list = "a list, of which one is good"
+    w.add("list", s_list, r, now, "ok", text)
+    r = {**base, "headers": [["webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"], ["webhook-timestamp", str(now // 1000)], ["webhook-signature", "v1a," + b64(private.sign(text.encode()))]]}
+    w.add("ed25519", "the asymmetric form", r, now, "ok", text)
+    r2 = {**r, "headers": [*r["headers"][:2], ["webhook-signature", r["headers"][2][1].replace("v1a,", "v1,")]]}
+    w.add("ed25519-as-mac", "under the other's name", r2, now, "bad_signature")
+    moved = {**base, "headers": [["webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330"], ["webhook-timestamp", "1614265330"], ["webhook-signature", w.last]]}
+    w.add("dot-in-id", "a dot in the id could move the parts", moved, now, "invalid_field")
+    w.write()
+
+
+if __name__ == "__main__":
+    wechat()
+    alipay_v3()
+    aws()
+    huawei()
+    acs3()
+    ali_old()
+    tc3()
+    kong()
+    webhooks()
