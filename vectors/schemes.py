@@ -620,6 +620,128 @@ def webhooks():
     w.write()
 
 
+# --- sorted parameters ---------------------------------------------------------------------------------------------------------------
+
+FORM = [["Content-Type", "application/x-www-form-urlencoded; charset=utf-8"]]
+
+
+def form(pairs):
+    from urllib.parse import urlencode
+    return urlencode(pairs)
+
+
+def joined(pairs, drop=(), empty=False):
+    return "&".join(f"{k}={v}" for k, v in sorted(pairs.items()) if k not in drop and (v or empty))
+
+
+def china(ms, fmt="%Y-%m-%d %H:%M:%S"):
+    return datetime.fromtimestamp(ms / 1000, timezone(timedelta(hours=8))).strftime(fmt)
+
+
+def alipay_v2():
+    cred = [{"alg": "rsa-pkcs1-sha256", "public_key_pem": RSA_PEM}]
+    s = Scheme("alipay-v2", cred, "Alipay OpenAPI documentation, self-made signatures for requests; keys of this repository", 300_000)
+    now = 1_406_142_470_000
+    base = {"app_id": "2014072300007148", "method": "alipay.trade.query", "charset": "utf-8", "sign_type": "RSA2", "version": "1.0",
+            "biz_content": '{"out_trade_no":"70501111","subject":"名 &=+"}', "return_url": ""}
+
+    def request(ms, method="POST", change=None, **more):
+        pairs = {**base, "timestamp": china(ms), **more}
+        string = joined(pairs)
+        pairs["sign"] = rsa(string)
+        pairs.update(change or {})
+        if method == "GET":
+            return {"method": "GET", "target": "/gateway.do?" + form(pairs), "headers": [], "body": ""}, string
+        return {"method": "POST", "target": "/gateway.do", "headers": FORM, "body": form(pairs)}, string
+
+    for method in ("POST", "GET"):
+        r, text = request(now, method)
+        s.add(f"signed-{method.lower()}", "all public parameters but sign; sign_type is signed", r, now, "ok", text)
+    r, text = request(now)
+    s.add("too-late", "after the window", r, now + 300_001, "timestamp_too_old")
+    s.add("too-early", "an hour ahead", r, now - 3_600_000, "timestamp_too_new")
+    s.add("split", "public parameters in the query, biz_content in the form", {**r, "target": "/gateway.do?charset=utf-8", "body": r["body"].replace("charset=utf-8&", "")}, now)
+    s.add("other-body", "the amount changed", request(now, change={"biz_content": "{}"})[0], now, "bad_signature")
+    s.add("other-sign-type", "sign_type is signed, and chooses nothing else", request(now, change={"sign_type": "RSA"})[0], now, "invalid_field")
+    s.add("gmt-timestamp", "not of the format", request(now, timestamp="2014-07-24T03:07:50")[0], now, "invalid_field")
+    s.add("no-sign", "no signature", request(now, change={"sign": ""})[0], now, "missing_signature")
+    s.add("decoded-twice", "a value decoded twice is another value", request(now, change={"biz_content": base["biz_content"].replace("+", " ")})[0], now, "bad_signature")
+    s.write_app("2014072300007148")
+
+    n = Scheme("alipay-notify", cred, "Alipay OpenAPI documentation, verifying asynchronous notifications (V1); keys of this repository", 300_000)
+
+    def notify(ms, change=None):
+        pairs = {"notify_time": china(ms), "notify_type": "trade_status_sync", "notify_id": "ac05099524730693a8b330c5ecf72da978", "app_id": "2014072300007148",
+                 "charset": "utf-8", "version": "1.0", "trade_no": "2013112011001004330000121536", "subject": "大乐透2.1", "gmt_close": ""}
+        string = joined(pairs, empty=True)
+        pairs.update({"sign_type": "RSA2", "sign": rsa(string)})
+        pairs.update(change or {})
+        return {"method": "POST", "target": "/notify", "headers": FORM, "body": form(pairs)}, string
+
+    r, text = notify(now)
+    n.add("signed", "sign and sign_type left out, empty values kept", r, now, "ok", text)
+    n.add("other-sign-type", "sign_type is not signed, and nothing is chosen by it", notify(now, {"sign_type": "RSA"})[0], now)
+    n.add("other-trade", "another trade", notify(now, {"trade_no": "1"})[0], now, "bad_signature")
+    n.add("empty-value-dropped", "empty values are signed", {**r, "body": r["body"].replace("gmt_close=&", "")}, now, "bad_signature")
+    n.add("query", "nothing is read in the query", {**r, "target": "/notify?trade_no=1"}, now, "invalid_field")
+    n.add("too-late", "after the window", r, now + 300_001, "timestamp_too_old")
+    n.write_app("2014072300007148")
+
+
+def wechat_v2():
+    key = "192006250b4c09247ec02edce69f6a2d"
+    cred = [{"kid": "md5", "alg": "md5", "secret": key}, {"kid": "mac", "alg": "hmac-sha256", "secret": key}]
+    s = Scheme("wechatpay-v2", cred, "WeChat Pay v2 documentation, signature algorithm: the example as printed, MD5 and HMAC-SHA256", 0)
+    pairs = {"appid": "wxd930ea5d5a258f4f", "mch_id": "10000100", "device_info": "1000", "body": "test", "nonce_str": "ibuaiVcKdpRxkhJA"}
+    string = joined(pairs) + "&key="
+    md5 = hashlib.md5((string + key).encode()).hexdigest().upper()
+    sha = mac(key, string + key).hex().upper()
+    assert md5 == "9A0A8659F005D6984697E2CA0A9CF3B7"
+    assert sha == "6A9AE1657590FD6257D693A078E1C3E4BB6BA4DC30B23E0EE2496E54170DACD6"
+
+    def xml(pairs, cdata=False):
+        text = lambda v: f"<![CDATA[{v}]]>" if cdata else v.replace("&", "&amp;").replace("<", "&lt;")
+        return "<xml>\n" + "".join(f"   <{k}>{text(v)}</{k}>\n" for k, v in pairs.items()) + "</xml>"
+
+    def post(body):
+        return {"method": "POST", "target": "/pay/unifiedorder", "headers": [["Content-Type", "text/xml; charset=utf-8"]], "body": body}
+
+    s.add("printed-md5", "the documentation's order", post(xml({**pairs, "sign": md5})), 0, "ok", string)
+    s.add("printed-hmac", "with sign_type", post(xml({**pairs, "sign": sha})), 0, "ok")
+    s.add("cdata", "the same in CDATA", post(xml({**pairs, "sign": md5}, True)), 0, "ok", string)
+    s.add("empty", "an empty element is no parameter", post(xml({**pairs, "attach": "", "sign": md5})), 0, "ok", string)
+    s.add("lower-case", "the hexadecimal is in upper case", post(xml({**pairs, "sign": md5.lower()})), 0, "bad_signature")
+    s.add("other-order", "another order", post(xml({**pairs, "body": "best", "sign": md5})), 0, "bad_signature")
+    s.add("key-sent", "the key is never sent", post(xml({**pairs, "key": key, "sign": md5})), 0, "invalid_field")
+    s.add("entity", "a document type, and what it would make of an entity", post('<!DOCTYPE xml [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]><xml><appid>&b;</appid></xml>'), 0, "malformed_request")
+    s.add("nested", "an element inside a parameter", post(xml({**pairs, "sign": md5}).replace("test", "<b>test</b>")), 0, "malformed_request")
+    s.add("twice", "a parameter twice", post(xml({**pairs, "sign": md5}).replace("</xml>", "<body>x</body></xml>")), 0, "duplicate_field")
+    s.add("json", "another type of body", {**post("{}"), "headers": [["Content-Type", "application/json"]]}, 0, "invalid_field")
+    s.write_app("wxd930ea5d5a258f4f")
+
+
+def unionpay():
+    s = Scheme("unionpay", [{"kid": "68759585097", "alg": "rsa-pkcs1-sha256", "public_key_pem": RSA_PEM}], "UnionPay specification, signMethod 01, version 5.1.0; keys of this repository", 900_000)
+    now = 1_582_905_600_000
+
+    def request(ms, change=None):
+        pairs = {"version": "5.1.0", "encoding": "UTF-8", "certId": "68759585097", "signMethod": "01", "txnType": "01", "merId": "777290058110048", "orderId": "20200229", "txnTime": china(ms, "%Y%m%d%H%M%S"), "txnAmt": "1000", "reqReserved": "", "backUrl": "http://b.example/?a=1&b=+"}
+        string = joined(pairs)
+        pairs["signature"] = rsa(H(string))
+        pairs.update(change or {})
+        return {"method": "POST", "target": "/gateway/api/frontTransReq.do", "headers": FORM, "body": form(pairs)}, H(string)
+
+    r, text = request(now)
+    s.add("signed", "the digest's hexadecimal text is what RSA signs", r, now, "ok", text)
+    s.add("too-late", "after the window", r, now + 900_001, "timestamp_too_old")
+    s.add("other-amount", "another amount", request(now, {"txnAmt": "1001"})[0], now, "bad_signature")
+    s.add("other-certificate", "a certificate that nobody has", request(now, {"certId": "1"})[0], now, "unknown_key")
+    plain, _ = request(now)
+    s.add("other-method-word", "a method of signing that is not here", request(now, {"signMethod": "11"})[0], now, "invalid_field")
+    s.add("bad-time", "no such minute", request(now, {"txnTime": "20200229006100"})[0], now, "invalid_field")
+    s.write_app("777290058110048")
+
+
 if __name__ == "__main__":
     wechat()
     alipay_v3()
@@ -630,3 +752,6 @@ if __name__ == "__main__":
     tc3()
     kong()
     webhooks()
+    alipay_v2()
+    wechat_v2()
+    unionpay()

@@ -12,9 +12,13 @@ macro_rules! documents {
 
 const DOCUMENTS: &[(&str, &str)] = documents![
     "openapi",
+    "alipay-v2",
+    "alipay-notify",
     "alipay-v3",
     "wechatpay-v3",
     "wechatpay-v3-callback",
+    "wechatpay-v2",
+    "unionpay",
     "aws-sigv4",
     "aws-sigv4-s3",
     "huaweicloud",

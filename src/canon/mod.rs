@@ -36,7 +36,7 @@
 //!
 //! | member | values (**default**) | meaning |
 //! |---|---|---|
-//! | `methods` | object (**`{"GET": ["query"], "POST": ["query", "json"]}`**) | for each method the sources of its parameters: `query`, `json`, `form` (more than one: hole `unsigned_source`); other methods are `method_not_allowed`; a body that no source of its method reads, and without `query` anything in the query but fields that are `in` it, are `invalid_field` |
+//! | `methods` | object (**`{"GET": ["query"], "POST": ["query", "json"]}`**) | for each method the sources of its parameters: `query`, `json`, `form`, `xml` (one element of elements of text; more than one: hole `unsigned_source`); other methods are `method_not_allowed`; a body that no source of its method reads, and without `query` anything in the query but fields that are `in` it, are `invalid_field` |
 //! | `content_type` | **`check`** \| `require_charset` \| `ignore` | `check`: a body's type must be the one of its source, and its `charset`, if given, UTF-8; `require_charset`: it must be given; `ignore`: not looked at |
 //! | `plus` | **`space`** \| `literal` | what a `+` in a query or form means |
 //! | `fields` | object | `app_id`, `kid`, `timestamp`, `nonce`, `signature`, `sign_type`; see below |
@@ -472,6 +472,39 @@ impl Profile {
         }
         out.extend_from_slice(spec.suffix.as_deref().unwrap_or_default());
         Some(Message { append_secret: spec.suffix.is_some(), form: spec.form })
+    }
+
+    /// From where each field is read, for people: the names that documents use, and a place such as ``header `X-Date` ``.
+    #[must_use]
+    pub fn places(&self) -> Vec<(String, String)> {
+        match &self.shape {
+            Shape::Params(program) => program.places(),
+            Shape::Template(program) => program.places(),
+        }
+    }
+
+    /// Whether the string is made of sorted parameters.
+    #[must_use]
+    pub fn joins_parameters(&self) -> bool {
+        matches!(self.shape, Shape::Params(_))
+    }
+
+    /// Which forms of an ECDSA or SM2 signature are taken; `None` where the profile does not admit `alg`.
+    #[must_use]
+    pub fn signature_form(&self, alg: Alg) -> Option<SignatureForm> {
+        self.spec(alg).map(|spec| spec.form)
+    }
+
+    /// The text between the string and the secret, where the secret follows the string.
+    #[must_use]
+    pub fn secret_suffix(&self, alg: Alg) -> Option<&[u8]> {
+        self.spec(alg)?.suffix.as_deref()
+    }
+
+    /// The text of a signature's bytes, as the profile writes them; `None` where it does not admit `alg`.
+    #[must_use]
+    pub fn encode_signature(&self, alg: Alg, bytes: &[u8]) -> Option<String> {
+        Some(self.spec(alg)?.text.encode(bytes))
     }
 
     /// Appends the canonical request, of which the string to sign holds a digest, to `out`; `false` where the shape has none. For people

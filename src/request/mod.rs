@@ -9,6 +9,7 @@ mod params;
 mod sizes;
 mod stops;
 mod tls;
+mod xml;
 
 #[cfg(test)]
 mod tests;

@@ -118,7 +118,7 @@ fn broken_documents_are_refused_by_pointer() {
         ("/methods", json!({}), "/methods", "at least one method"),
         ("/methods", json!({"post": ["query"]}), "/methods/post", "method in capitals"),
         ("/methods", json!({"POST": []}), "/methods/POST", "at least one source"),
-        ("/methods", json!({"POST": ["query", "xml"]}), "/methods/POST/1", "expected one of query, json, form"),
+        ("/methods", json!({"POST": ["query", "yaml"]}), "/methods/POST/1", "expected one of query, json, form"),
         ("/methods", json!({"POST": ["query", "query"]}), "/methods/POST/1", "twice"),
         ("/content_type", json!("no"), "/content_type", "expected one of check"),
         ("/fields/signature", json!(null), "/", "without a signature"),

@@ -59,15 +59,27 @@ fn add_pair(text: &mut Vec<u8>, separator: Option<u8>, name: &str, value: &str) 
     percent::encode(value.as_bytes(), text);
 }
 
+/// Adds an element at the end of a flat document, or makes the document.
+fn add_element(body: &mut Vec<u8>, name: &str, value: &str) -> Result<(), Refusal> {
+    if body.is_empty() {
+        body.extend_from_slice(b"<xml></xml>");
+    }
+    let end = memchr::memmem::rfind(body, b"</").ok_or(Refusal::new(Reason::MalformedRequest, "body"))?;
+    let text = value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let element = format!("<{name}>{text}</{name}>");
+    body.splice(end..end, element.into_bytes());
+    Ok(())
+}
+
 impl Program {
     /// The kind of body that a draft has or would get; `None` where its method reads none.
     fn body_kind(&self, sources: Sources, draft: &Draft) -> Option<Media> {
         let said = draft.header(b"content-type").and_then(media::read).map(|(media, _)| media);
-        match (sources.json, sources.form) {
-            (false, false) => None,
-            (true, false) => Some(Media::Json),
-            (false, true) => Some(Media::Form),
-            (true, true) => Some(said.unwrap_or(Media::Json)),
+        let read = [(sources.json, Media::Json), (sources.form, Media::Form), (sources.xml, Media::Xml)];
+        let mut read = read.into_iter().filter(|(on, _)| *on).map(|(_, media)| media);
+        match (read.next(), read.next()) {
+            (first, None) => first,
+            (first, Some(_)) => said.or(first),
         }
     }
 
@@ -128,6 +140,7 @@ impl Program {
                         let separator = (!draft.body.is_empty()).then_some(b'&');
                         add_pair(&mut draft.body, separator, name, value.text);
                     }
+                    Media::Xml => add_element(&mut draft.body, name, value.text)?,
                 }
             }
         }
@@ -140,6 +153,7 @@ impl Program {
             let value: &[u8] = match media {
                 Media::Json => b"application/json; charset=utf-8",
                 Media::Form => b"application/x-www-form-urlencoded; charset=utf-8",
+                Media::Xml => b"text/xml; charset=utf-8",
             };
             draft.headers.push((b"content-type".to_vec(), value.to_vec()));
         }

@@ -58,7 +58,8 @@ fn methods(object: &Object<'_>) -> Result<Methods, DocumentError> {
                 "query" => &mut sources.query,
                 "json" => &mut sources.json,
                 "form" => &mut sources.form,
-                _ => return Err(item.error("expected one of query, json, form")),
+                "xml" => &mut sources.xml,
+                _ => return Err(item.error("expected one of query, json, form, xml")),
             };
             if std::mem::replace(source, true) {
                 return Err(item.error("source is there twice"));
@@ -148,8 +149,10 @@ impl Program {
             ],
             ContentType::Check,
         )?;
-        if content_type == ContentType::Ignore && methods.iter().any(|(_, s)| s.json && s.form) {
-            return Err(object.error("with \"content_type\": \"ignore\" a method's body is json or form, not both"));
+        if content_type == ContentType::Ignore
+            && methods.iter().any(|(_, s)| [s.json, s.form, s.xml].iter().filter(|on| **on).count() > 1)
+        {
+            return Err(object.error("with \"content_type\": \"ignore\" a method's body is one of json, form, xml"));
         }
         let plus = choice(Some(object), "plus", &[("space", Plus::Space), ("literal", Plus::Literal)], Plus::Space)?;
 

@@ -249,11 +249,15 @@ impl Program {
         if request.body.is_empty() {
             return Ok(());
         }
-        if !sources.json && !sources.form {
+        if !sources.json && !sources.form && !sources.xml {
             return Err(Refusal::invalid("body"));
         }
         let media = if self.content_type == ContentType::Ignore {
-            if sources.json { Media::Json } else { Media::Form }
+            match (sources.json, sources.form) {
+                (true, _) => Media::Json,
+                (false, true) => Media::Form,
+                (false, false) => Media::Xml,
+            }
         } else {
             let mut types = request.header_values(b"content-type");
             let value = types.next().ok_or_else(|| Refusal::missing("content-type"))?;
@@ -274,7 +278,8 @@ impl Program {
         match media {
             Media::Json if sources.json => params.parse_json(request.body, sizes)?,
             Media::Form if sources.form => params.parse_form(request.body, sizes)?,
-            Media::Json | Media::Form => return Err(Refusal::invalid("content-type")),
+            Media::Xml if sources.xml => params.parse_xml(request.body, sizes)?,
+            Media::Json | Media::Form | Media::Xml => return Err(Refusal::invalid("content-type")),
         }
         Ok(())
     }

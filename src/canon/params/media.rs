@@ -5,6 +5,7 @@
 pub(in crate::canon) enum Media {
     Json,
     Form,
+    Xml,
 }
 
 /// What is said of the charset.
@@ -44,6 +45,8 @@ fn read_parts(value: &[u8]) -> Option<(Media, Charset)> {
         Media::Json
     } else if essence.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
         Media::Form
+    } else if essence.eq_ignore_ascii_case(b"text/xml") || essence.eq_ignore_ascii_case(b"application/xml") {
+        Media::Xml
     } else {
         return None;
     };
@@ -87,6 +90,8 @@ mod tests {
             ("application/json; charset=", Some((Media::Json, Charset::Other))),
             ("application/json; charset=utf-8; charset=utf-8", None),
             ("application/x-www-form-urlencoded", Some((Media::Form, Charset::Unsaid))),
+            ("text/xml; charset=utf-8", Some((Media::Xml, Charset::Utf8))),
+            ("application/xml", Some((Media::Xml, Charset::Unsaid))),
             ("application/jsonp", None),
             ("application/problem+json", None),
             ("text/json", None),

@@ -22,6 +22,8 @@ pub(super) struct Sources {
     pub query: bool,
     pub json: bool,
     pub form: bool,
+    /// Flat, as WeChat Pay v2 sends it.
+    pub xml: bool,
 }
 
 /// For each method where its parameters come from.
@@ -161,10 +163,18 @@ impl Program {
                 .then_some("JSON objects and arrays are left out of the string to sign"),
             endpoint_scope: self.nonce_scope == NonceScope::Endpoint,
             excluded: self.excluded.clone(),
-            movable: self.methods.iter().any(|(_, s)| [s.query, s.json, s.form].iter().filter(|on| **on).count() > 1),
+            movable: self
+                .methods
+                .iter()
+                .any(|(_, s)| [s.query, s.json, s.form, s.xml].iter().filter(|on| **on).count() > 1),
             empty_dropped: self.values.drop_empty,
             ambiguous: !self.values.refuse_delimiters,
         }
+    }
+
+    /// The fields and where they are read.
+    pub(super) fn places(&self) -> Vec<(String, String)> {
+        self.fields.iter().flatten().map(|field| (field.role.name().to_owned(), field.describe())).collect()
     }
 
     pub(super) fn check_secret(&self, secret: &[u8]) -> Result<(), &'static str> {

@@ -475,6 +475,7 @@ fn parse_body(request: &Request<'_>, params: &mut Params, sizes: &Sizes) -> Resu
         Some((_, Charset::Other)) => Err(Refusal::invalid("content-type")),
         Some((Media::Json, _)) => Ok(params.parse_json(request.body, sizes)?),
         Some((Media::Form, _)) => Ok(params.parse_form(request.body, sizes)?),
+        Some((Media::Xml, _)) => Ok(params.parse_xml(request.body, sizes)?),
         None => Err(Refusal::invalid("content-type")),
     }
 }

@@ -314,6 +314,11 @@ impl Program {
         self.nonce_scope
     }
 
+    /// The fields and where they are read.
+    pub(super) fn places(&self) -> Vec<(String, String)> {
+        self.fields.iter().map(|field| (field.name.clone(), field.describe())).collect()
+    }
+
     pub(super) fn recipe(&self) -> Option<&Recipe> {
         self.recipe.as_ref()
     }
