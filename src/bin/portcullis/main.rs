@@ -1,6 +1,7 @@
 //! The command line of portcullis.
 
 mod bench;
+mod explain;
 mod lint;
 mod sign;
 mod state;
@@ -28,6 +29,7 @@ struct Arguments {
 enum Command {
     Verify(verify::Arguments),
     Sign(sign::Arguments),
+    Explain(explain::Arguments),
     Lint(lint::Arguments),
     Profiles(lint::ProfilesArguments),
     Uapi(uapi::Arguments),
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
     let end = match Arguments::parse().command {
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Sign(arguments) => sign::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),
         Command::Profiles(arguments) => lint::profiles(&arguments),
         Command::Uapi(arguments) => uapi::run(&arguments),
