@@ -43,7 +43,7 @@ pub(super) fn of_request(request: &Request<'_>) -> Vec<(String, Draft)> {
     };
     let decode = |text: &[u8], plus| {
         let mut out = Vec::new();
-        percent::decode(text, plus, &mut out).is_ok().then_some(out).unwrap_or_else(|| text.to_vec())
+        if percent::decode(text, plus, &mut out).is_ok() { out } else { text.to_vec() }
     };
     guess("the query was left out: sign the path with its query", &|d| d.target = path.clone());
     guess("the path was signed without its slash at the end: sign the path as sent", &|d| {
@@ -166,6 +166,9 @@ fn rewritten(body: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+/// A name and a value, as a way of joining has them.
+type Joined = (Vec<u8>, Vec<u8>);
+
 /// A parameter as it may be joined.
 struct Pair {
     name: Vec<u8>,
@@ -174,7 +177,7 @@ struct Pair {
     raw: Vec<u8>,
 }
 
-fn join(pairs: &[&Pair], text: impl Fn(&Pair) -> (Vec<u8>, Vec<u8>)) -> Vec<u8> {
+fn join(pairs: &[&Pair], text: impl Fn(&Pair) -> Joined) -> Vec<u8> {
     let mut out = Vec::new();
     for (at, pair) in pairs.iter().enumerate() {
         if at > 0 {
@@ -213,7 +216,7 @@ pub(super) fn of_parameters(request: &Request<'_>, signature: &[u8], right: &[u8
         .collect();
     let plain = |pair: &Pair| (pair.name.clone(), pair.value.clone());
     let full = |pairs: &[Pair]| -> Vec<usize> { (0..pairs.len()).filter(|at| !pairs[*at].value.is_empty()).collect() };
-    let pick = |pairs: &[Pair], which: &[usize], text: &dyn Fn(&Pair) -> (Vec<u8>, Vec<u8>)| {
+    let pick = |pairs: &[Pair], which: &[usize], text: &dyn Fn(&Pair) -> Joined| {
         let chosen: Vec<&Pair> = which.iter().filter_map(|at| pairs.get(*at)).collect();
         join(&chosen, text)
     };
@@ -225,7 +228,7 @@ pub(super) fn of_parameters(request: &Request<'_>, signature: &[u8], right: &[u8
     };
     // In the order of arrival.
     add("the parameters were not sorted: sort them by name, byte by byte", pick(&pairs, &full(&pairs), &plain));
-    pairs.sort_by(|a, b| a.name.to_ascii_lowercase().cmp(&b.name.to_ascii_lowercase()));
+    pairs.sort_by_cached_key(|pair| pair.name.to_ascii_lowercase());
     add(
         "the parameters were sorted without regard to case: sort them byte by byte",
         pick(&pairs, &full(&pairs), &plain),

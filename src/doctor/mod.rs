@@ -122,7 +122,7 @@ impl<'a> Case<'a> {
         let Some((string, _)) = self.string(extract, self.request, first.alg) else { return };
         self.strings(extract, first.alg, &string, out);
         for credential in &fitting {
-            if self.fits(extract, credential, &string) {
+            if self.fits(extract, credential) {
                 let _ = writeln!(
                     out,
                     "good       the signature is the one of key {:?} ({})",
@@ -133,7 +133,7 @@ impl<'a> Case<'a> {
             }
         }
         let _ = writeln!(out, "bad        no key of the app made the signature over this string");
-        match self.mistake(extract, app, &fitting, &string) {
+        match self.mistake(extract, app, &fitting) {
             Some(fix) => {
                 let _ = writeln!(out, "found      {fix}");
             }
@@ -146,7 +146,7 @@ impl<'a> Case<'a> {
         }
         if self.options.show_expected {
             for credential in &fitting {
-                if let Some(text) = self.expected(extract, credential, &string) {
+                if let Some(text) = self.expected(extract, credential) {
                     let _ = writeln!(
                         out,
                         "expected   {text} (key {:?}, {})",
@@ -277,12 +277,12 @@ impl<'a> Case<'a> {
         ok == [true]
     }
 
-    fn fits(&mut self, extract: &Extract<'_>, credential: &Credential, string: &[u8]) -> bool {
+    fn fits(&mut self, extract: &Extract<'_>, credential: &Credential) -> bool {
         let derived = self.derived(extract, credential);
         let key = derived.as_ref().unwrap_or(&credential.key);
-        let Some((_, input)) = self.string(extract, self.request, credential.alg) else { return false };
+        let Some((string, input)) = self.string(extract, self.request, credential.alg) else { return false };
         let own = self.candidates(extract, credential.alg).into_iter().filter(|c| c.fix.is_none()).collect::<Vec<_>>();
-        own.iter().any(|candidate| self.verify(key, string, candidate, input))
+        own.iter().any(|candidate| self.verify(key, &string, candidate, input))
     }
 
     /// The signatures of the request, read as the profile says and in every other way in which they can be read.
@@ -329,12 +329,13 @@ impl<'a> Case<'a> {
     }
 
     /// The first mistake that makes the signature fit.
-    fn mistake(&mut self, extract: &Extract<'_>, app: &App, fitting: &[&Credential], string: &[u8]) -> Option<String> {
+    fn mistake(&mut self, extract: &Extract<'_>, app: &App, fitting: &[&Credential]) -> Option<String> {
         let request = self.request;
         for credential in fitting {
             let derived = self.derived(extract, credential);
             let key = derived.as_ref().unwrap_or(&credential.key);
-            let (_, input) = self.string(extract, request, credential.alg)?;
+            let (string, input) = self.string(extract, request, credential.alg)?;
+            let string = &string[..];
             let candidates = self.candidates(extract, credential.alg);
             for candidate in &candidates {
                 if self.verify(key, string, candidate, input) {
@@ -443,8 +444,8 @@ impl<'a> Case<'a> {
     }
 
     /// The MAC that would be right.
-    fn expected(&self, extract: &Extract<'_>, credential: &Credential, string: &[u8]) -> Option<String> {
-        let (_, input) = self.string(extract, self.request, credential.alg)?;
+    fn expected(&self, extract: &Extract<'_>, credential: &Credential) -> Option<String> {
+        let (string, input) = self.string(extract, self.request, credential.alg)?;
         let secret = credential.secret()?.expose();
         let key = match self.profile.recipe() {
             Some(recipe) => {
@@ -454,7 +455,7 @@ impl<'a> Case<'a> {
             }
             None => SigningKey::secret(credential.algorithm(), secret),
         };
-        let bytes = key.ok()?.sign(string, SignatureForm::Either, input).ok()?;
+        let bytes = key.ok()?.sign(&string, SignatureForm::Either, input).ok()?;
         self.profile.encode_signature(credential.alg, &bytes)
     }
 }
