@@ -39,15 +39,31 @@ pub use key_error::KeyError;
 pub use sign::SigningKey;
 pub use verifier::{Item, MacInput, SignatureForm, Verifier};
 
+use crate::hash;
 use crate::lanes::Cpu;
 
-/// Tries every lane kernel that `cpu` has on known answers, once in the life of the process, and yields the names of those that failed.
-/// Such a kernel is not used: its work is done by the next best one, in the end by the scalar path. For reports at start.
+/// Tries the lane kernels that `cpu` has for the algorithms of `used` on known answers, once in the life of the process, and yields the names of
+/// those that failed. Such a kernel is not used: its work is done by the next best one, in the end one at a time by the scalar path. The
+/// hash kernels are tried in any case, since every algorithm hashes with some of them.
+///
+/// To be asked before the first request, so that none waits for the known answers (some milliseconds).
 #[must_use]
-pub fn failed_kernels(cpu: Cpu) -> Vec<&'static str> {
-    let mut failed = rsa::failed_kernels(cpu);
-    failed.extend(ec::failed_kernels(cpu));
-    failed.extend(ed25519::failed_kernels(cpu));
+pub fn failed_kernels(cpu: Cpu, used: impl IntoIterator<Item = Algorithm>) -> Vec<String> {
+    let [mut rsa, mut p256, mut sm2, mut ed25519] = [false; 4];
+    for algorithm in used {
+        rsa |= algorithm.name().starts_with("rsa-");
+        p256 |= algorithm == Algorithm::EcdsaP256Sha256;
+        sm2 |= algorithm == Algorithm::Sm2Sm3;
+        ed25519 |= algorithm == Algorithm::Ed25519;
+    }
+    let mut failed: Vec<String> = hash::selftest::failures(cpu).map(|name| name.to_string()).collect();
+    if rsa {
+        failed.extend(rsa::failed_kernels(cpu).into_iter().map(str::to_owned));
+    }
+    failed.extend(ec::failed_kernels(cpu, p256, sm2).into_iter().map(str::to_owned));
+    if ed25519 {
+        failed.extend(ed25519::failed_kernels(cpu).map(str::to_owned));
+    }
     failed
 }
 

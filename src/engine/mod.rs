@@ -25,6 +25,7 @@ pub use crate::bucket::{Anomaly, Counts};
 pub use batch::Batch;
 pub use guard::{OVERRIDE_MAX, Outcome, Subject};
 
+use crate::alg;
 use crate::error::Error;
 use crate::keys::{Config, Live, Snapshot};
 use crate::lanes::Cpu;
@@ -72,6 +73,12 @@ impl Shared {
     }
 }
 
+/// See [`Engine::failed_kernels`]. Every kernel is tried once in the life of the process.
+fn failed_kernels(cpu: Cpu, snapshot: &Snapshot) -> Vec<String> {
+    let credentials = snapshot.apps().iter().flat_map(|app| app.credentials.iter());
+    alg::failed_kernels(cpu, credentials.map(|credential| credential.algorithm()))
+}
+
 fn wall_clock() -> Millis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
@@ -93,6 +100,7 @@ impl Engine {
     pub fn open_with(document: &[u8], options: &Options) -> Result<Self, Error> {
         let snapshot = Config::from_json(document)?;
         let cpu = options.cpu.unwrap_or_else(Cpu::detect);
+        let failed = failed_kernels(cpu, &snapshot);
         let mut shared = Shared {
             memory: Memory::open(&snapshot, options, cpu, options.now.unwrap_or_else(wall_clock))?,
             live: Live::new(snapshot),
@@ -101,6 +109,12 @@ impl Engine {
             warnings: Vec::new(),
         };
         shared.warnings = shared.memory.warnings();
+        for kernel in failed {
+            shared.warnings.push(format!(
+                "the kernel {kernel} failed its known answers and is not used: its work is done by a slower one; \
+                 this CPU, or this build, does not compute what it should"
+            ));
+        }
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -111,7 +125,16 @@ impl Engine {
     pub fn reload(&self, document: &[u8]) -> Result<u64, Error> {
         let snapshot = Config::from_json(document)?;
         self.shared.memory.fits(&snapshot)?;
+        // The known answers of algorithms that are new, before a request waits for them.
+        failed_kernels(self.shared.cpu, &snapshot);
         self.shared.live.swap(snapshot)
+    }
+
+    /// The names of the kernels that gave wrong answers when they were tried, of those that the configuration in force would use here.
+    /// They are not used. Empty on a machine that computes as it should.
+    #[must_use]
+    pub fn failed_kernels(&self) -> Vec<String> {
+        failed_kernels(self.shared.cpu, &self.snapshot())
     }
 
     /// A worker for one thread.

@@ -121,6 +121,12 @@ pub fn trusted(cpu: Cpu) -> Kernels {
     Kernels::from(cpu).within(report().kernels)
 }
 
+/// The kernels of `cpu` that did not.
+pub fn failures(cpu: Cpu) -> impl Iterator<Item = Name> {
+    let kernels = Kernels::from(cpu);
+    report().failed.iter().copied().filter(move |name| name.unit.is_none_or(|unit| kernels.has(name.algorithm, unit)))
+}
+
 /// Runs the known answers of every kernel that `cpu` has (some hundred microseconds).
 #[must_use]
 pub fn run(cpu: Cpu) -> Report {

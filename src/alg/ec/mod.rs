@@ -57,14 +57,14 @@ impl Signing for Sm2 {
     }
 }
 
-/// See [`super::failed_kernels`].
-pub(in crate::alg) fn failed_kernels(cpu: Cpu) -> Vec<&'static str> {
+/// See [`super::failed_kernels`]; for the curves that are asked for.
+pub(in crate::alg) fn failed_kernels(cpu: Cpu, p256: bool, sm2: bool) -> Vec<&'static str> {
     let lanes = cpu.avx512_ifma().is_some();
     [
-        ("p256-lanes", !lanes || selftest::trusted::<P256>()),
-        ("sm2-lanes", !lanes || selftest::trusted::<Sm2>()),
-        ("p256-plain", lanes || selftest::plain_trusted::<P256>()),
-        ("sm2-plain", lanes || selftest::plain_trusted::<Sm2>()),
+        ("p256-lanes", !p256 || !lanes || selftest::trusted::<P256>()),
+        ("sm2-lanes", !sm2 || !lanes || selftest::trusted::<Sm2>()),
+        ("p256-plain", !p256 || lanes || selftest::plain_trusted::<P256>()),
+        ("sm2-plain", !sm2 || lanes || selftest::plain_trusted::<Sm2>()),
     ]
     .into_iter()
     .filter_map(|(name, good)| (!good).then_some(name))
