@@ -14,6 +14,7 @@
 
 mod batch;
 mod derived;
+mod evidence;
 mod guard;
 mod memory;
 mod order;

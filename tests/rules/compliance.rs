@@ -1,4 +1,4 @@
-//! `COMPLIANCE.md`, made from the tests of this directory: which row of the requirements is enforced how, and by which test it is shown.
+//! `COMPLIANCE.md`, made from the tests of rows, wherever they are under `tests`: which row of the requirements is enforced how, and by which test it is shown.
 //! `PORTCULLIS_BLESS=1 cargo test --test rules` writes it anew.
 
 use std::collections::BTreeMap;
@@ -92,23 +92,39 @@ fn tests_of(text: &str) -> Vec<(u32, String, String)> {
     found
 }
 
+fn rust_files(directory: &std::path::Path, out: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust_files(&path, out);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            out.push(path);
+        }
+    }
+}
+
 fn page() -> (String, usize) {
-    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/rules");
     let mut by_row: BTreeMap<u32, Vec<(String, String)>> = BTreeMap::new();
-    let mut files: Vec<_> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
+    let mut files = Vec::new();
+    rust_files(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests")), &mut files);
+    // The tests of this directory first: they were written for the page.
+    files.sort_by_key(|path| (!path.starts_with(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/rules")), path.clone()));
     for file in files {
-        for (row, name, words) in tests_of(&std::fs::read_to_string(&file).unwrap()) {
-            assert!(!words.is_empty(), "{name} does not say how its row is enforced");
+        for (row, name, mut words) in tests_of(&std::fs::read_to_string(&file).unwrap()) {
+            if words.is_empty() {
+                // The name is a sentence.
+                words = name.get(4..).unwrap_or_default().replace('_', " ") + ".";
+                words.get_mut(..1).into_iter().for_each(str::make_ascii_uppercase);
+            }
             assert!(ROWS.iter().any(|(number, _, _)| *number == row), "{name}: no such row");
             by_row.entry(row).or_default().push((name, words));
         }
     }
     let mut page = String::from(
-        "<!-- Made from tests/rules by `PORTCULLIS_BLESS=1 cargo test --test rules`; do not edit. -->\n\n# Compliance\n\n\
+        "<!-- Made from the tests by `PORTCULLIS_BLESS=1 cargo test --test rules`; do not edit. -->\n\n# Compliance\n\n\
          Each row is a requirement of JR/T 0185-2020 (J, by clause), of the open-API design guide (O, by section) or of the overviews used \
          with them (C, F, A). Its tests drive it through the public API, refusals with their own reasons included: \
-         `cargo test --test rules r07` runs those of row 7.\n\n",
+         `cargo test r07_` runs those of row 7.\n\n",
     );
     let open = ROWS.iter().filter(|(number, _, _)| !by_row.contains_key(number)).count();
     let _ = writeln!(page, "{} of {} rows have tests; the others are not claimed.\n", ROWS.len() - open, ROWS.len());
@@ -135,7 +151,7 @@ fn the_page_of_compliance_is_what_the_tests_say() {
         std::fs::write(path, &page).unwrap();
     }
     let stored = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(stored == page, "COMPLIANCE.md has drifted from tests/rules: PORTCULLIS_BLESS=1 cargo test --test rules");
+    assert!(stored == page, "COMPLIANCE.md has drifted from the tests: PORTCULLIS_BLESS=1 cargo test --test rules");
 }
 
 #[test]

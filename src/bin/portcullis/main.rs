@@ -1,5 +1,6 @@
 //! The command line of portcullis.
 
+mod audit;
 mod bench;
 mod explain;
 mod lint;
@@ -33,6 +34,7 @@ enum Command {
     Lint(lint::Arguments),
     Profiles(lint::ProfilesArguments),
     Uapi(uapi::Arguments),
+    Audit(audit::Arguments),
     Bench(bench::Arguments),
     Inspect(state::InspectArguments),
     State(state::Arguments),
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),
         Command::Profiles(arguments) => lint::profiles(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
         Command::Uapi(arguments) => uapi::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Inspect(arguments) => state::inspect(&arguments),

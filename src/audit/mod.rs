@@ -1,0 +1,29 @@
+//! The access record, and the chain that shows whether it was tampered with (JR/T 0185-2020, 7.3.3, 12.3).
+//!
+//! Each worker writes its own chain of lines of JSON ([`Chain`]) into a buffer of the caller's, which the caller writes where it keeps its logs;
+//! chains of several workers may share a file. [`Verifier`] reads lines in order and names the first that was altered, deleted, put in,
+//! moved or cut off.
+//!
+//! # A line
+//!
+//! ```text
+//! {"w":"<chain, 16 hex>","seq":<n>, … ,"link":"<32 hex>"}
+//! ```
+//! The link of line n is HMAC-SHA256(key, link of line n-1 ‖ the line up to its link), first 16 bytes. It is keyed, so that who can write
+//! the file cannot make links: the first line that does not fit is the first that was touched, not merely one of a block before a seal.
+//!
+//! - Line 0 opens a chain. It names the chain, drawn at random, the line that it goes on from where a file was rotated, and how long
+//!   the records must be kept.
+//! - A line that closes says how many there were. A chain that has not been closed ends openly: its worker is still writing, or was killed.
+//!   That is told apart from tampering, and so is a torn last line. What was cut off an open end can be shown by [`Head`] alone, which
+//!   a gateway may keep elsewhere.
+
+mod chain;
+mod mask;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+pub use chain::{AuditKey, Chain, Evidence, Head, Record, Retention};
+pub use mask::{Masked, mask, mask_text};
+pub use verify::{Broken, Ending, Report, Verifier};

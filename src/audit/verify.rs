@@ -1,0 +1,221 @@
+//! Reading chains back: the first line that does not fit.
+//!
+//! A line's frame is fixed, so it is read without a JSON parser, byte by byte; what stands inside is covered by the link.
+
+use super::chain::{AuditKey, BEFORE_LINK, Head, LINK, Link};
+use crate::codec::hex;
+use std::collections::HashMap;
+use std::fmt;
+use subtle::ConstantTimeEq;
+
+/// What is wrong with a line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Broken {
+    /// Not a line of a chain.
+    Form,
+    /// Of a chain that was not opened before: its beginning is missing.
+    NotOpened,
+    /// Lines before it are missing, or it was moved: the number that was expected, and the one that is there.
+    Missing {
+        /// Expected next in this chain.
+        expected: u64,
+        /// There.
+        found: u64,
+    },
+    /// It was altered, or put in by somebody without the key.
+    Altered,
+    /// It follows a line that closed its chain.
+    AfterClose,
+    /// It goes on from another chain, whose end is not what it says: the file before is missing or was cut.
+    Discontinued,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Form => f.write_str("not a line of an audit chain"),
+            Self::NotOpened => f.write_str("the beginning of its chain is missing"),
+            Self::Missing { expected, found } if found > expected => {
+                write!(f, "records {expected} to {} are missing before it", found - 1)
+            }
+            Self::Missing { expected, found } => {
+                write!(f, "record {found} again, or moved, where {expected} is expected")
+            }
+            Self::Altered => f.write_str("it was altered, or not written by the holder of the key"),
+            Self::AfterClose => f.write_str("it follows the end of its chain"),
+            Self::Discontinued => f.write_str("the file that it goes on from is missing or was cut short"),
+        }
+    }
+}
+
+/// How a chain ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// With a line that closes it.
+    Closed,
+    /// Openly: its worker is still writing, or was killed.
+    Open,
+}
+
+/// What was found, when all lines are good.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Report {
+    /// Good lines.
+    pub lines: u64,
+    /// The chains, where each stands, and how it ends, in the order of their opening.
+    pub chains: Vec<(Head, Ending)>,
+}
+
+impl Default for Ending {
+    fn default() -> Self {
+        Self::Open
+    }
+}
+
+struct State {
+    head: Head,
+    ending: Ending,
+}
+
+/// Holds lines against their chains.
+pub struct Verifier {
+    key: AuditKey,
+    index: HashMap<u64, usize>,
+    states: Vec<State>,
+    lines: u64,
+    /// Whether a chain may go on from one that was not seen: the files before it are kept elsewhere.
+    pub partial: bool,
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier").field("lines", &self.lines).field("chains", &self.states.len()).finish()
+    }
+}
+
+/// The parts of a line.
+struct Parts<'l> {
+    chain: u64,
+    seq: u64,
+    /// After the number.
+    rest: &'l [u8],
+    /// What the link covers.
+    covered: &'l [u8],
+    link: Link,
+}
+
+fn hex_u64(digits: &[u8]) -> Option<u64> {
+    let mut bytes = [0; 8];
+    let lower = digits.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b));
+    (lower && hex::decode(digits, &mut bytes).ok()?.len() == 8).then(|| u64::from_be_bytes(bytes))
+}
+
+fn link_of(digits: &[u8]) -> Option<Link> {
+    let mut link = [0; LINK];
+    let lower = digits.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b));
+    (lower && hex::decode(digits, &mut link).ok()?.len() == LINK).then_some(link)
+}
+
+fn number(text: &[u8]) -> Option<(u64, &[u8])> {
+    let len = text.iter().take_while(|b| b.is_ascii_digit()).count();
+    let (digits, rest) = text.split_at(len);
+    if digits.is_empty() || (digits.len() > 1 && digits.first() == Some(&b'0')) {
+        return None;
+    }
+    let value = digits.iter().try_fold(0u64, |n, d| n.checked_mul(10)?.checked_add(u64::from(d - b'0')))?;
+    Some((value, rest))
+}
+
+fn parts(line: &[u8]) -> Option<Parts<'_>> {
+    let body = line.strip_suffix(b"\"}")?;
+    let (rest, digits) = body.split_at_checked(body.len().checked_sub(2 * LINK)?)?;
+    let link = link_of(digits)?;
+    let covered = rest.strip_suffix(BEFORE_LINK)?;
+    let after = covered.strip_prefix(b"{\"w\":\"")?;
+    let (digits, after) = after.split_at_checked(16)?;
+    let chain = hex_u64(digits)?;
+    let (seq, after) = number(after.strip_prefix(b"\",\"seq\":")?)?;
+    Some(Parts { chain, seq, rest: after.strip_prefix(b",")?, covered, link })
+}
+
+/// The head that an opening line goes on from.
+fn after(rest: &[u8]) -> Option<Option<Head>> {
+    let at = rest.windows(9).position(|window| window == b",\"after\":")?;
+    let text = rest.get(at + 9..)?;
+    if text == b"null" {
+        return Some(None);
+    }
+    let text = text.strip_prefix(b"{\"w\":\"")?;
+    let (digits, text) = text.split_at_checked(16)?;
+    let chain = hex_u64(digits)?;
+    let (lines, text) = number(text.strip_prefix(b"\",\"lines\":")?)?;
+    let text = text.strip_prefix(b",\"link\":\"")?.strip_suffix(b"\"}")?;
+    Some(Some(Head { chain, lines, link: link_of(text)? }))
+}
+
+impl Verifier {
+    /// A verifier that has seen nothing.
+    #[must_use]
+    pub fn new(key: &AuditKey) -> Self {
+        Self { key: key.clone(), index: HashMap::new(), states: Vec::new(), lines: 0, partial: false }
+    }
+
+    /// Takes the next line, without its line end.
+    ///
+    /// # Errors
+    /// What is wrong with it. The verifier may go on, but what follows in that chain will mostly be wrong as well.
+    pub fn line(&mut self, line: &[u8]) -> Result<(), Broken> {
+        let parts = parts(line).ok_or(Broken::Form)?;
+        let known = self.index.get(&parts.chain).copied();
+        let Some(state) = known.and_then(|at| self.states.get_mut(at)) else {
+            return self.open(&parts);
+        };
+        if state.ending == Ending::Closed {
+            return Err(Broken::AfterClose);
+        }
+        // The link first: a number can be changed as well as anything else.
+        let link = self.key.link(&state.head.link, parts.covered);
+        if !bool::from(link.ct_eq(&parts.link)) {
+            let expected = state.head.lines;
+            return Err(if parts.seq == expected {
+                Broken::Altered
+            } else {
+                Broken::Missing { expected, found: parts.seq }
+            });
+        }
+        state.head.link = link;
+        state.head.lines += 1;
+        if parts.rest.starts_with(b"\"chain\":\"close\"") {
+            state.ending = Ending::Closed;
+        }
+        self.lines += 1;
+        Ok(())
+    }
+
+    fn open(&mut self, parts: &Parts<'_>) -> Result<(), Broken> {
+        if parts.seq != 0 {
+            return Err(Broken::NotOpened);
+        }
+        let link = self.key.link(&[0; LINK], parts.covered);
+        if !bool::from(link.ct_eq(&parts.link)) || !parts.rest.starts_with(b"\"chain\":\"open\"") {
+            return Err(Broken::Altered);
+        }
+        if let Some(head) = after(parts.rest).ok_or(Broken::Altered)? {
+            let before = self.index.get(&head.chain).and_then(|at| self.states.get(*at));
+            let fits = before.map_or(self.partial, |state| state.head == head && state.ending == Ending::Closed);
+            if !fits {
+                return Err(Broken::Discontinued);
+            }
+        }
+        self.index.insert(parts.chain, self.states.len());
+        self.states.push(State { head: Head { chain: parts.chain, lines: 1, link }, ending: Ending::Open });
+        self.lines += 1;
+        Ok(())
+    }
+
+    /// What was found.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        Report { lines: self.lines, chains: self.states.iter().map(|state| (state.head, state.ending)).collect() }
+    }
+}

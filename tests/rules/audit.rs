@@ -1,0 +1,271 @@
+//! Rows 21 to 25 and 61: the access record and its chain.
+
+use crate::support::*;
+use portcullis::audit::{AuditKey, Chain, Evidence, Head, Record, Retention};
+use portcullis::time::Millis;
+use portcullis::verdict::{Reason, Verdict};
+use serde_json::{Value, json};
+use std::process::{Command, Stdio};
+
+const KEY: &str = "a secret for the audit chain of 32 bytes";
+
+fn key() -> AuditKey {
+    AuditKey::new(KEY.as_bytes()).unwrap()
+}
+
+fn record(verdict: &Verdict) -> Record<'_> {
+    Record { at: Millis(NOW), trace_id: None, verdict, duration_us: None, account: None, evidence: None }
+}
+
+/// One record, read as JSON.
+fn written(record: &Record<'_>) -> Value {
+    let mut out = Vec::new();
+    let mut chain = Chain::open(&key(), Retention::Bank, None, Millis(NOW), &mut out).unwrap();
+    out.clear();
+    chain.write(record, &mut out);
+    assert!(out.ends_with(b"}\n"));
+    serde_json::from_slice(&out).unwrap()
+}
+
+/// Runs `portcullis audit verify` over the files.
+fn verify(files: &[&std::path::Path]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(["audit", "verify"])
+        .args(files)
+        .env("PORTCULLIS_AUDIT_KEY", KEY)
+        .output()
+        .unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+/// `audit::Chain` writes for each verdict one line of JSON with serial number, App_ID, API_ID, duration, time and result.
+#[test]
+fn r21_a_record_has_serial_number_app_api_duration_time_and_result() {
+    let document = crate::parties::two_levels();
+    let mut worker = engine(&document).worker();
+    let client = Client::new("p1");
+    let accepted = client.call("/a1", None).verdict(&mut worker);
+    let refused = client.call("/a2", None).verdict(&mut worker);
+    let mut out = Vec::new();
+    let mut chain = Chain::open(&key(), Retention::Bank, None, Millis(NOW), &mut out).unwrap();
+    chain.write(&Record { duration_us: Some(1234), ..record(&accepted) }, &mut out);
+    chain.write(&record(&refused), &mut out);
+    let lines: Vec<Value> =
+        out.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(|l| serde_json::from_slice(l).unwrap()).collect();
+    assert_eq!(lines.len(), 3);
+    let (first, second) = (&lines[1], &lines[2]);
+    assert_eq!((&first["seq"], &second["seq"]), (&json!(1), &json!(2)));
+    assert_eq!(first["w"], second["w"]);
+    assert_eq!((&first["app"], &first["api"], &first["kid"]), (&json!("p1"), &json!(A1_API), &json!("k1")));
+    assert_eq!((&first["at"], &first["us"]), (&json!(NOW), &json!(1234)));
+    assert_eq!((&first["reason"], &first["code"]), (&json!("ok"), &json!("0000")));
+    assert_eq!((&second["reason"], &second["code"]), (&json!("level_too_low"), &json!("9997")));
+    // What a client can put into a record stays inside its string.
+    let mut odd = Verdict::of(Reason::UnknownApp);
+    odd.app_id = portcullis::verdict::Label::new("x\",\"seq\":9,\n\"y").unwrap();
+    assert_eq!(written(&record(&odd))["app"], "x\",\"seq\":9,\n\"y");
+}
+
+/// The account of a record keeps its first six and last four digits; what looks like an account, an identity or a telephone in any other text is
+/// masked as well; addresses, names and bodies are not written at all.
+#[test]
+fn r22_no_personal_data_is_written() {
+    let mut verdict = Verdict::of(Reason::Ok);
+    verdict.app_id = portcullis::verdict::Label::new("p1").unwrap();
+    let line = written(&Record {
+        account: Some("6222020000001234567"),
+        trace_id: Some("call of 13812345678 for 11010519491231002X from 6222 0200 0000 1234 567"),
+        ..record(&verdict)
+    });
+    assert_eq!(line["account"], "622202*********4567");
+    assert_eq!(line["trace"], "call of 138****5678 for 1****************X from 6222 0************* 567");
+    assert_eq!(written(&Record { account: Some("12345"), ..record(&verdict) })["account"], "*****");
+    let members: Vec<&String> = line.as_object().unwrap().keys().collect();
+    let known = ["w", "seq", "at", "app", "api", "kid", "reason", "code", "trace", "account", "link"];
+    assert!(members.iter().all(|member| known.contains(&member.as_str())), "{members:?}");
+}
+
+/// A log of `count` records over two files, each with its closing line.
+fn log(dir: &Dir, count: usize) -> [std::path::PathBuf; 2] {
+    let (mut first, mut second) = (Vec::new(), Vec::new());
+    let verdict = Verdict::of(Reason::Ok);
+    let mut chain = Chain::open(&key(), Retention::Bank, None, Millis(NOW), &mut first).unwrap();
+    for _ in 0..count / 2 {
+        chain.write(&record(&verdict), &mut first);
+    }
+    let mut chain = chain.rotate(Millis(NOW), &mut first, &mut second).unwrap();
+    for _ in count / 2..count {
+        chain.write(&record(&verdict), &mut second);
+    }
+    chain.close(Millis(NOW), &mut second);
+    let files = [dir.0.join("1"), dir.0.join("2")];
+    std::fs::write(&files[0], first).unwrap();
+    std::fs::write(&files[1], second).unwrap();
+    files
+}
+
+/// Every line carries a keyed link over the line before: `portcullis audit verify` names the first that was altered, deleted, doubled, moved or cut off,
+/// over rotated files too.
+#[test]
+fn r23_the_first_record_that_was_tampered_with_is_named() {
+    let dir = Dir::new("r23");
+    let count = 100_000;
+    let [one, two] = log(&dir, count);
+    let (code, said) = verify(&[&one, &two]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.starts_with(&format!("{} records in 2 chains are good; 0 chains end openly", count + 4)), "{said}");
+    let good = std::fs::read(&two).unwrap();
+    let starts: Vec<usize> =
+        std::iter::once(0).chain(good.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(i, _)| i + 1)).collect();
+    let line = |n: usize| starts[n]..starts[n + 1];
+    let mut random = crate::keys::Random(7);
+    for turn in 0..16 {
+        let at = 1 + random.below(starts.len() - 4);
+        let mut bad = good.clone();
+        let (what, expected) = match turn % 5 {
+            0 => {
+                let range = line(at);
+                // Any bit but those of the line end, which would join two lines into one.
+                bad[range.start + random.below(range.len() - 1)] ^= 1 << random.below(8);
+                ("altered", at)
+            }
+            1 => {
+                bad.drain(line(at));
+                ("deleted", at)
+            }
+            2 => {
+                let copy = good[line(at)].to_vec();
+                bad.splice(starts[at + 1]..starts[at + 1], copy);
+                ("doubled", at + 1)
+            }
+            3 => {
+                let swapped = [&good[line(at + 1)], &good[line(at)]].concat();
+                bad.splice(starts[at]..starts[at + 2], swapped);
+                ("moved", at)
+            }
+            _ => {
+                bad.drain(..starts[at]);
+                ("beginning cut off", 0)
+            }
+        };
+        std::fs::write(&two, &bad).unwrap();
+        let (code, said) = verify(&[&one, &two]);
+        // A changed bit may make a line end of its own: then the first part is the line that is named.
+        assert_eq!(code, Some(1), "{what} at {at}: {said}");
+        assert!(said.starts_with(&format!("{}:{}: ", two.display(), expected + 1)), "{what} at {at}: {said}");
+    }
+    // The end cut off: the chain is not closed, and the file after it does not go on.
+    let first = std::fs::read(&one).unwrap();
+    let cut = first[..first.len() - 1].iter().rposition(|b| *b == b'\n').unwrap() + 1;
+    std::fs::write(&one, &first[..cut]).unwrap();
+    std::fs::write(&two, &good).unwrap();
+    let (code, said) = verify(&[&one, &two]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("2:1: the file that it goes on from is missing or was cut short"), "{said}");
+    // Without the key nothing can be put in.
+    let wrong = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(["audit", "verify", two.to_str().unwrap()])
+        .env("PORTCULLIS_AUDIT_KEY", KEY.to_uppercase())
+        .output()
+        .unwrap();
+    assert_eq!(wrong.status.code(), Some(1));
+}
+
+const ROLE: &str = "PORTCULLIS_RULES_WRITER";
+
+/// What a worker that is killed does; nothing unless it was started as one.
+#[test]
+fn a_writer() {
+    use std::io::Write;
+    let Ok(path) = std::env::var(ROLE) else { return };
+    let mut file = std::fs::File::create(path).unwrap();
+    let mut out = Vec::new();
+    let mut chain = Chain::open(&key(), Retention::App, None, Millis(NOW), &mut out).unwrap();
+    let verdict = Verdict::of(Reason::Ok);
+    loop {
+        file.write_all(&out).unwrap();
+        out.clear();
+        for _ in 0..100 {
+            chain.write(&record(&verdict), &mut out);
+        }
+    }
+}
+
+/// A worker that is killed leaves an open end, perhaps a torn line: the verifier says so, and does not call it tampering.
+#[test]
+fn r23_the_log_of_a_killed_worker_is_good_up_to_its_open_end() {
+    let dir = Dir::new("r23-kill");
+    let path = dir.0.join("log");
+    let mut writer = Command::new(std::env::current_exe().unwrap())
+        .args(["audit::a_writer", "--exact"])
+        .env(ROLE, &path)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    while std::fs::metadata(&path).map_or(0, |meta| meta.len()) < 100_000 {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    writer.kill().unwrap();
+    writer.wait().unwrap();
+    let (code, said) = verify(&[&path]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("1 chains end openly"), "{said}");
+    let mut torn = std::fs::read(&path).unwrap();
+    let end = torn.iter().rposition(|b| *b == b'\n').unwrap();
+    torn.truncate(end - 20);
+    std::fs::write(&path, &torn).unwrap();
+    let (code, said) = verify(&[&path]);
+    assert_eq!(code, Some(0));
+    assert!(said.contains("a torn record at the end"), "{said}");
+}
+
+/// The line that opens a chain says until when its records must be kept: 184 days on the app's side, 366 on the bank's, or as many as are given.
+#[test]
+fn r24_records_say_how_long_they_are_kept() {
+    for (retention, days) in [(Retention::App, 184), (Retention::Bank, 366), (Retention::Days(1825), 1825)] {
+        let mut out = Vec::new();
+        let _ = Chain::open(&key(), retention, None, Millis(NOW), &mut out).unwrap();
+        let line: Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(line["keep_until"], json!(NOW + days * 86_400_000));
+        assert_eq!(line["chain"], "open");
+    }
+}
+
+/// `Worker::evidence` gives the digest of what was signed, and the signature; with the key's id they stand in the record, under its link.
+#[test]
+fn r25_a_record_can_hold_the_evidence_of_what_was_signed() {
+    use portcullis::alg::Algorithm;
+    let (signing, public) = credential(Algorithm::Sm2Sm3);
+    let document = with(&document(), "/apps/0/credentials", json!([with(&public, "/kid", json!("sm2-1"))]));
+    let mut worker = engine(&document).worker();
+    let call = Client::with_key("p1", Algorithm::Sm2Sm3, signing).call("/pay", Some(json!({ "amount": "1" })));
+    let verdict = call.verdict(&mut worker);
+    assert_eq!(verdict.reason, Reason::Ok);
+    let mut signature = Vec::new();
+    let evidence: Evidence<'_> = call.lend(NOW, |request| worker.evidence(request, &verdict, &mut signature)).unwrap();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &call.text);
+    assert_eq!(evidence.digest, digest.as_ref());
+    let line = written(&Record { evidence: Some(evidence), ..record(&verdict) });
+    let hex: String = digest.as_ref().iter().map(|b| format!("{b:02x}")).collect();
+    assert_eq!((&line["signed_sha256"], &line["kid"]), (&json!(hex), &json!("sm2-1")));
+    let target = String::from_utf8(call.draft.target.clone()).unwrap();
+    let sent = target.split("sign=").nth(1).unwrap().replace("%2B", "+").replace("%2F", "/").replace("%3D", "=");
+    assert_eq!(line["signature"], json!(sent));
+    let refused = Verdict::of(Reason::BadSignature);
+    assert!(call.lend(NOW, |request| worker.evidence(request, &refused, &mut signature).is_none()));
+}
+
+/// The gateway's trace number comes with the request (`trace_id`) and goes into the record, so that request, verdict and answer are found together.
+#[test]
+fn r61_a_record_carries_the_trace_number() {
+    let verdict = Verdict::of(Reason::Ok);
+    assert_eq!(written(&Record { trace_id: Some("req-7f3a"), ..record(&verdict) })["trace"], "req-7f3a");
+    assert_eq!(written(&record(&verdict)).get("trace"), None);
+    let mut line = br#"{"method":"GET","target":"/","trace_id":"req-7f3a"}"#.to_vec();
+    let mut parser = portcullis::ndjson::Parser::new();
+    assert_eq!(parser.parse(&mut line).unwrap().request().trace_id, Some("req-7f3a"));
+    let mut out = Vec::new();
+    let chain = Chain::open(&key(), Retention::App, None, Millis(NOW), &mut out).unwrap();
+    let head: Head = chain.head();
+    assert_eq!(head.lines, 1, "where the chain stands can be kept elsewhere");
+}
