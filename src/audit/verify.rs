@@ -66,12 +66,6 @@ pub struct Report {
     pub chains: Vec<(Head, Ending)>,
 }
 
-impl Default for Ending {
-    fn default() -> Self {
-        Self::Open
-    }
-}
-
 struct State {
     head: Head,
     ending: Ending,

@@ -17,7 +17,7 @@ fn own_profile(changes: &[(&str, Value)]) -> Value {
 }
 
 /// A document whose app uses that profile, and a client that signs by it.
-fn own(changes: &[(&str, Value)]) -> (Value, Client) {
+pub fn own(changes: &[(&str, Value)]) -> (Value, Client) {
     let profile = own_profile(changes);
     let document = with(&document(), "/profiles", json!([profile]));
     let document = with(&document, "/apps/0/profiles", json!(["own"]));
@@ -27,7 +27,7 @@ fn own(changes: &[(&str, Value)]) -> (Value, Client) {
     (document, client)
 }
 
-fn signed(client: &Client, method: &str, target: &str, body: &str) -> Call {
+pub fn signed(client: &Client, method: &str, target: &str, body: &str) -> Call {
     let draft = Draft {
         method: method.as_bytes().to_vec(),
         target: target.as_bytes().to_vec(),

@@ -8,5 +8,6 @@ mod guide;
 mod keys;
 mod parties;
 mod policy;
+mod seal;
 mod support;
 mod tokens;

@@ -1,0 +1,250 @@
+//! Rows 4, 26 and 60: signed answers, and fields that are opened for one request.
+
+use crate::guide::{own, signed};
+use crate::keys;
+use crate::support::*;
+use aws_lc_rs::cipher::{AES_128, AES_256, EncryptingKey, EncryptionContext, UnboundCipherKey};
+use aws_lc_rs::rsa::{
+    KeySize, OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, Pkcs1PublicEncryptingKey,
+    PrivateDecryptingKey,
+};
+use portcullis::alg::Algorithm;
+use portcullis::seal::{Cipher, OpenError, Opener, Sealed, Wrap};
+use portcullis::verdict::{Reason, Verdict};
+use serde_json::json;
+use sm2::pkcs8::DecodePrivateKey;
+
+const FIELD: &[u8] = b"6222020000001234567";
+
+fn accepted() -> Verdict {
+    Verdict::of(Reason::Ok)
+}
+
+/// The same profiles sign answers: the body carries its `sign`, and the other side verifies it as it would a request.
+#[test]
+fn r04_an_answer_is_signed_by_the_same_profiles() {
+    let (document, mut bank) = own(&[("/fields/signature/in", json!("body"))]);
+    let (signing, public) = credential(Algorithm::Sm2Sm3);
+    let document = with(&document, "/apps/0/credentials", json!([public]));
+    (bank.key, bank.alg) = (signing, Algorithm::Sm2Sm3);
+    let answer = format!(
+        "{{\"code\":\"0000\",\"msg\":\"success\",\"data\":{{\"balance\":\"10.00\"}},\"partnerId\":\"p1\",\"timestamp\":{},\"nonce\":\"{}\"}}",
+        NOW / 1000,
+        nonce()
+    );
+    let signed = signed(&bank, "POST", "/answer", &answer);
+    let body = String::from_utf8(signed.draft.body.clone()).unwrap();
+    assert!(body.contains("\"sign\":\""), "{body}");
+    assert_eq!(signed.by(&document), Reason::Ok);
+    for (from, to) in [("10.00", "99.00"), ("\"0000\"", "\"9998\""), ("success", "failure")] {
+        assert_eq!(signed.clone().body(|b| b.replace(from, to)).by(&document), Reason::BadSignature);
+    }
+}
+
+fn padded(text: &[u8]) -> Vec<u8> {
+    let pad = 16 - text.len() % 16;
+    [text, &vec![pad as u8; pad]].concat()
+}
+
+/// Encrypted by another implementation than the one that opens: iv and text.
+fn encrypt(cipher: Cipher, key: &[u8], text: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    match cipher {
+        Cipher::Aes128Cbc | Cipher::Aes256Cbc => {
+            let algorithm = if cipher == Cipher::Aes128Cbc { &AES_128 } else { &AES_256 };
+            // Block by block from ECB: CBC as the book has it.
+            let ecb = || EncryptingKey::ecb(UnboundCipherKey::new(algorithm, key).unwrap()).unwrap();
+            cbc(text, |block| {
+                ecb().less_safe_encrypt(block, EncryptionContext::None).unwrap();
+            })
+        }
+        Cipher::Sm4Cbc => {
+            use sm4::cipher::{BlockCipherEncrypt, KeyInit};
+            let sm4 = sm4::Sm4::new_from_slice(key).unwrap();
+            cbc(text, |block| {
+                let mut out = <[u8; 16]>::try_from(&*block).unwrap().into();
+                sm4.encrypt_block(&mut out);
+                block.copy_from_slice(&out);
+            })
+        }
+        _ => {
+            use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+            let algorithm = if cipher == Cipher::Aes128Gcm { &AES_128_GCM } else { &AES_256_GCM };
+            let key = LessSafeKey::new(UnboundKey::new(algorithm, key).unwrap());
+            let mut out = text.to_vec();
+            key.seal_in_place_append_tag(Nonce::assume_unique_for_key([3; 12]), Aad::from(b"p1"), &mut out).unwrap();
+            (vec![3; 12], out)
+        }
+    }
+}
+
+fn cbc(text: &[u8], block: impl Fn(&mut [u8])) -> (Vec<u8>, Vec<u8>) {
+    let iv = vec![9u8; 16];
+    let (mut out, mut before) = (Vec::new(), iv.clone());
+    for plain in padded(text).chunks(16) {
+        let mut next: Vec<u8> = plain.iter().zip(&before).map(|(a, b)| a ^ b).collect();
+        block(&mut next);
+        out.extend_from_slice(&next);
+        before = next;
+    }
+    (iv, out)
+}
+
+/// Wraps a key.
+type WrapKey = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+
+/// A server's key, and a way to wrap for it.
+fn server(wrap: Wrap) -> (Opener, WrapKey) {
+    if wrap == Wrap::Sm2 {
+        let der = keys::sm2_pkcs8();
+        let public = sm2::SecretKey::from_pkcs8_der(&der).unwrap().public_key();
+        let wrapping = sm2::pke::EncryptingKey::new(public);
+        let wrap_key = move |key: &[u8]| {
+            let mut random = getrandom_adapter();
+            wrapping.encrypt(&mut random, key).unwrap()
+        };
+        return (Opener::from_pkcs8(wrap, &der).unwrap(), Box::new(wrap_key));
+    }
+    let der = keys::rsa_pkcs8(KeySize::Rsa2048);
+    let opener = Opener::from_pkcs8(wrap, &der).unwrap();
+    let public = PrivateDecryptingKey::from_pkcs8(&der).unwrap().public_key();
+    let wrap_key = move |key: &[u8]| {
+        let mut out = vec![0; 256];
+        match wrap {
+            Wrap::RsaPkcs1 => {
+                Pkcs1PublicEncryptingKey::new(public.clone()).unwrap().encrypt(key, &mut out).unwrap();
+            }
+            _ => {
+                let way = if wrap == Wrap::RsaOaepSha1 { &OAEP_SHA1_MGF1SHA1 } else { &OAEP_SHA256_MGF1SHA256 };
+                OaepPublicEncryptingKey::new(public.clone()).unwrap().encrypt(way, key, &mut out, None).unwrap();
+            }
+        }
+        out
+    };
+    (opener, Box::new(wrap_key))
+}
+
+/// A generator of random numbers for the SM2 crate.
+fn getrandom_adapter() -> impl sm2::elliptic_curve::rand_core::CryptoRng {
+    struct System;
+    impl sm2::elliptic_curve::rand_core::TryRng for System {
+        type Error = std::convert::Infallible;
+        fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+            let mut bytes = [0; 4];
+            self.try_fill_bytes(&mut bytes)?;
+            Ok(u32::from_le_bytes(bytes))
+        }
+        fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+            let mut bytes = [0; 8];
+            self.try_fill_bytes(&mut bytes)?;
+            Ok(u64::from_le_bytes(bytes))
+        }
+        fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Self::Error> {
+            aws_lc_rs::rand::fill(out).unwrap();
+            Ok(())
+        }
+    }
+    impl sm2::elliptic_curve::rand_core::TryCryptoRng for System {}
+    System
+}
+
+const CIPHERS: [Cipher; 5] =
+    [Cipher::Aes128Cbc, Cipher::Aes256Cbc, Cipher::Aes128Gcm, Cipher::Aes256Gcm, Cipher::Sm4Cbc];
+
+fn aad(cipher: Cipher) -> &'static [u8] {
+    if matches!(cipher, Cipher::Aes128Gcm | Cipher::Aes256Gcm) { b"p1" } else { b"" }
+}
+
+/// `seal::Opener` opens a field of an accepted request alone; keys and plaintext live in memory that is wiped when dropped and that `Debug` does not show.
+#[test]
+fn r26_what_was_opened_is_wiped_and_not_shown() {
+    let (opener, wrap) = server(Wrap::RsaOaepSha256);
+    let key = [5; 16];
+    let (iv, text) = encrypt(Cipher::Aes128Cbc, &key, FIELD);
+    let wrapped = wrap(&key);
+    let sealed = Sealed { key: &wrapped, iv: &iv, text: &text, aad: b"" };
+    let opened = opener.open(&accepted(), Cipher::Aes128Cbc, &sealed).unwrap();
+    assert_eq!(opened.expose(), FIELD);
+    assert_eq!(format!("{opened:?} {opener:?}"), "Opened([redacted]) Opener([redacted])");
+    // The type wipes itself: it is no plain vector, and gives none away.
+    fn wipes<T: zeroize::ZeroizeOnDrop>(_: &T) {}
+    wipes(&zeroize::Zeroizing::new(opened.expose().to_vec()));
+    assert!(Opener::from_pkcs8(Wrap::RsaPkcs1, b"no key").is_err());
+    assert!(Opener::from_pkcs8(Wrap::Sm2, &keys::rsa_pkcs8(KeySize::Rsa2048)).is_err());
+}
+
+/// AES-CBC with PKCS5 padding, AES-GCM and SM4-CBC, under a key that the client wraps with RSA (OAEP, PKCS#1 v1.5) or SM2 for each request; opened only with
+/// the verdict that accepted the request.
+#[test]
+fn r60_fields_are_opened_under_the_key_of_their_request_after_its_signature() {
+    for wrap in [Wrap::RsaOaepSha256, Wrap::RsaOaepSha1, Wrap::RsaPkcs1, Wrap::Sm2] {
+        let (opener, wrap_key) = server(wrap);
+        for cipher in CIPHERS {
+            for len in [0usize, 1, 15, 16, 17, 1000] {
+                let key = vec![7; cipher.key_len()];
+                let field = vec![b'x'; len];
+                let (iv, text) = encrypt(cipher, &key, &field);
+                let wrapped = wrap_key(&key);
+                let sealed = Sealed { key: &wrapped, iv: &iv, text: &text, aad: aad(cipher) };
+                let opened =
+                    opener.open(&accepted(), cipher, &sealed).unwrap_or_else(|_| panic!("{wrap:?} {cipher:?} {len}"));
+                assert_eq!(opened.expose(), field);
+                for reason in [Reason::BadSignature, Reason::Replayed, Reason::Internal] {
+                    assert_eq!(opener.open(&Verdict::of(reason), cipher, &sealed).unwrap_err(), OpenError);
+                }
+            }
+        }
+    }
+}
+
+/// Whatever is wrong (wrapping, length, padding, tag), the answer is one and the same: no padding oracle.
+#[test]
+fn r60_every_failure_gives_the_same_answer() {
+    let answer = "OpenError the field cannot be opened";
+    let mut random = keys::Random(60);
+    for wrap in [Wrap::RsaOaepSha256, Wrap::RsaPkcs1, Wrap::Sm2] {
+        let (opener, wrap_key) = server(wrap);
+        for cipher in [Cipher::Aes128Cbc, Cipher::Aes256Gcm, Cipher::Sm4Cbc] {
+            let key = vec![7; cipher.key_len()];
+            let (iv, text) = encrypt(cipher, &key, FIELD);
+            let wrapped = wrap_key(&key);
+            let mut opened = 0;
+            for turn in 0..48 * keys::scale() {
+                let (mut w, mut i, mut t) = (wrapped.clone(), iv.clone(), text.clone());
+                match turn % 8 {
+                    0 => w = random.bytes(wrapped.len()),
+                    1 => w.truncate(random.below(w.len())),
+                    // A key of the wrong length, well wrapped.
+                    2 => {
+                        let len = 1 + random.below(40);
+                        w = wrap_key(&random.bytes(len).repeat(2));
+                    }
+                    3 => {
+                        let at = random.below(w.len());
+                        w[at] ^= 1 << random.below(8);
+                    }
+                    // The last block's padding, as Vaudenay's attack would try it.
+                    4 => {
+                        let at = t.len().saturating_sub(17 + random.below(16));
+                        t[at] ^= 1 + random.below(255) as u8;
+                    }
+                    5 => t.truncate(random.below(t.len())),
+                    6 => i.truncate(random.below(i.len())),
+                    _ => {
+                        let blocks = 1 + random.below(4);
+                        t = random.bytes(16 * blocks);
+                    }
+                }
+                let sealed = Sealed { key: &w, iv: &i, text: &t, aad: aad(cipher) };
+                match opener.open(&accepted(), cipher, &sealed) {
+                    Err(e) => assert_eq!(format!("{e:?} {e}"), answer),
+                    // One padding in 256 is good by chance; then the text is not the field.
+                    Ok(text) => {
+                        opened += 1;
+                        assert_ne!(text.expose(), FIELD);
+                    }
+                }
+            }
+            assert!(opened * 10 <= 48 * keys::scale(), "{wrap:?} {cipher:?}: {opened}");
+        }
+    }
+}
