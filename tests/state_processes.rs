@@ -258,13 +258,10 @@ fn four_processes_with_the_same_nonces_admit_each_once() {
     assert_eq!(counts.iter().filter(|count| **count == 1).count() as u64, ids, "most: {:?}", counts.iter().max());
 }
 
-#[test]
-fn workers_that_are_killed_and_started_again_admit_nothing_twice() {
-    let dir = Dir::new("kill");
-    let (ids, kills) = if slow() { (20_000_000, 1_000) } else { (2_000_000, 25) };
+/// Four workers go along with the frontier; `kills` times one of them is killed and another started. Every admission is counted: none twice.
+fn kill_and_count(dir: &Dir, ids: u64, kills: u64, mut seed: u64) {
     let book = book(&dir.0, ids);
     let mut workers: Vec<Child> = (0..4).map(|worker| start("frontier", &dir.0, worker, ids)).collect();
-    let mut seed = 5;
     for kill in 0..kills {
         let before = book.control(GO).load(SeqCst);
         wait_until("progress", || book.control(GO).load(SeqCst) > before + 100 || book.control(GO).load(SeqCst) >= ids);
@@ -280,14 +277,35 @@ fn workers_that_are_killed_and_started_again_admit_nothing_twice() {
     let front = book.control(GO).load(SeqCst);
     assert_eq!(book.control(DOUBLE).load(SeqCst), 0);
     assert!(book.control(ADMITTED).load(SeqCst) > 1000);
+    let counts = book.counts();
+    assert!(counts.iter().all(|count| *count <= 1), "each is counted once at most");
     // Afterwards: everything that was admitted and is live is still refused.
     let state = state(&dir.0, START);
     let now = stamp(front);
-    let counts = book.counts();
     let live: Vec<u64> =
         (front.saturating_sub(LIVE / 2)..front.min(ids)).filter(|id| counts[*id as usize] > 0).collect();
     assert!(!live.is_empty());
     assert!(live.iter().all(|id| !admitted(&state, *id, now)));
+}
+
+#[test]
+fn workers_that_are_killed_and_started_again_admit_nothing_twice() {
+    let (ids, kills) = if slow() { (20_000_000, 1_000) } else { (2_000_000, 25) };
+    kill_and_count(&Dir::new("kill"), ids, kills, 5);
+}
+
+/// Opt-in: `PORTCULLIS_SOAK=1` for ten minutes, a greater number for that many seconds. Rounds of a few hundred windows each, with kills.
+#[test]
+fn a_soak_over_many_generations_with_kills_admits_nothing_twice() {
+    let Some(seconds) = std::env::var("PORTCULLIS_SOAK").ok().and_then(|text| text.parse().ok()) else { return };
+    let length = Duration::from_secs(if seconds == 1 { 600 } else { seconds });
+    let start = Instant::now();
+    let mut rounds = 0;
+    while start.elapsed() < length {
+        kill_and_count(&Dir::new(&format!("soak-{rounds}")), 5_000_000, 60, rounds + 100);
+        rounds += 1;
+    }
+    eprintln!("{rounds} rounds of 5,000,000 messages and 60 kills");
 }
 
 #[test]

@@ -45,6 +45,12 @@ impl Bench {
         self.filter.is_empty() || self.filter.iter().any(|part| name.contains(part.as_str()))
     }
 
+    /// Whether what is no row may be printed: not among lines of JSON.
+    #[allow(dead_code, reason = "not every bench has tables")]
+    pub fn speaks(&self) -> bool {
+        !self.json && !self.alone
+    }
+
     /// Prints that a row cannot be had here, and why (`not on this CPU`).
     pub fn absent(&self, name: &str, peer: &str, why: &str) {
         if !self.wants(name) {

@@ -7,14 +7,19 @@ mod ecc;
 mod harness;
 mod hash;
 mod pipeline;
+mod processes;
 mod rsa;
 mod state;
 
 fn main() {
+    if processes::worker() {
+        return;
+    }
     let bench = harness::Bench::from_args();
     hash::rows(&bench);
     rsa::rows(&bench);
     ecc::rows(&bench);
     pipeline::rows(&bench);
     state::rows(&bench);
+    processes::tables(&bench);
 }

@@ -18,6 +18,8 @@
 
 mod header;
 mod map;
+#[cfg(all(test, loom))]
+mod models;
 mod process;
 mod region;
 #[cfg(all(test, not(loom)))]

@@ -13,6 +13,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// A section that a room asks for.
 #[derive(Clone, Debug)]
@@ -195,7 +196,7 @@ impl Region {
         let fail = |message: String| Error::Region { path: path.display().to_string(), message };
         let mut old = [0; PAGE_WORDS];
         for (word, place) in old.iter_mut().zip(self.map.words()) {
-            *word = place.load(std::sync::atomic::Ordering::Acquire);
+            *word = place.load(Ordering::Acquire);
         }
         let page = header::resized(&old, changes);
         let (found, total) = header::found(&page).map_err(fail)?;
@@ -310,17 +311,20 @@ fn random_keys() -> rustix::io::Result<[[u8; 16]; 2]> {
     Ok(keys)
 }
 
-/// Writes the header into memory that nobody else sees yet: everything, then the magic.
+/// Writes the header into memory that nobody else sees yet.
 fn write_header(map: &Map, page: &Page) {
-    use std::sync::atomic::Ordering::{Relaxed, Release};
-    let words = map.words();
+    put_header(map.words(), page, |word, value, order| word.store(value, order));
+}
+
+/// Writes everything, then the magic. `store` is that of the atomics in use.
+pub(super) fn put_header<A>(words: &[A], page: &[u64], store: impl Fn(&A, u64, Ordering)) {
     for (word, value) in words.iter().zip(page).skip(1) {
         // Relaxed: nobody attaches before the magic (below) and the link (a system call, which orders everything before it).
-        word.store(*value, Relaxed);
+        store(word, *value, Ordering::Relaxed);
     }
-    if let Some(word) = words.first() {
+    if let (Some(word), Some(magic)) = (words.first(), page.first()) {
         // Release: who sees the magic sees the header.
-        word.store(page[0], Release);
+        store(word, *magic, Ordering::Release);
     }
 }
 
