@@ -185,12 +185,12 @@ pub(super) struct Store {
     pub(super) arena: Vec<u8>,
     /// Where each decoded text stands in the arena.
     pub(super) decoded: Vec<Span>,
-    /// What stands somewhere in the JSON body.
+    /// What stands somewhere in the body.
     pub(super) seen: Seen,
 }
 
-/// Which delimiters of canonical strings a JSON body has anywhere: a text without any need not be searched name by name and value by
-/// value. (A name or value of a query or form is divided at its `&`s, a name also at its `=`s; those that it still has were decoded.)
+/// Which delimiters of canonical strings a JSON or XML body has anywhere: a text without any need not be searched name by name and value
+/// by value. (A name or value of a query or form is divided at its `&`s, a name also at its `=`s; those that it still has were decoded.)
 #[derive(Clone, Copy, Default)]
 pub(super) struct Seen {
     pub(super) ampersand: bool,
@@ -463,15 +463,15 @@ impl<'s> View<'s> {
         let Store { entries, keys, seen, .. } = &self.params.store;
         let (entry, key) = (entries.get(index as usize)?, *keys.get(index as usize)?);
         let sent = self.sent(entry.source);
-        let json = entry.source == Source::Json;
+        let body = entry.source != Source::Query;
         Some(Param {
             name: self.params.store.text_on(entry.name, sent),
             key,
             value: self.params.store.text_on(entry.value, sent),
             kind: entry.kind,
             source: entry.source,
-            name_may_divide: entry.name.decoded != AS_SENT || (json && (seen.ampersand || seen.equals)),
-            value_may_divide: entry.value.decoded != AS_SENT || (json && seen.ampersand),
+            name_may_divide: entry.name.decoded != AS_SENT || (body && (seen.ampersand || seen.equals)),
+            value_may_divide: entry.value.decoded != AS_SENT || (body && seen.ampersand),
         })
     }
 

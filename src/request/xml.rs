@@ -115,6 +115,8 @@ impl Params {
         if let Some(at) = text.iter().position(control) {
             return Err(malformed(at));
         }
+        // In a CDATA section it stands for itself.
+        self.store.seen.ampersand |= memchr::memchr(b'&', text).is_some();
         let mut walk = Walk { text, at: 0 };
         walk.blanks();
         if walk.rest().starts_with(b"<?xml ") {

@@ -206,6 +206,22 @@ fn delimiters_that_make_two_requests_one() {
     let nested = format!(r#"{{{MEMBERS},"o":{{"u":"?a&b=c"}}}}"#);
     assert_eq!(reason(post(&refuse, "sign=x", &nested)), (Reason::InvalidField, "parameter"));
     assert!(post(&keep, "sign=x", &nested).is_ok());
+    // In XML they may stand as they are, or escaped.
+    let xml = |bad: &str| {
+        let profile = profile(&[
+            ("/values/delimiters", json!("refuse")),
+            ("/methods", json!({"POST": ["xml"]})),
+            ("/content_type", json!("ignore")),
+            ("/fields/signature/in", json!("body")),
+        ]);
+        let body = format!(
+            "<x><partnerId>p</partnerId><timestamp>1700000000</timestamp><nonce>n</nonce><a>{bad}</a><sign>x</sign></x>"
+        );
+        post(&profile, "", &body)
+    };
+    assert_eq!(xml("1 and 2").unwrap().string, "a=1 and 2&nonce=n&partnerId=p&timestamp=1700000000");
+    assert_eq!(reason(xml("<![CDATA[1&b=2]]>")), (Reason::InvalidField, "parameter"));
+    assert_eq!(reason(xml("1&amp;b=2")), (Reason::InvalidField, "parameter"));
     assert_eq!(
         reason(get(&refuse, "partnerId=p&timestamp=1700000000&nonce=n%26a%3Db&sign=x")),
         (Reason::InvalidField, "nonce")
