@@ -1,6 +1,6 @@
 //! The ways in which signing schemes write a moment, read strictly and written back.
 //!
-//! Every format has one spelling for one moment, as in [`dates`](super::dates): exact lengths, no white space around, fields in range
+//! Every format has one spelling for one moment, as in [`dates`]: exact lengths, no white space around, fields in range
 //! (a 30th of February is none), and the day's name of RFC 1123 that of the date. Leap seconds (`:60`) are refused: the clocks that a
 //! moment is held against do not have them. Years run from 1970 to 9999, so that nothing here comes near the ends of 64 bits.
 

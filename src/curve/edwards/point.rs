@@ -4,7 +4,7 @@
 //! **Complete.** -1 is a square modulo p and d is not, so for any two points of the curve the denominators are not zero (there, theorem 1
 //! and section 3.1). Hence Z is never zero, whatever a signature or a key holds.
 //!
-//! Bounds are in units of 2^255 (see [`fe25519`]). All coordinates of a point are weak, as every product is; sums and differences of the
+//! Bounds are in units of 2^255 (see `fe25519`). All coordinates of a point are weak, as every product is; sums and differences of the
 //! formulas stay below 5 units, far from the 32 that a multiplication takes.
 
 use super::TWO_D;
