@@ -29,6 +29,7 @@
 //! | 2 | nonce | exactly-once admission | hash shm sync time error |
 //! | 2 | bucket | rates and other limits | hash shm sync time error |
 //! | 2 | token | access tokens, one-time tokens | codec hash shm sync time error verdict |
+//! | 2 | metrics | counters in the region, their text for Prometheus | shm sync verdict error |
 //! | 2 | field | fixed-size big-number arithmetic over lanes | lanes |
 //! | 2 | curve | curve arithmetic over lanes | field lanes |
 //! | 2 | alg | every signature and MAC algorithm, one and many | hash field curve lanes codec verdict error |
@@ -37,7 +38,7 @@
 //! | 3 | audit | the access record, masking, the chain of records | ndjson codec verdict error time |
 //! | 3 | seal | sealed fields: unwrapping, decryption, one error | error verdict |
 //! | 4 | doctor | why a signature does not verify, for operators | keys canon alg request codec hash time lanes |
-//! | 5 | engine | the order of checks, batches; the only room that sees all | verdict error time sync codec lanes request shm hash canon nonce bucket token policy alg keys audit |
+//! | 5 | engine | the order of checks, batches; the only room that sees all | verdict error time sync codec lanes request shm hash canon nonce bucket token policy alg keys audit metrics |
 //! | 6 | ffi | the C ABI (unsafe) | engine verdict error time codec request lanes |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -56,6 +57,7 @@ pub mod field;
 pub mod hash;
 pub mod keys;
 pub mod lanes;
+pub mod metrics;
 pub mod ndjson;
 pub mod nonce;
 pub mod policy;

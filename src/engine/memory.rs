@@ -9,6 +9,7 @@ use crate::error::{DocumentError, Error};
 use crate::hash::prf::Kind;
 use crate::keys::{App, Limit, Snapshot};
 use crate::lanes::Cpu;
+use crate::metrics::{self, Metrics};
 use crate::nonce::{Admit, Mode, NonceConfig, Store};
 use crate::request::Request;
 use crate::shm::{Region, RegionSpec};
@@ -25,6 +26,7 @@ pub(super) struct Memory {
     pub limits: Limits,
     pub guard: Guard,
     tokens: Option<token::Store>,
+    pub metrics: Metrics,
     config: NonceConfig,
     warnings: Vec<String>,
 }
@@ -88,6 +90,7 @@ impl Memory {
         let kind = Kind::best(cpu);
         let spec = RegionSpec::new(state.path.clone(), now).with(config.section(kind)).with(rates.section(kind));
         let mut spec = guard::sections(spec, state, kind);
+        spec = spec.with(metrics::section());
         let tokens = snapshot.tokens().map(|tokens| tokens.sizes);
         if let Some(sizes) = &tokens {
             spec = spec.with(sizes.section(kind));
@@ -99,6 +102,7 @@ impl Memory {
             nonces: Store::open(&region, &config)?,
             limits: Limits::open(&region, &rates)?,
             guard: Guard::open(&region, state, &config)?,
+            metrics: Metrics::open(&region, 0)?,
             tokens: match &tokens {
                 Some(sizes) => Some(token::Store::open(&region, sizes, config.birth_rule)?),
                 None => None,

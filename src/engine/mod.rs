@@ -30,11 +30,13 @@ use crate::alg;
 use crate::error::Error;
 use crate::keys::{Config, Live, Snapshot};
 use crate::lanes::Cpu;
+use crate::metrics::Metrics;
 use crate::request::Request;
 use crate::time::Millis;
 use crate::verdict::{Reason, Ticket, Verdict};
 use memory::Memory;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How to open an engine; the default is what a gateway wants.
@@ -61,14 +63,23 @@ struct Shared {
     cpu: Cpu,
     now: Option<Millis>,
     warnings: Vec<String>,
+    workers: AtomicUsize,
 }
 
 impl Shared {
+    /// Where the next worker counts: processes begin at different places.
+    fn next_shard(&self) -> usize {
+        self.workers.fetch_add(1, Ordering::Relaxed).wrapping_add(std::process::id() as usize)
+    }
+
     fn now(&self) -> Millis {
         self.now.unwrap_or_else(wall_clock)
     }
 
     fn done(&self, ticket: &Ticket, outcome: Outcome) -> bool {
+        if *ticket != Ticket::NONE {
+            self.memory.metrics.outcome(outcome == Outcome::Success);
+        }
         let [_, _, token] = ticket.words();
         token != 0 && self.memory.guard.end(token, Some(outcome), self.now())
     }
@@ -108,6 +119,7 @@ impl Engine {
             cpu,
             now: options.now,
             warnings: Vec::new(),
+            workers: AtomicUsize::new(0),
         };
         shared.warnings = shared.memory.warnings();
         for kernel in failed {
@@ -146,6 +158,7 @@ impl Engine {
             tools: batch::Tools::new(self.shared.cpu),
             batch: Batch::new(),
             hold: guard::Hold::default(),
+            metrics: self.shared.memory.metrics.in_shard(self.shared.next_shard()),
         }
     }
 
@@ -212,6 +225,12 @@ impl Engine {
         self.shared.memory.guard.override_limit(limit, permille, until, now)
     }
 
+    /// What has been counted, by all processes that share the state.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.shared.memory.metrics.clone()
+    }
+
     /// The snapshot in force.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
@@ -231,6 +250,7 @@ pub struct Worker {
     tools: batch::Tools,
     batch: Batch,
     hold: guard::Hold,
+    metrics: Metrics,
 }
 
 impl Worker {
@@ -271,6 +291,13 @@ impl Worker {
     /// Stage 3. Batches pass here in the order of their requests.
     pub fn commit(&mut self, requests: &[Request<'_>], batch: &mut Batch, verdicts: &mut [Verdict]) {
         batch.commit(&self.shared.memory, requests, verdicts, &mut self.hold);
+        let count = requests.len().min(verdicts.len());
+        self.metrics.count(&verdicts[..count]);
+    }
+
+    /// Counts how long a request took, the service behind included, for [`Engine::metrics`].
+    pub fn observe(&self, duration_us: u64) {
+        self.metrics.observe(duration_us);
     }
 
     /// As [`Engine::done`].

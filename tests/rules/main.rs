@@ -6,6 +6,7 @@ mod compliance;
 mod guide;
 #[path = "../support/mod.rs"]
 mod keys;
+mod metrics;
 mod parties;
 mod policy;
 mod seal;

@@ -4,6 +4,7 @@ mod audit;
 mod bench;
 mod explain;
 mod lint;
+mod metrics;
 mod sign;
 mod state;
 mod uapi;
@@ -35,6 +36,7 @@ enum Command {
     Profiles(lint::ProfilesArguments),
     Uapi(uapi::Arguments),
     Audit(audit::Arguments),
+    Metrics(metrics::Arguments),
     Bench(bench::Arguments),
     Inspect(state::InspectArguments),
     State(state::Arguments),
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),
         Command::Profiles(arguments) => lint::profiles(&arguments),
+        Command::Metrics(arguments) => metrics::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Uapi(arguments) => uapi::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
