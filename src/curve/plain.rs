@@ -1,12 +1,12 @@
 //! Claims one at a time in plain code, with tables: for CPUs without the lanes' instructions.
 //!
-//! A key's table is a comb of eight teeth in four subtables (32 KiB, see [`super::table::Comb`]), the generator's has 32 windows of eight bits;
+//! A key's table is a comb of eight teeth in four subtables (32 KiB, see [`super::table::Comb`]), the generator's has 26 windows of ten bits;
 //! numbering and digits are those of [`super::digits`]. Entries are in Montgomery form with R = 2^256. Formulas and exceptional cases are
 //! those of [`super::jacobian`]: where two points are equal or opposite Z becomes zero and stays so, and the claim is decided elsewhere.
 
 use std::sync::OnceLock;
 
-use super::table::{Comb, Shape, Wide};
+use super::table::{Comb, Shape, Window10};
 use super::{Claim, Curve, Decision, line};
 use crate::field::inverse::Inverter;
 use crate::field::modulus::Modulus;
@@ -18,7 +18,7 @@ use crate::lanes::Line;
 pub type Table = <Comb as Shape>::Table;
 
 /// The generator's table.
-pub type GeneratorTable = <Wide as Shape>::Table;
+pub type GeneratorTable = <Window10 as Shape>::Table;
 
 #[derive(Clone, Copy)]
 struct Affine {
@@ -142,26 +142,27 @@ pub fn table<C: Curve>(point: &Line) -> Box<Table> {
 
 /// The generator's table, built at first use.
 fn generator<C: Curve>() -> &'static GeneratorTable {
-    C::plain_generator().get_or_init(|| build::<C, Wide>(&super::montgomery_point::<C>(&C::GX, &C::GY)))
+    C::plain_generator().get_or_init(|| build::<C, Window10>(&super::montgomery_point::<C>(&C::GX, &C::GY)))
 }
 
 /// Where the process keeps the generator's table of a curve.
 pub type GeneratorCell = OnceLock<Box<GeneratorTable>>;
 
-/// The signed bits of a scalar (see [`super::digits`]), and whether all signs are turned.
-fn signed_bits<C: Curve>(u: &Words) -> ([u64; 4], bool) {
+/// The signed bits of a scalar (see [`super::digits`]), of which bit `top` is the highest, and whether all signs are turned.
+fn signed_bits<C: Curve>(u: &Words, top: usize) -> ([u64; 6], bool) {
     let even = u[0] & 1 == 0;
     let w = if even { difference(&<C::Order as Modulus>::M, u).0 } else { *u };
-    ([w[0] >> 1 | w[1] << 63, w[1] >> 1 | w[2] << 63, w[2] >> 1 | w[3] << 63, w[3] >> 1 | 1 << 63], even)
+    let mut bits = [w[0] >> 1 | w[1] << 63, w[1] >> 1 | w[2] << 63, w[2] >> 1 | w[3] << 63, w[3] >> 1, 0, 0];
+    bits[top / 64] |= 1 << (top % 64);
+    (bits, even)
 }
 
-/// The entry that an eight-bit digit names in a subtable, with its sign.
+/// The entry that a digit names in subtable `j` of a table of shape `S`, with its sign.
 #[inline(always)]
-fn pick<C: Curve>(lines: &[Line], j: usize, digit: u8, turned: bool) -> Affine {
-    let below = digit < 128;
-    let index = usize::from(if below { !digit } else { digit } & 127);
-    // A subtable has 128 entries, so the entry is there.
-    let entry = lines.get(128 * j + index).map_or(Affine { x: [0; 4], y: [0; 4] }, Affine::of_line);
+fn pick<C: Curve, S: Shape>(table: &S::Table, j: usize, digit: usize, turned: bool) -> Affine {
+    let below = digit < S::HALF;
+    let index = if below { !digit } else { digit } & (S::HALF - 1);
+    let entry = Affine::of_line(S::entry(table, j, index as u16));
     if below == turned { entry } else { entry.negated::<C>() }
 }
 
@@ -169,7 +170,7 @@ fn pick<C: Curve>(lines: &[Line], j: usize, digit: u8, turned: bool) -> Affine {
 #[must_use]
 pub fn decide<C: Curve>(claim: &Claim, table: &Table) -> Decision {
     let [a, b, c, d, e, f, g, h] = claim.scalars.0;
-    let (bits, turned) = signed_bits::<C>(&[e, f, g, h]);
+    let (bits, turned) = signed_bits::<C>(&[e, f, g, h], 255);
     let byte = |j: usize| (bits[j / 8] >> (8 * (j % 8))) as u8;
     let mut sum: Option<Jacobian> = None;
     for i in (0..8).rev() {
@@ -178,8 +179,8 @@ pub fn decide<C: Curve>(claim: &Claim, table: &Table) -> Decision {
         }
         for j in 0..4 {
             // Column 8 j + i: bit i of the bytes j, j + 4, .. j + 28.
-            let digit = (0..8).fold(0, |digit, tooth| digit | (byte(4 * tooth + j) >> i & 1) << tooth);
-            let entry = pick::<C>(table, j, digit, turned);
+            let digit = (0..8).fold(0, |digit, tooth| digit | usize::from(byte(4 * tooth + j) >> i & 1) << tooth);
+            let entry = pick::<C, Comb>(table, j, digit, turned);
             sum = Some(match &sum {
                 None => entry.to_jacobian::<C>(),
                 Some(sum) => add_mixed::<C>(sum, &entry),
@@ -187,11 +188,14 @@ pub fn decide<C: Curve>(claim: &Claim, table: &Table) -> Decision {
         }
     }
     let Some(mut sum) = sum else { return Decision::Exceptional };
-    let (bits, turned) = signed_bits::<C>(&[a, b, c, d]);
-    let lines = generator::<C>();
-    for j in 0..32 {
-        let digit = (bits[j / 8] >> (8 * (j % 8))) as u8;
-        sum = add_mixed::<C>(&sum, &pick::<C>(lines, j, digit, turned));
+    let (bits, turned) = signed_bits::<C>(&[a, b, c, d], 259);
+    let table = generator::<C>();
+    for j in 0..Window10::SUBTABLES {
+        let (word, shift) = (10 * j / 64, 10 * j % 64);
+        // Two words side by side, of which ten bits are taken.
+        let both = u128::from(bits[word]) | u128::from(bits[word + 1]) << 64;
+        let digit = (both >> shift) as usize & 1023;
+        sum = add_mixed::<C>(&sum, &pick::<C, Window10>(table, j, digit, turned));
     }
     if is_zero(&sum.z) {
         return Decision::Exceptional;

@@ -133,7 +133,7 @@ fn build<T: Tables, L: Lanes52>(l: L, slots: &[Arc<Slot>], wide: bool) {
     }
 }
 
-/// Builds tables for keys that have none, now, as far as the cap allows: wide ones where few keys have any.
+/// Builds tables for keys that have none, now, as far as the cap allows: wide ones if they fit for all.
 pub(in crate::alg) struct BuildNow<'a, T> {
     slots: &'a [Arc<Slot>],
     of: std::marker::PhantomData<T>,
@@ -165,8 +165,10 @@ impl<T: Tables, L: Lanes52> Kernel<L> for BuildNow<'_, T> {
     #[inline(always)]
     fn run(self, l: L) {
         let without: Vec<_> = self.slots.iter().filter(|slot| !slot.has_table()).cloned().collect();
+        // All alike: wide tables for the first of many would leave the last without any.
+        let wide = shelf::wide_fits(T::BYTES[1], without.len());
         for slots in without.chunks(8) {
-            build::<T, L>(l, slots, shelf::wide_fits(T::BYTES[1]));
+            build::<T, L>(l, slots, wide);
         }
     }
 }

@@ -191,7 +191,7 @@ impl Slot {
 
     /// Whether the table is to be replaced by a greater one of `bytes`; as [`ask`](Self::ask).
     pub fn ask_more(&self, bytes: usize) -> bool {
-        self.uses() >= super::build::WIDE_USES && wide_fits(bytes) && !self.asked.swap(true, Relaxed)
+        self.uses() >= super::build::WIDE_USES && wide_fits(bytes, 1) && !self.asked.swap(true, Relaxed)
     }
 
     /// The asking has ended, with a table or without.
@@ -210,9 +210,9 @@ impl Slot {
     }
 }
 
-/// Whether half the cap could hold a wide table, which has `wide` bytes, for every key that has any.
-pub(super) fn wide_fits(wide: usize) -> bool {
-    SHELF.tables.load(Relaxed).saturating_add(1).saturating_mul(wide) <= SHELF.cap.load(Relaxed) / 2
+/// Whether half the cap could hold a wide table, which has `wide` bytes, for every key that has any and for `more` others.
+pub(super) fn wide_fits(wide: usize, more: usize) -> bool {
+    SHELF.tables.load(Relaxed).saturating_add(more).saturating_mul(wide) <= SHELF.cap.load(Relaxed) / 2
 }
 
 /// Makes room for `bytes` that a key used `uses` times asks for; whether there is. Never waits for another thread.

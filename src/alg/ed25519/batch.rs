@@ -17,7 +17,7 @@ use crate::hash::{self, Message, sha512};
 use crate::lanes::{Cpu, Kernel, Lanes52, Line};
 
 /// Up to how many that are left over from groups of eight go one by one across the lanes.
-const ALONE: usize = 2;
+const ALONE: usize = 3;
 
 /// The tables of Ed25519 keys.
 #[derive(Clone, Copy)]
