@@ -1,11 +1,24 @@
 //! `vectors/<scheme>/*.json`: requests of every built-in scheme, made by independent clients, judged by the whole engine.
 
-use portcullis::canon::{self, Alg, Scratch};
+use portcullis::canon::{self, Alg, Profile, Scratch};
+use portcullis::codec::doc::Document;
 use portcullis::engine::{Engine, Options};
 use portcullis::ndjson::Parser;
 use portcullis::request::Sizes;
 use portcullis::time::Millis;
 use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// The profile of a file: its own, or the built-in one of the directory's name.
+fn profile_of(name: &str, file: &Value) -> Arc<Profile> {
+    match &file["profile"] {
+        Value::Null => canon::builtin(name).unwrap(),
+        own => {
+            let document = Document::parse(own.to_string().as_bytes()).unwrap();
+            Arc::new(Profile::from_document(&document.root()).unwrap_or_else(|e| panic!("{name}: {e}")))
+        }
+    }
+}
 
 /// The scheme's directories and their files.
 fn files() -> Vec<(String, Value)> {
@@ -23,12 +36,14 @@ fn files() -> Vec<(String, Value)> {
     files
 }
 
-fn config(profile: &str, app: &Value) -> Vec<u8> {
-    let mut app = app.clone();
+fn config(profile: &str, file: &Value) -> Vec<u8> {
+    let mut app = file["app"].clone();
+    let own: Vec<&Value> = file.get("profile").into_iter().collect();
+    let profile = own.first().map_or(profile, |own| own["name"].as_str().unwrap());
     let members = app.as_object_mut().unwrap();
     members.entry("app_id").or_insert("the-app".into());
     members.insert("profiles".into(), json!([profile]));
-    json!({"version": 1, "clock": {"past_window_ms": 300_000, "future_window_ms": 300_000}, "apps": [app]})
+    json!({"version": 1, "clock": {"past_window_ms": 300_000, "future_window_ms": 300_000}, "profiles": own, "apps": [app]})
         .to_string()
         .into_bytes()
 }
@@ -43,8 +58,8 @@ fn every_vector_has_its_verdict_and_its_string() {
     let (mut cases, mut wrong) = (0, Vec::new());
     for (name, file) in files() {
         assert!(file["source"].as_str().is_some_and(|s| s.len() > 20), "{name} has no provenance");
-        let config = config(&name, &file["app"]);
-        let profile = canon::builtin(&name).unwrap();
+        let config = config(&name, &file);
+        let profile = profile_of(&name, &file);
         let mut scratch = Scratch::new();
         for case in file["cases"].as_array().unwrap() {
             cases += 1;
@@ -81,7 +96,7 @@ fn every_vector_has_its_verdict_and_its_string() {
 #[test]
 fn a_signed_request_is_taken_once() {
     for (name, file) in files() {
-        let mut worker = engine(&config(&name, &file["app"])).worker();
+        let mut worker = engine(&config(&name, &file)).worker();
         let case = file["cases"].as_array().unwrap().iter().find(|c| c["reason"] == "ok").unwrap();
         let mut line = case["request"].to_string().into_bytes();
         let mut parser = Parser::new();
@@ -95,7 +110,7 @@ fn a_signed_request_is_taken_once() {
 #[test]
 fn requests_are_recognised_by_what_they_carry() {
     for (name, file) in files() {
-        let profile = canon::builtin(&name).unwrap();
+        let profile = profile_of(&name, &file);
         for case in file["cases"].as_array().unwrap().iter().filter(|c| c["reason"] == "ok") {
             let mut line = case["request"].to_string().into_bytes();
             let mut parser = Parser::new();
@@ -109,8 +124,8 @@ fn requests_are_recognised_by_what_they_carry() {
 #[test]
 fn a_changed_byte_is_noticed_or_signs_the_same() {
     for (name, file) in files() {
-        let profile = canon::builtin(&name).unwrap();
-        let config = config(&name, &file["app"]);
+        let profile = profile_of(&name, &file);
+        let config = config(&name, &file);
         let case = file["cases"].as_array().unwrap().iter().find(|c| c["reason"] == "ok").unwrap();
         let alg = file["app"]["credentials"][0]["alg"].as_str().and_then(Alg::from_name).unwrap();
         let text = case["request"].to_string();

@@ -81,6 +81,8 @@ impl Profile {
         match &self.shape {
             Shape::Params(program) => program.fill(draft, alg, fill),
             Shape::Template(program) => program.fill(draft, alg, fill),
+            Shape::Structured(program) => program.fill(draft, alg, fill),
+            Shape::Jose(program) => program.fill(draft, alg, fill),
         }
     }
 
@@ -121,6 +123,12 @@ impl Profile {
                 Shape::Template(program) => {
                     program.extract(request, &mut scratch, &Sizes::default(), self.admitted, false)?
                 }
+                Shape::Structured(program) => {
+                    program.extract(request, &mut scratch, &Sizes::default(), self.admitted, false)?
+                }
+                Shape::Jose(program) => {
+                    program.extract(request, &mut scratch, &Sizes::default(), self.admitted, false)?
+                }
             };
             Ok(look(request, &extract))
         })
@@ -136,6 +144,8 @@ impl Profile {
         match &self.shape {
             Shape::Params(program) => program.place_signature(draft, &text),
             Shape::Template(program) => program.place_signature(draft, alg, &text),
+            Shape::Structured(program) => program.place_signature(draft, &text),
+            Shape::Jose(program) => program.place_signature(draft, &text),
         }
     }
 }

@@ -60,6 +60,8 @@ impl From<ParamError> for Refusal {
 pub struct Scratch {
     pub(super) params: Params,
     pub(super) template: super::template::Memory,
+    pub(super) jose: super::jose::Memory,
+    pub(super) structured: super::structured::Memory,
     /// What is signed of the request that was read last.
     pub(super) text: Vec<u8>,
 }

@@ -17,7 +17,7 @@
 //! | member | values (**default**) | meaning |
 //! |---|---|---|
 //! | `name` | text, required | 1 to 64 of `a-z 0-9 - _ .` |
-//! | `shape` | `params`, `lines`, `canonical-request`, `header-list`, required | which engine reads the rest of the document |
+//! | `shape` | `params`, `lines`, `canonical-request`, `header-list`, `structured-fields`, `jose`, required | which engine reads the rest of the document |
 //! | `about` | text | for people |
 //! | `legacy_unsafe` | array of names (**none**) | the holes ([`HOLES`]) that this profile has and its user accepts; one that it does not have is an error |
 //! | `level` | `A1` \| `A2` (**`A1`**) | `A2`: for interfaces that want digital signatures (JR/T 0185-2020, 7.2.2); the linter then refuses MACs |
@@ -92,6 +92,19 @@
 //! "specials"}}`, `{"digest": {"of": body | canonical, "hash": md5 | sha256 | sha512 | sm3 | of-algorithm, "as"}}`, `{"encode": segments}`,
 //! `{"group": segments}`.
 //!
+//! ## Shapes `structured-fields` and `jose`
+//!
+//! | shape | member | values (**default**) |
+//! |---|---|---|
+//! | `structured-fields` (RFC 9421) | `label` | which signature (**the only one**) |
+//! | | `must` | components, or lists of which one must be covered |
+//! | | `with_body` | components that must be covered with a body (**`["content-digest"]`**, which is held against it) |
+//! | | `nonce`, `tag` | **`optional`** \| `required`; the only tag taken |
+//! | `jose` (RFC 7515, 7797, 7519) | `form`, `header`, `scheme` | `detached` \| `compact`; where it stands |
+//! | | `crit`, `require_crit` | critical members that are understood; whether they must be there |
+//! | | `fields` | `app_id`, `timestamp`, `nonce`, `expires`, `not_before`: names of members |
+//! | | `expect` | from a member to the texts that it may have |
+//!
 //! # Decisions
 //!
 //! - A signature whose text is not of the profile's form is `bad_signature`, not `invalid_field`: an app may hold keys of several
@@ -106,11 +119,13 @@ mod builtin;
 pub mod client;
 mod document;
 mod extract;
+mod jose;
 mod key;
 mod lint;
 mod names;
 mod params;
 mod signature;
+mod structured;
 mod template;
 
 pub use alg::{Alg, AlgSet, Class};
@@ -201,6 +216,8 @@ const SHAPES: &[(&str, Compiler)] = &[
     ("lines", |object, _, admitted| template(object, admitted, template::Kind::Lines)),
     ("canonical-request", |object, _, admitted| template(object, admitted, template::Kind::CanonicalRequest)),
     ("header-list", |object, _, admitted| template(object, admitted, template::Kind::HeaderList)),
+    ("structured-fields", |object, _, _| structured::Program::compile(object).map(Shape::Structured)),
+    ("jose", |object, _, _| jose::Program::compile(object).map(Shape::Jose)),
 ];
 
 fn template(object: &Object<'_>, admitted: AlgSet, kind: template::Kind) -> Result<Shape, DocumentError> {
@@ -214,6 +231,8 @@ fn template(object: &Object<'_>, admitted: AlgSet, kind: template::Kind) -> Resu
 enum Shape {
     Params(params::Program),
     Template(Box<template::Program>),
+    Structured(structured::Program),
+    Jose(jose::Program),
 }
 
 impl Profile {
@@ -300,6 +319,8 @@ impl Profile {
         let coverage = match &self.shape {
             Shape::Params(program) => program.coverage(),
             Shape::Template(program) => program.coverage(),
+            Shape::Structured(program) => program.coverage(),
+            Shape::Jose(program) => program.coverage(),
         };
         lint::findings(&coverage, self.admitted, self.level_a2, &self.legacy_unsafe)
     }
@@ -322,6 +343,8 @@ impl Profile {
         match &self.shape {
             Shape::Params(program) => program.caller(),
             Shape::Template(program) => program.caller(),
+            Shape::Structured(program) => program.caller(),
+            Shape::Jose(program) => program.caller(),
         }
     }
 
@@ -331,6 +354,8 @@ impl Profile {
         match &self.shape {
             Shape::Params(program) => program.nonce_mode(),
             Shape::Template(program) => program.nonce_mode(),
+            Shape::Structured(program) => program.nonce_mode(),
+            Shape::Jose(program) => program.nonce_mode(),
         }
     }
 
@@ -340,6 +365,8 @@ impl Profile {
         match &self.shape {
             Shape::Params(program) => program.nonce_scope(),
             Shape::Template(program) => program.nonce_scope(),
+            Shape::Structured(program) => program.nonce_scope(),
+            Shape::Jose(program) => program.nonce_scope(),
         }
     }
 
@@ -385,6 +412,7 @@ impl Profile {
                 Some(recipe) => recipe.check(secret),
                 None => Ok(()),
             },
+            Shape::Structured(_) | Shape::Jose(_) => Ok(()),
         }
     }
 
@@ -392,7 +420,7 @@ impl Profile {
     #[must_use]
     pub fn recipe(&self) -> Option<&Recipe> {
         match &self.shape {
-            Shape::Params(_) => None,
+            Shape::Params(_) | Shape::Structured(_) | Shape::Jose(_) => None,
             Shape::Template(program) => program.recipe(),
         }
     }
@@ -418,6 +446,8 @@ impl Profile {
         match &self.shape {
             Shape::Params(program) => program.recognises(request),
             Shape::Template(program) => program.recognises(request),
+            Shape::Structured(program) => program.recognises(request),
+            Shape::Jose(program) => program.recognises(request),
         }
     }
 
@@ -436,6 +466,8 @@ impl Profile {
         match &self.shape {
             Shape::Params(program) => program.extract(request, scratch, sizes, self.admitted, true),
             Shape::Template(program) => program.extract(request, scratch, sizes, self.admitted, true),
+            Shape::Structured(program) => program.extract(request, scratch, sizes, self.admitted, true),
+            Shape::Jose(program) => program.extract(request, scratch, sizes, self.admitted, true),
         }
     }
 
@@ -460,7 +492,9 @@ impl Profile {
         let spec = self.spec(alg)?;
         let start = out.len();
         match (&self.shape, &extract.rest) {
-            (Shape::Params(_), extract::Rest::Params { text }) => out.extend_from_slice(text),
+            (Shape::Params(_) | Shape::Structured(_) | Shape::Jose(_), extract::Rest::Params { text }) => {
+                out.extend_from_slice(text)
+            }
             (Shape::Template(program), extract::Rest::Template(facts)) => program.write(facts, request, alg, out),
             // What another profile read.
             _ => return None,
@@ -480,6 +514,8 @@ impl Profile {
         match &self.shape {
             Shape::Params(program) => program.places(),
             Shape::Template(program) => program.places(),
+            Shape::Structured(program) => program.places(),
+            Shape::Jose(program) => program.places(),
         }
     }
 
