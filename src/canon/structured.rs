@@ -61,6 +61,9 @@ pub(super) struct Program {
     tag: Option<String>,
 }
 
+/// Keys and values of parameters, as places in a text.
+type Pairs = Vec<(Range<usize>, Range<usize>)>;
+
 /// Memory of one request at a time.
 #[derive(Default)]
 pub struct Memory {
@@ -71,7 +74,7 @@ pub struct Memory {
     /// The components: identifier, name, and parameters, as places in `list`.
     components: Vec<Component>,
     /// The parameters of the list: key and value.
-    params: Vec<(Range<usize>, Range<usize>)>,
+    params: Pairs,
     /// Texts of fields.
     kept: Vec<u8>,
 }
@@ -80,7 +83,7 @@ pub struct Memory {
 struct Component {
     identifier: Range<usize>,
     name: Range<usize>,
-    params: Vec<(Range<usize>, Range<usize>)>,
+    params: Pairs,
 }
 
 /// A reader of structured fields (RFC 8941, 4.2), which writes what it reads in canonical form.
@@ -182,8 +185,8 @@ impl<'t> Reader<'t> {
     }
 
     /// Parameters, appended to `out` as `;key=value`; where each stands there.
-    fn params(&mut self, out: &mut Vec<u8>) -> Option<Vec<(Range<usize>, Range<usize>)>> {
-        let mut found: Vec<(Range<usize>, Range<usize>)> = Vec::new();
+    fn params(&mut self, out: &mut Vec<u8>) -> Option<Pairs> {
+        let mut found = Pairs::new();
         while self.peek() == Some(b';') {
             self.at += 1;
             self.blanks(false);
@@ -214,7 +217,7 @@ impl<'t> Reader<'t> {
     }
 
     /// An inner list with its parameters, appended to `out` in canonical form.
-    fn list(&mut self, out: &mut Vec<u8>) -> Option<(Vec<Component>, Vec<(Range<usize>, Range<usize>)>)> {
+    fn list(&mut self, out: &mut Vec<u8>) -> Option<(Vec<Component>, Pairs)> {
         let mut components: Vec<Component> = Vec::new();
         self.byte(b'(')?;
         out.push(b'(');
