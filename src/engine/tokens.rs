@@ -7,7 +7,7 @@ use crate::error::{DocumentError, Error};
 use crate::keys::{Api, App, OneTime, Snapshot};
 use crate::request::Request;
 use crate::time::Millis;
-use crate::token::{Issued, Store};
+use crate::token::{Grant, Issued, Scope, Store, TokenText};
 use crate::verdict::{Reason, Ticket};
 
 impl From<crate::token::Refused> for Refused {
@@ -163,6 +163,32 @@ impl Engine {
     pub fn reserve_one_time_token(&self, app_id: &str, token: &[u8]) -> Result<Ticket, crate::token::Refused> {
         let reserved = self.with_tokens(|store, policy, now| Ok(store.reserve(policy, app_id.as_bytes(), token, now)));
         reserved.unwrap_or(Err(Reason::Internal.into()))
+    }
+
+    /// Issues a grant: the authorisation of an app to call an API for a user, once, for a time or for the contract (JR/T 0185-2020, 9.3.2).
+    ///
+    /// # Errors
+    /// The document has no section `tokens`; a time that is over or too far away; a text of the scope with a control character.
+    pub fn issue_grant(&self, scope: &Scope<'_>, grant: Grant) -> Result<TokenText, Error> {
+        self.with_tokens(|store, policy, now| store.issue_grant(policy, scope, grant, now))
+    }
+
+    /// Uses a grant for one call: one that is good once is good for exactly one of any number of calls, over all processes.
+    ///
+    /// # Errors
+    /// As [`Store::use_grant`]; [`Reason::Internal`] without a section `tokens`.
+    pub fn use_grant(&self, scope: &Scope<'_>, grant: &[u8]) -> Result<(), Reason> {
+        let used = self.with_tokens(|store, policy, now| Ok(store.use_grant(policy, scope, grant, now)));
+        used.unwrap_or(Err(Reason::Internal))
+    }
+
+    /// Takes a grant back, in every process at once.
+    ///
+    /// # Errors
+    /// As [`Store::revoke_grant`]; [`Reason::Internal`] without a section `tokens`.
+    pub fn revoke_grant(&self, scope: &Scope<'_>, grant: &[u8]) -> Result<(), Reason> {
+        let revoked = self.with_tokens(|store, policy, now| Ok(store.revoke_grant(policy, scope, grant, now)));
+        revoked.unwrap_or(Err(Reason::Internal))
     }
 
     /// The call was done: its one-time token is used for ever. `false` where the ticket holds no reservation, or lost it with its lease.

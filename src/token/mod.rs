@@ -1,4 +1,4 @@
-//! Access tokens and one-time tokens.
+//! Access tokens, one-time tokens and grants ([`Grant`]).
 //!
 //! # Access tokens
 //!
@@ -23,6 +23,7 @@
 //! fill its memory by fetching: only tokens that are *sent* take a place.
 
 mod apps;
+mod grant;
 mod one_time;
 mod policy;
 mod revoked;
@@ -31,6 +32,7 @@ mod store;
 mod tests;
 mod text;
 
+pub use grant::{Grant, Scope};
 pub use policy::{OneTimePolicy, Policy, PolicyError, SECRET_MIN};
 pub use store::{Issued, Refused, Sizes, Store};
 pub use text::{TEXT_LEN, TokenText};

@@ -5,7 +5,7 @@
 //! ```
 //! A tag's hash names a group of 64 words; it goes into the first that was never used or whose end has passed, by compare-and-swap. A word
 //! never returns to 0, so everything in a group stands before its first 0, where a search may stop. Ends compare serially: one that is more
-//! than 2^19 units (4 years) away in either direction reads as the other side; tokens live a day, so a live one never does, and a
+//! than 2^19 units (4 years) away in either direction reads as the other side; tokens live a day and grants four years, so a live one never does, and a
 //! forgotten one that does takes up a word until it reads as past again. A stranger's token is taken for a revoked one with a chance below
 //! 64 · 2^-44.
 //!

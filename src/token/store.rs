@@ -99,11 +99,11 @@ pub struct Issued {
 #[derive(Clone, Debug)]
 pub struct Store {
     section: Section,
-    prf: Prf,
-    sizes: Sizes,
+    pub(super) prf: Prf,
+    pub(super) sizes: Sizes,
     places: [usize; 4],
     /// Tokens issued before are refused; `None` without the birth rule.
-    birth: Option<Millis>,
+    pub(super) birth: Option<Millis>,
 }
 
 impl Store {
@@ -144,11 +144,11 @@ impl Store {
         self.section.words().get(word)
     }
 
-    fn revoked(&self) -> Option<Revoked<'_>> {
+    pub(super) fn revoked(&self) -> Option<Revoked<'_>> {
         Some(Revoked { words: self.part(1), latest: self.control(REVOKED_LATEST)? })
     }
 
-    fn one_time(&self) -> OneTime<'_> {
+    pub(super) fn one_time(&self) -> OneTime<'_> {
         OneTime { words: self.part(2), period_ms: one_time::period_ms(self.sizes.one_time_life_s) }
     }
 
@@ -322,7 +322,7 @@ fn full(doing: &str, what: &str) -> Error {
     Error::Os { doing: doing.to_owned(), message: format!("more {what} than the state region was made for") }
 }
 
-fn random() -> Result<u32, Error> {
+pub(super) fn random() -> Result<u32, Error> {
     let mut bytes = [0; 4];
     aws_lc_rs::rand::fill(&mut bytes)
         .map_err(|_| Error::Os { doing: "making a token".to_owned(), message: "no randomness".to_owned() })?;
@@ -330,7 +330,7 @@ fn random() -> Result<u32, Error> {
 }
 
 /// The token under the first key.
-fn make(policy: &Policy, kind: Kind, claims: Claims, app: &[u8]) -> Result<TokenText, Error> {
+pub(super) fn make(policy: &Policy, kind: Kind, claims: Claims, app: &[u8]) -> Result<TokenText, Error> {
     let keys = policy.keys.first();
     keys.and_then(|keys| text::write(keys, kind, &Claims { key: keys.number, ..claims }, app))
         .ok_or_else(|| Error::Os { doing: "making a token".to_owned(), message: "no key".to_owned() })

@@ -66,6 +66,7 @@ impl fmt::Debug for TokenText {
 pub(super) enum Kind {
     Access,
     OneTime,
+    Grant,
 }
 
 /// One secret, as the keys of both kinds.
@@ -73,6 +74,7 @@ pub(super) struct MacKeys {
     pub number: u8,
     access: hmac::Key,
     one_time: hmac::Key,
+    grant: hmac::Key,
 }
 
 impl MacKeys {
@@ -82,13 +84,19 @@ impl MacKeys {
             let key = Zeroizing::new(hmac::sign(&secret, name.as_bytes()).as_ref().to_vec());
             hmac::Key::new(hmac::HMAC_SHA256, &key)
         };
-        Self { number, access: derive("portcullis access token 1"), one_time: derive("portcullis one-time token 1") }
+        Self {
+            number,
+            access: derive("portcullis access token 1"),
+            one_time: derive("portcullis one-time token 1"),
+            grant: derive("portcullis grant 1"),
+        }
     }
 
     fn of(&self, kind: Kind) -> &hmac::Key {
         match kind {
             Kind::Access => &self.access,
             Kind::OneTime => &self.one_time,
+            Kind::Grant => &self.grant,
         }
     }
 

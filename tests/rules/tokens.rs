@@ -3,6 +3,7 @@
 use crate::support::*;
 use portcullis::engine::Engine;
 use portcullis::time::Millis;
+use portcullis::token::{Grant, Scope};
 use portcullis::verdict::Reason;
 use serde_json::{Value, json};
 use std::process::{Child, Command, Stdio};
@@ -164,6 +165,54 @@ fn r57_after_a_refresh_old_and_new_are_both_good_for_five_minutes() {
     assert_eq!(pay_at(&engine, "p1", "/pay", Some(&old), NOW + 300_000), Reason::TokenExpired);
     assert_eq!(pay_at(&engine, "p1", "/pay", Some(new.as_str()), NOW + 300_000), Reason::Ok);
     assert_eq!(pay_at(&engine, "p2", "/pay", Some(&other), NOW + 300_000), Reason::Ok, "another app's");
+}
+
+/// `Engine::issue_grant` binds an authorisation to app, API and user, in a token with a MAC: once (used up atomically, by one of any number of calls),
+/// until a moment, or for the contract; `Engine::revoke_grant` takes it back.
+#[test]
+fn r16_an_authorisation_is_good_once_for_a_time_or_for_the_contract() {
+    let engine = engine(&document());
+    let scope = Scope { app: "p1", api: "api-2", user: "u1" };
+    let issue = |grant: Grant| engine.issue_grant(&scope, grant).unwrap();
+    let hour = 3_600_000;
+    let at = |ms: i64| engine_at(&document(), NOW + ms).unwrap();
+
+    let once = issue(Grant::Once);
+    assert_eq!(engine.use_grant(&scope, once.as_str().as_bytes()), Ok(()));
+    assert_eq!(engine.use_grant(&scope, once.as_str().as_bytes()), Err(Reason::IdempotencyUsed));
+    let once = issue(Grant::Once);
+    let wins: usize = std::thread::scope(|threads| {
+        let racers: Vec<_> = (0..4)
+            .map(|_| threads.spawn(|| usize::from(engine.use_grant(&scope, once.as_str().as_bytes()).is_ok())))
+            .collect();
+        racers.into_iter().map(|racer| racer.join().unwrap()).sum()
+    });
+    assert_eq!(wins, 1);
+
+    let until = issue(Grant::Until(Millis(NOW + 10 * hour)));
+    for (ms, expected) in [(0, Ok(())), (10 * hour - 1, Ok(())), (10 * hour, Err(Reason::TokenExpired))] {
+        assert_eq!(at(ms).use_grant(&scope, until.as_str().as_bytes()), expected, "{ms}");
+    }
+    let contract = issue(Grant::Contract);
+    assert_eq!(at(1000 * 24 * hour).use_grant(&scope, contract.as_str().as_bytes()), Ok(()));
+    for _ in 0..3 {
+        assert_eq!(engine.use_grant(&scope, contract.as_str().as_bytes()), Ok(()));
+    }
+    engine.revoke_grant(&scope, contract.as_str().as_bytes()).unwrap();
+    assert_eq!(engine.use_grant(&scope, contract.as_str().as_bytes()), Err(Reason::TokenRevoked));
+
+    for other in [
+        Scope { app: "p2", ..scope },
+        Scope { api: "api-3", ..scope },
+        Scope { user: "u2", ..scope },
+        Scope { app: "p1a", api: "pi-2", user: "u1" },
+    ] {
+        assert_eq!(engine.use_grant(&other, until.as_str().as_bytes()), Err(Reason::TokenInvalid), "{other:?}");
+    }
+    let access = token(&engine, "p1");
+    assert_eq!(engine.use_grant(&scope, access.as_bytes()), Err(Reason::TokenInvalid));
+    assert!(engine.issue_grant(&scope, Grant::Until(Millis(NOW))).is_err());
+    assert!(engine.issue_grant(&Scope { user: "a\0b", ..scope }, Grant::Once).is_err());
 }
 
 fn transfer(engine: &Engine, app: &str, path: &str, once: Option<&str>) -> portcullis::verdict::Verdict {
