@@ -78,3 +78,40 @@ fn no_allocation_in_steady_state() {
         assert_eq!(ALLOCATIONS.get(), before);
     }
 }
+
+/// The first good vector of every scheme made of segments, or of sorted parameters, over and over.
+#[test]
+fn schemes_allocate_nothing_in_steady_state() {
+    use portcullis::canon::builtin_names;
+    use portcullis::ndjson::Parser;
+    let mut checked = 0;
+    for name in builtin_names().iter().filter(|name| !["openapi", "rfc9421"].contains(*name)) {
+        let text = std::fs::read_to_string(format!("vectors/{name}/cases.json")).unwrap();
+        let file: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let case = file["cases"].as_array().unwrap().iter().find(|c| c["reason"] == "ok").unwrap();
+        let mut line = case["request"].to_string().into_bytes();
+        let mut parser = Parser::new();
+        let line = parser.parse(&mut line).unwrap();
+        let (profile, request) = (builtin(name).unwrap(), line.request());
+        let algorithm = alg(file["app"]["credentials"][0]["alg"].as_str().unwrap());
+        let (mut scratch, mut out) = (Scratch::new(), Vec::new());
+        let mut once = || {
+            out.clear();
+            let extract = profile.extract(&request, &mut scratch, &Sizes::default()).unwrap();
+            profile.write_message(&extract, &request, algorithm, &mut out).unwrap();
+            for (text, _) in extract.signatures() {
+                let _ = profile.decode_signature(text, algorithm, &mut out);
+            }
+        };
+        for _ in 0..3 {
+            once();
+        }
+        let before = ALLOCATIONS.get();
+        for _ in 0..10 {
+            once();
+        }
+        assert_eq!(ALLOCATIONS.get() - before, 0, "{name}");
+        checked += 1;
+    }
+    assert_eq!(checked, 22);
+}
