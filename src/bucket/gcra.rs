@@ -171,9 +171,7 @@ impl Rate {
     #[inline]
     pub(super) fn conforms(&self, debt: u64, now: Millis) -> Result<u64, u64> {
         if let Some(offset) = self.window {
-            let left = self.left(now, offset);
-            let used = debt.saturating_sub(left);
-            return if used < self.tau { Ok(left + used + 1) } else { Err(left >> SHIFTS[usize::from(self.class)]) };
+            return self.conforms_in_window(debt, now, offset);
         }
         let after = debt + self.interval;
         if after <= self.tau {
@@ -181,6 +179,15 @@ impl Rate {
         }
         let shift = SHIFTS[usize::from(self.class)];
         Err((after - self.tau).div_ceil(1 << shift))
+    }
+
+    /// [`Self::conforms`] of a quota. Apart, so that the code of rates stays short.
+    #[cold]
+    #[inline(never)]
+    fn conforms_in_window(&self, debt: u64, now: Millis, offset: i64) -> Result<u64, u64> {
+        let left = self.left(now, offset);
+        let used = debt.saturating_sub(left);
+        if used < self.tau { Ok(left + used + 1) } else { Err(left >> SHIFTS[usize::from(self.class)]) }
     }
 
     /// Whether there is still something to give back of a request after which the debt was `debt` as of `now`.
