@@ -41,16 +41,17 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
     let snapshot = Config::from_json(&document).map_err(|e| format!("{}: {e}", arguments.config.display()))?;
     let client = arguments.client_string.as_deref().map(read_file).transpose()?;
     let mut lines = Lines::open(arguments.file.as_ref())?;
-    let (mut line, mut parser, mut out) = (Vec::new(), Parser::new(), io::stdout().lock());
+    let (mut parser, mut out) = (Parser::new(), io::stdout().lock());
     let mut end = End::Done;
     let wall = || {
         i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
     };
-    while let Some((number, whole)) = lines.next(&mut line).map_err(|e| format!("reading: {e}"))? {
-        if whole && line.iter().all(u8::is_ascii_whitespace) {
+    while let Some(mut line) = lines.next().map_err(|e| format!("reading: {e}"))? {
+        if line.is_blank() {
             continue;
         }
-        let parsed = parser.parse(&mut line);
+        let (number, whole) = (line.number, line.whole);
+        let parsed = parser.parse(&mut line.text);
         let Ok(parsed) = parsed
             .as_ref()
             .map_err(ToString::to_string)

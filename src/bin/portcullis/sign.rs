@@ -114,13 +114,14 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
     let profile = profile.or(builtin.as_deref()).ok_or_else(|| format!("no profile {:?}", arguments.profile))?;
     let signer = signer(arguments, &snapshot, profile)?;
     let mut lines = Lines::open(arguments.file.as_ref())?;
-    let (mut line, mut parser, mut out) = (Vec::new(), Parser::new(), io::stdout().lock());
+    let (mut parser, mut out) = (Parser::new(), io::stdout().lock());
     let mut end = End::Done;
-    while let Some((number, whole)) = lines.next(&mut line).map_err(|e| format!("reading: {e}"))? {
-        if whole && line.iter().all(u8::is_ascii_whitespace) {
+    while let Some(mut line) = lines.next().map_err(|e| format!("reading: {e}"))? {
+        if line.is_blank() {
             continue;
         }
-        let signed = match parser.parse(&mut line) {
+        let (number, whole) = (line.number, line.whole);
+        let signed = match parser.parse(&mut line.text) {
             Ok(_) if !whole => Err("longer than 64 MiB".to_owned()),
             Ok(request) => sign(&signer, arguments.now, &request).map_err(|e| e.clone()),
             Err(e) => Err(e.to_string()),

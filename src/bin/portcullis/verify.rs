@@ -1,6 +1,8 @@
 //! `portcullis verify`: lines of requests in, lines of verdicts out, in the same order.
 
-use crate::{End, Failure, Lines, read_file};
+use crate::lines::{Lines, NumberedLine};
+use crate::{End, Failure, read_file};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use indicatif::{ProgressBar, ProgressStyle};
 use portcullis::engine::{Batch, Engine, Options, Worker};
 use portcullis::ndjson::{Line, LineError, Parser, write_verdict};
@@ -43,11 +45,43 @@ struct Share {
     worker: Worker,
     batch: Batch,
     parser: Parser,
-    lines: Vec<Vec<u8>>,
-    used: usize,
-    numbers: Vec<(u64, bool)>,
+    lines: Vec<NumberedLine>,
     verdicts: Vec<Verdict>,
     output: Vec<u8>,
+}
+
+/// The lines that all threads work on together: those of each share, in order.
+#[derive(Default)]
+struct Round {
+    lines: Vec<Vec<NumberedLine>>,
+    bytes: u64,
+}
+
+/// Rounds as they are read, and those that were judged, whose memory is used again. Reading goes on while a round is judged, and waits while one
+/// is ready.
+struct Rounds {
+    ready: Receiver<io::Result<Round>>,
+    spent: Sender<Round>,
+}
+
+impl Rounds {
+    fn of(mut lines: Lines, shares: usize, batch: usize) -> Self {
+        let (to_judge, ready) = bounded(1);
+        let (spent, again) = bounded(2);
+        // Not waited for: it may be reading from a terminal when the reader of our output has seen enough.
+        std::thread::spawn(move || {
+            loop {
+                let mut round: Round = again.try_recv().unwrap_or_default();
+                round.lines.resize_with(shares, Vec::new);
+                let filled = fill(&mut round, &mut lines, batch).map(|()| round);
+                let more = filled.as_ref().is_ok_and(|round| !round.lines.iter().all(Vec::is_empty));
+                if to_judge.send(filled).is_err() || !more {
+                    break;
+                }
+            }
+        });
+        Self { ready, spent }
+    }
 }
 
 struct Tally {
@@ -71,23 +105,27 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
             worker: engine.worker(),
             batch: Batch::new(),
             parser: Parser::new(),
-            lines: vec![Vec::new(); arguments.batch as usize],
-            used: 0,
-            numbers: Vec::new(),
+            lines: Vec::new(),
             verdicts: Vec::new(),
             output: Vec::new(),
         })
         .collect();
-    let mut lines = Lines::open(arguments.file.as_ref())?;
+    let lines = Lines::open(arguments.file.as_ref())?;
     let bar = progress_bar(arguments, lines.total);
+    let rounds = Rounds::of(lines, threads, arguments.batch as usize);
     let mut tally = Tally { by_reason: vec![0; Reason::ALL.len()], judged: 0, bad_lines: 0 };
     let mut stdout = io::stdout().lock();
     let started = Instant::now();
     loop {
-        let bytes = fill(&mut shares, &mut lines).map_err(|e| format!("reading: {e}"))?;
-        let full = shares.iter().take_while(|s| s.used > 0).count();
+        // The reader has gone without a word where it could not be: an end like any other.
+        let Ok(round) = rounds.ready.recv() else { break };
+        let mut round = round.map_err(|e| format!("reading: {e}"))?;
+        let full = round.lines.iter().take_while(|lines| !lines.is_empty()).count();
         if full == 0 {
             break;
+        }
+        for (share, lines) in shares.iter_mut().zip(&mut round.lines) {
+            std::mem::swap(&mut share.lines, lines);
         }
         judge(&pool, &mut shares[..full], &mut tally);
         for share in &shares[..full] {
@@ -98,8 +136,14 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
             }
         }
         if let Some(bar) = &bar {
-            bar.inc(bytes);
+            bar.inc(round.bytes);
         }
+        for (share, lines) in shares.iter_mut().zip(&mut round.lines) {
+            share.lines.clear();
+            std::mem::swap(&mut share.lines, lines);
+        }
+        // Where two wait already, this one's memory goes.
+        let _ = rounds.spent.try_send(round);
     }
     stdout.flush().map_err(|e| format!("writing: {e}"))?;
     if let Some(bar) = bar {
@@ -111,29 +155,21 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
     Ok(if tally.bad_lines == 0 { End::Done } else { End::BadInput })
 }
 
-/// Gives every share its next lines, in order; returns the bytes read.
-fn fill(shares: &mut [Share], lines: &mut Lines) -> io::Result<u64> {
-    let mut bytes = 0;
-    let mut end = false;
-    for share in shares {
-        share.used = 0;
-        share.numbers.clear();
-        while !end && share.used < share.lines.len() {
-            let line = &mut share.lines[share.used];
-            let Some(number) = lines.next(line)? else {
-                end = true;
-                break;
-            };
-            bytes += line.len() as u64 + 1;
+/// Gives every share of the round its next lines, in order.
+fn fill(round: &mut Round, lines: &mut Lines, batch: usize) -> io::Result<()> {
+    round.bytes = 0;
+    round.lines.iter_mut().for_each(Vec::clear);
+    for share in &mut round.lines {
+        while share.len() < batch {
+            let Some(line) = lines.next()? else { return Ok(()) };
+            round.bytes += line.text.len() as u64 + 1;
             // Blank lines are no requests.
-            if number.1 && line.iter().all(u8::is_ascii_whitespace) {
-                continue;
+            if !line.is_blank() {
+                share.push(line);
             }
-            share.numbers.push(number);
-            share.used += 1;
         }
     }
-    Ok(bytes)
+    Ok(())
 }
 
 /// Judges what the shares hold. Parsing and signatures run in parallel; what depends on state runs in the order of the lines, so that
@@ -142,7 +178,7 @@ fn judge(pool: &rayon::ThreadPool, shares: &mut [Share], tally: &mut Tally) {
     struct Work<'a> {
         worker: &'a mut Worker,
         batch: &'a mut Batch,
-        numbers: &'a [(u64, bool)],
+        numbers: Vec<(u64, bool)>,
         verdicts: &'a mut Vec<Verdict>,
         output: &'a mut Vec<u8>,
         lines: Vec<Result<Line<'a>, LineError>>,
@@ -152,11 +188,12 @@ fn judge(pool: &rayon::ThreadPool, shares: &mut [Share], tally: &mut Tally) {
             .par_iter_mut()
             .map(|share| {
                 let parser = &mut share.parser;
-                let texts = share.lines[..share.used].iter_mut();
+                let numbers = share.lines.iter().map(|line| (line.number, line.whole)).collect();
+                let texts = share.lines.iter_mut().map(|line| &mut line.text);
                 Work {
                     worker: &mut share.worker,
                     batch: &mut share.batch,
-                    numbers: &share.numbers,
+                    numbers,
                     verdicts: &mut share.verdicts,
                     output: &mut share.output,
                     lines: texts.map(|text| parser.parse(text)).collect(),
@@ -165,7 +202,7 @@ fn judge(pool: &rayon::ThreadPool, shares: &mut [Share], tally: &mut Tally) {
             .collect()
     });
     for work in &works {
-        for (line, (number, whole)) in work.lines.iter().zip(work.numbers) {
+        for (line, (number, whole)) in work.lines.iter().zip(&work.numbers) {
             if let Err(e) = line {
                 let why = if *whole { e.to_string() } else { "longer than 64 MiB".to_owned() };
                 eprintln!("portcullis: line {number}: {why}");
