@@ -45,6 +45,7 @@ fn memory_stays_as_it_is_while_requests_stream() {
     let few = peak(20_000);
     let many = peak(if slow { 1_000_000 } else { 100_000 });
     assert!(few > 1_000, "the reading of /proc works: {few} KiB");
-    // A twentieth, for what the allocator keeps.
-    assert!(many <= few + few / 20 + 2_048, "{few} KiB for 20,000 requests, {many} KiB for many more");
+    // Each request is 700 bytes and more, a verdict 250: kept, they would take 80 MB at least. A fifth and 4 MiB are for what the allocator
+    // keeps, and for how many requests happen to be on their way and key tables in the making at one time.
+    assert!(many <= few + few / 5 + 4_096, "{few} KiB for 20,000 requests, {many} KiB for many more");
 }
