@@ -117,8 +117,8 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
     let mut stdout = io::stdout().lock();
     let started = Instant::now();
     loop {
-        // The reader has gone without a word where it could not be: an end like any other.
-        let Ok(round) = rounds.ready.recv() else { break };
+        // The end is a round without lines. A reader that has gone without one has failed, and what it read is not all there was.
+        let round = rounds.ready.recv().map_err(|_| "reading: stopped before the end".to_owned())?;
         let mut round = round.map_err(|e| format!("reading: {e}"))?;
         let full = round.lines.iter().take_while(|lines| !lines.is_empty()).count();
         if full == 0 {
