@@ -390,7 +390,6 @@ impl Profile {
 
     /// Whether it reads a parameter of that name itself: a field of the scheme, which rules of parameters need not name.
     #[must_use]
-    #[allow(unreachable_patterns, reason = "shapes differ in what they read")]
     pub fn reads(&self, name: &[u8]) -> bool {
         match &self.shape {
             Shape::Params(program) => program.reads(name),

@@ -19,6 +19,8 @@
 //! | `nonce` | **`optional`** \| `required` | the parameter `nonce`; without one, the whole signature base must not come twice |
 //! | `tag` | text | the parameter `tag` must be this |
 
+mod reader;
+
 use super::alg::{Alg, AlgSet};
 use super::client::{Draft, Fill};
 use super::extract::Rest;
@@ -33,6 +35,7 @@ use crate::hash::{sha256, sha512};
 use crate::request::{Request, Sizes};
 use crate::time::Millis;
 use crate::verdict::{KID_MAX, Reason};
+use reader::{Component, Pairs, Reader, string};
 use std::ops::Range;
 
 /// Names of RFC 9421, 6.2.2, and what documents call them.
@@ -61,9 +64,6 @@ pub(super) struct Program {
     tag: Option<String>,
 }
 
-/// Keys and values of parameters, as places in a text.
-type Pairs = Vec<(Range<usize>, Range<usize>)>;
-
 /// Memory of one request at a time.
 #[derive(Default)]
 pub struct Memory {
@@ -77,204 +77,6 @@ pub struct Memory {
     params: Pairs,
     /// Texts of fields.
     kept: Vec<u8>,
-}
-
-#[derive(Clone)]
-struct Component {
-    identifier: Range<usize>,
-    name: Range<usize>,
-    params: Pairs,
-}
-
-/// A reader of structured fields (RFC 8941, 4.2), which writes what it reads in canonical form.
-struct Reader<'t> {
-    text: &'t [u8],
-    at: usize,
-}
-
-impl<'t> Reader<'t> {
-    fn peek(&self) -> Option<u8> {
-        self.text.get(self.at).copied()
-    }
-
-    fn blanks(&mut self, tabs: bool) {
-        while self.peek().is_some_and(|b| b == b' ' || (tabs && b == b'\t')) {
-            self.at += 1;
-        }
-    }
-
-    fn byte(&mut self, byte: u8) -> Option<()> {
-        (self.peek()? == byte).then(|| self.at += 1)
-    }
-
-    fn key(&mut self) -> Option<&'t [u8]> {
-        let start = self.at;
-        let first = self.peek()?;
-        if !first.is_ascii_lowercase() && first != b'*' {
-            return None;
-        }
-        let more = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-' | b'.' | b'*');
-        while self.peek().is_some_and(more) {
-            self.at += 1;
-        }
-        self.text.get(start..self.at)
-    }
-
-    /// A bare item. Numbers and byte sequences that have another canonical form are refused.
-    fn item(&mut self) -> Option<&'t [u8]> {
-        let start = self.at;
-        match self.peek()? {
-            b'"' => {
-                self.at += 1;
-                loop {
-                    match self.peek()? {
-                        b'"' => break,
-                        b'\\' => {
-                            self.at += 1;
-                            if !matches!(self.peek()?, b'"' | b'\\') {
-                                return None;
-                            }
-                        }
-                        b' '..=b'~' => {}
-                        _ => return None,
-                    }
-                    self.at += 1;
-                }
-                self.at += 1;
-            }
-            b':' => {
-                let rest = self.text.get(start + 1..)?;
-                let len = memchr::memchr(b':', rest)?;
-                let coded = rest.get(..len)?;
-                if !coded.is_empty() && base64::decode_vec(Variant::Standard, coded).is_err() {
-                    return None;
-                }
-                self.at = start + len + 2;
-            }
-            b'?' => {
-                self.at += 1;
-                if !matches!(self.peek()?, b'0' | b'1') {
-                    return None;
-                }
-                self.at += 1;
-            }
-            b'-' | b'0'..=b'9' => {
-                self.at += usize::from(self.peek() == Some(b'-'));
-                let digits = self.at;
-                while self.peek().is_some_and(|b| b.is_ascii_digit()) {
-                    self.at += 1;
-                }
-                let len = self.at - digits;
-                if len == 0
-                    || len > 15
-                    || (len > 1 && self.text.get(digits) == Some(&b'0'))
-                    || self.peek() == Some(b'.')
-                {
-                    return None;
-                }
-            }
-            b if b.is_ascii_alphabetic() || b == b'*' => {
-                let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~:/".contains(&b);
-                while self.peek().is_some_and(token) {
-                    self.at += 1;
-                }
-            }
-            _ => return None,
-        }
-        self.text.get(start..self.at)
-    }
-
-    /// Parameters, appended to `out` as `;key=value`; where each stands there.
-    fn params(&mut self, out: &mut Vec<u8>) -> Option<Pairs> {
-        let mut found = Pairs::new();
-        while self.peek() == Some(b';') {
-            self.at += 1;
-            self.blanks(false);
-            let key = self.key()?;
-            out.push(b';');
-            let at = out.len();
-            out.extend_from_slice(key);
-            let name = at..out.len();
-            let mut value = out.len()..out.len();
-            if self.peek() == Some(b'=') {
-                self.at += 1;
-                let item = self.item()?;
-                // True is written as the key alone.
-                if item != b"?1" {
-                    out.push(b'=');
-                    let at = out.len();
-                    out.extend_from_slice(item);
-                    value = at..out.len();
-                }
-            }
-            // The last of a key counts in RFC 8941; a signer has no reason to write two.
-            if found.len() >= MOST || found.iter().any(|(k, _)| out.get(k.clone()) == out.get(name.clone())) {
-                return None;
-            }
-            found.push((name, value));
-        }
-        Some(found)
-    }
-
-    /// An inner list with its parameters, appended to `out` in canonical form.
-    fn list(&mut self, out: &mut Vec<u8>) -> Option<(Vec<Component>, Pairs)> {
-        let mut components: Vec<Component> = Vec::new();
-        self.byte(b'(')?;
-        out.push(b'(');
-        loop {
-            self.blanks(false);
-            if self.byte(b')').is_some() {
-                break;
-            }
-            if components.len() >= MOST {
-                return None;
-            }
-            if !components.is_empty() {
-                out.push(b' ');
-            }
-            let start = out.len();
-            let item = self.item()?;
-            out.extend_from_slice(item);
-            let name = start + 1..out.len().saturating_sub(1);
-            let params = self.params(out)?;
-            components.push(Component { identifier: start..out.len(), name, params });
-            if !matches!(self.peek(), Some(b' ' | b')')) {
-                return None;
-            }
-        }
-        out.push(b')');
-        let params = self.params(out)?;
-        Some((components, params))
-    }
-
-    /// Hands over each member of a dictionary: its key; the reader then stands at its value, which `read` must read.
-    fn dictionary(&mut self, mut read: impl FnMut(&'t [u8], &mut Self) -> Option<()>) -> Option<()> {
-        self.blanks(false);
-        let mut count = 0;
-        while self.at < self.text.len() {
-            let key = self.key()?;
-            count += 1;
-            if count > MOST {
-                return None;
-            }
-            read(key, self)?;
-            self.blanks(true);
-            if self.at == self.text.len() {
-                break;
-            }
-            self.byte(b',')?;
-            self.blanks(true);
-            // A comma with nothing behind it (RFC 8941, 4.2.2).
-            self.peek()?;
-        }
-        Some(())
-    }
-}
-
-/// The text of a string item that has no escapes.
-fn string(item: &[u8]) -> Option<&[u8]> {
-    let inner = item.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    (!inner.contains(&b'\\')).then_some(inner)
 }
 
 /// The header lines of one name as one value (RFC 9421, 2.1): trimmed, joined by a comma and a space.
