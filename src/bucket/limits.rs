@@ -156,15 +156,8 @@ impl Limits {
     /// # Errors
     /// The region has no such section, or was made with a hash that this CPU cannot compute.
     pub fn open(region: &Region, config: &LimitsConfig) -> Result<Self, Error> {
-        let fail = |message: &str| Error::Region { path: region.name(), message: message.into() };
-        let section = region.section(SECTION).ok_or_else(|| fail("has no section for limits"))?;
-        if section.len() as u64 != config.words() {
-            return Err(fail("was opened for other limit capacities than it is used with"));
-        }
-        let kind = region.chosen(SECTION, "prf").and_then(Kind::from_number);
-        let prf = kind
-            .and_then(|kind| Prf::of(kind, region.key(1)))
-            .ok_or_else(|| fail("was made with a hash that this CPU cannot compute; remove the file"))?;
+        let section = region.section_of(SECTION, config.words())?;
+        let prf = Prf::recorded(region.chosen(SECTION, "prf"), region.key(1)).ok_or_else(|| region.foreign_hash())?;
         Ok(Self { section, prf, groups: config.groups(), birth: region.birth() })
     }
 

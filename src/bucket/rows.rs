@@ -51,16 +51,10 @@ pub(super) struct Rows {
 
 impl Rows {
     pub fn open(region: &Region, plan: &Plan) -> Result<Self, Error> {
-        let fail = |message: &str| Error::Region { path: region.name(), message: message.into() };
-        let section = region.section(plan.section).ok_or_else(|| fail("has not the sections that it is used with"))?;
         let rows = plan.rows();
-        if section.len() as u64 != rows.saturating_mul(plan.row as u64) {
-            return Err(fail("was opened for other capacities than it is used with"));
-        }
-        let kind = region.chosen(plan.section, "prf").and_then(Kind::from_number);
-        let prf = kind
-            .and_then(|kind| Prf::of(kind, region.key(1)))
-            .ok_or_else(|| fail("was made with a hash that this CPU cannot compute; remove the file"))?;
+        let section = region.section_of(plan.section, rows.saturating_mul(plan.row as u64))?;
+        let prf =
+            Prf::recorded(region.chosen(plan.section, "prf"), region.key(1)).ok_or_else(|| region.foreign_hash())?;
         Ok(Self { section, prf, rows, row: plan.row, domain: plan.domain })
     }
 

@@ -99,6 +99,12 @@ impl Prf {
         }
     }
 
+    /// The function that a region recorded by `number` ([`Kind::number`]); `None` as in [`Prf::of`], and where there is no such function.
+    #[must_use]
+    pub fn recorded(number: Option<u64>, key: [u8; 16]) -> Option<Self> {
+        Self::of(Kind::from_number(number?)?, key)
+    }
+
     /// Which function this is.
     #[must_use]
     pub const fn kind(&self) -> Kind {

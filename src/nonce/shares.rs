@@ -79,16 +79,9 @@ impl Shares {
     /// # Errors
     /// The region has no such section, or was made with a hash that this CPU cannot compute.
     pub fn open(region: &Region, config: &SharesConfig, nonces: &NonceConfig) -> Result<Self, Error> {
-        let fail = |message: &str| Error::Region { path: region.name(), message: message.into() };
-        let section = region.section(SECTION).ok_or_else(|| fail("has no section for the apps' shares"))?;
         let rows = config.rows();
-        if section.len() as u64 != rows.saturating_mul(ROW as u64) {
-            return Err(fail("was opened for another number of apps than it is used with"));
-        }
-        let kind = region.chosen(SECTION, "prf").and_then(Kind::from_number);
-        let prf = kind
-            .and_then(|kind| Prf::of(kind, region.key(0)))
-            .ok_or_else(|| fail("was made with a hash that this CPU cannot compute; remove the file"))?;
+        let section = region.section_of(SECTION, rows.saturating_mul(ROW as u64))?;
+        let prf = Prf::recorded(region.chosen(SECTION, "prf"), region.key(0)).ok_or_else(|| region.foreign_hash())?;
         Ok(Self { section, prf, rows, period: nonces.period() })
     }
 

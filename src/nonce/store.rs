@@ -260,16 +260,9 @@ impl Store {
     /// # Errors
     /// The region has no such section, or was made with a hash that this CPU cannot compute.
     pub fn open(region: &Region, config: &NonceConfig) -> Result<Self, Error> {
-        let fail = |message: &str| Error::Region { path: region.name(), message: message.into() };
         let geometry = config.geometry();
-        let section = region.section(SECTION).ok_or_else(|| fail("has no section for nonces"))?;
-        if section.len() as u64 != geometry.words {
-            return Err(fail("was opened for other nonce capacities than it is used with"));
-        }
-        let kind = region.chosen(SECTION, "prf").and_then(Kind::from_number);
-        let prf = kind
-            .and_then(|kind| Prf::of(kind, region.key(0)))
-            .ok_or_else(|| fail("was made with a hash that this CPU cannot compute; remove the file"))?;
+        let section = region.section_of(SECTION, geometry.words)?;
+        let prf = Prf::recorded(region.chosen(SECTION, "prf"), region.key(0)).ok_or_else(|| region.foreign_hash())?;
         let allowance = config.future_window_ms.saturating_add(config.skew_ms);
         let born = if config.birth_rule {
             region.birth().plus(i64::try_from(allowance).unwrap_or(i64::MAX))

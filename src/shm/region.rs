@@ -244,6 +244,26 @@ impl Region {
         (end <= self.map.words().len()).then(|| Section { map: self.map.clone(), first, words })
     }
 
+    /// The section of that name, which must have as many words as its user reckons with.
+    ///
+    /// # Errors
+    /// There is none, or it was made for other numbers.
+    pub fn section_of(&self, name: &str, words: u64) -> Result<Section, Error> {
+        let fail = |message: String| Error::Region { path: self.name(), message };
+        let section = self.section(name).ok_or_else(|| fail(format!("has no section \"{name}\"")))?;
+        if section.len() as u64 != words {
+            return Err(fail(format!("was opened with other numbers for its section \"{name}\" than it is used with")));
+        }
+        Ok(section)
+    }
+
+    /// What to say of a region whose tables were made with a hash that this CPU cannot compute.
+    #[must_use]
+    pub fn foreign_hash(&self) -> Error {
+        let message = "was made with a hash that this CPU cannot compute; remove the file".into();
+        Error::Region { path: self.name(), message }
+    }
+
     /// A fact of a section that its creator chose.
     #[must_use]
     pub fn chosen(&self, section: &str, fact: &str) -> Option<u64> {

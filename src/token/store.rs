@@ -112,15 +112,8 @@ impl Store {
     /// # Errors
     /// The region has no such section, or was made with a hash that this CPU cannot compute.
     pub fn open(region: &Region, sizes: &Sizes, birth_rule: bool) -> Result<Self, Error> {
-        let fail = |message: &str| Error::Region { path: region.name(), message: message.into() };
-        let section = region.section(SECTION).ok_or_else(|| fail("has no section for tokens"))?;
-        if section.len() as u64 != sizes.places()[3] {
-            return Err(fail("was opened for other numbers of tokens than it is used with"));
-        }
-        let kind = region.chosen(SECTION, "prf").and_then(prf::Kind::from_number);
-        let prf = kind
-            .and_then(|kind| Prf::of(kind, region.key(1)))
-            .ok_or_else(|| fail("was made with a hash that this CPU cannot compute; remove the file"))?;
+        let section = region.section_of(SECTION, sizes.places()[3])?;
+        let prf = Prf::recorded(region.chosen(SECTION, "prf"), region.key(1)).ok_or_else(|| region.foreign_hash())?;
         // They fit: the section has that length.
         let places = sizes.places().map(|place| usize::try_from(place).unwrap_or(0));
         Ok(Self { section, prf, sizes: *sizes, places, birth: birth_rule.then(|| region.birth()) })
