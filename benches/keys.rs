@@ -96,7 +96,7 @@ fn ips(c: &mut Criterion) {
             order(count as usize * 512).take(4096).map(|n| Ipv4Addr::from(0x0a00_0000 + n as u32).into()).collect();
         group.throughput(Throughput::Elements(addresses.len() as u64));
         group.bench_function(BenchmarkId::new("ours", count), |b| {
-            b.iter(|| addresses.iter().filter(|ip| policy::ip_allowed(app, Some(**ip)).is_ok()).count());
+            b.iter(|| addresses.iter().filter(|ip| policy::ip_allowed(app, None, Some(**ip)).is_ok()).count());
         });
         group.bench_function(BenchmarkId::new("ipnet-one-by-one", count), |b| {
             b.iter(|| addresses.iter().filter(|ip| nets.iter().any(|net| net.contains(*ip))).count());

@@ -1,11 +1,12 @@
-//! X.509 certificates (RFC 5280): the key, the dates and the names that schemes refer to. Chains are not followed here.
+//! X.509 certificates (RFC 5280): the key, the dates and the names that schemes refer to. Chains are followed in [`chain`](super::chain).
 
 use std::fmt;
 use std::fmt::Write as _;
 
 use aws_lc_rs::digest;
-use der::{Decode, Encode};
-use x509_cert::ext::pkix::KeyUsage;
+use der::asn1::{BitStringRef, ObjectIdentifier};
+use der::{Decode, Encode, Reader, SliceReader};
+use x509_cert::ext::pkix::{BasicConstraints, KeyUsage};
 
 use super::{KeyError, PublicKey};
 use crate::codec::{hex, pem};
@@ -21,6 +22,63 @@ pub struct Certificate {
     subject: String,
     issuer: String,
     signs: bool,
+    chain: Chain,
+}
+
+/// What chains are followed by.
+#[derive(Clone, PartialEq, Eq)]
+struct Chain {
+    subject: Vec<u8>,
+    issuer: Vec<u8>,
+    /// The DER that is signed.
+    signed: Vec<u8>,
+    signature: Vec<u8>,
+    oid: ObjectIdentifier,
+    inner_oid: ObjectIdentifier,
+    /// Whether it is a CA, and how many CAs it may have below it.
+    ca: Option<Option<u8>>,
+    signs_certificates: bool,
+    unknown_critical: Option<ObjectIdentifier>,
+}
+
+/// Extensions that are understood, or that may be passed over without harm to what is checked here (RFC 5280, 4.2.1): key usage, names of the
+/// subject, basic constraints, certificate policies, extended key usage.
+const UNDERSTOOD: [ObjectIdentifier; 5] = [
+    ObjectIdentifier::new_unwrap("2.5.29.15"),
+    ObjectIdentifier::new_unwrap("2.5.29.17"),
+    ObjectIdentifier::new_unwrap("2.5.29.19"),
+    ObjectIdentifier::new_unwrap("2.5.29.32"),
+    ObjectIdentifier::new_unwrap("2.5.29.37"),
+];
+
+impl Chain {
+    fn of(bytes: &[u8], parsed: &x509_cert::Certificate) -> Result<Self, KeyError> {
+        let mut reader = SliceReader::new(bytes).map_err(broken)?;
+        let (signed, signature) = reader
+            .sequence(|body| {
+                let signed = body.tlv_bytes()?;
+                body.tlv_bytes()?;
+                let signature: BitStringRef<'_> = body.decode()?;
+                Ok::<_, der::Error>((signed, signature))
+            })
+            .map_err(broken)?;
+        let signature = signature.as_bytes().ok_or_else(|| broken("the signature is not a whole number of bytes"))?;
+        let body = parsed.tbs_certificate();
+        let constraints = body.get_extension::<BasicConstraints>().map_err(broken)?;
+        let usage = body.get_extension::<KeyUsage>().map_err(broken)?;
+        let unknown = |e: &&x509_cert::ext::Extension| e.critical && !UNDERSTOOD.contains(&e.extn_id);
+        Ok(Self {
+            subject: body.subject().to_der().map_err(broken)?,
+            issuer: body.issuer().to_der().map_err(broken)?,
+            signed: signed.to_vec(),
+            signature: signature.to_vec(),
+            oid: parsed.signature_algorithm().oid,
+            inner_oid: body.signature().oid,
+            ca: constraints.filter(|(_, c)| c.ca).map(|(_, c)| c.path_len_constraint),
+            signs_certificates: usage.is_none_or(|(_, usage)| usage.key_cert_sign()),
+            unknown_critical: body.extensions().and_then(|all| all.iter().find(unknown)).map(|e| e.extn_id),
+        })
+    }
 }
 
 const WHAT: &str = "an X.509 certificate";
@@ -41,6 +99,24 @@ impl Certificate {
             return Err(KeyError::PemLabel { found, expected: "`CERTIFICATE`" });
         }
         Self::from_der(&block.der)
+    }
+
+    /// Reads PEM with one or more blocks `CERTIFICATE`: an app's certificate, and those of the CAs between it and its root.
+    ///
+    /// # Errors
+    /// As [`from_pem`](Self::from_pem), for the first block that is wrong.
+    pub fn several_from_pem(text: &str) -> Result<Vec<Self>, KeyError> {
+        let (mut found, mut rest) = (Vec::new(), text);
+        while found.is_empty() || !rest.trim_ascii().is_empty() {
+            let (block, after) = pem::first(rest)?;
+            if block.label != "CERTIFICATE" {
+                let found = block.label.chars().take(64).collect();
+                return Err(KeyError::PemLabel { found, expected: "`CERTIFICATE`" });
+            }
+            found.push(Self::from_der(&block.der)?);
+            rest = after;
+        }
+        Ok(found)
     }
 
     /// Reads DER.
@@ -65,6 +141,7 @@ impl Certificate {
                 .get_extension::<KeyUsage>()
                 .map_err(broken)?
                 .is_none_or(|(_, usage)| usage.digital_signature() || usage.non_repudiation()),
+            chain: Chain::of(bytes, &parsed)?,
             der: bytes.to_vec(),
         })
     }
@@ -140,6 +217,46 @@ impl Certificate {
     #[must_use]
     pub fn signs(&self) -> bool {
         self.signs
+    }
+
+    pub(super) fn subject_der(&self) -> &[u8] {
+        &self.chain.subject
+    }
+
+    pub(super) fn issuer_der(&self) -> &[u8] {
+        &self.chain.issuer
+    }
+
+    /// What is signed.
+    pub(super) fn signed(&self) -> &[u8] {
+        &self.chain.signed
+    }
+
+    pub(super) fn signature(&self) -> &[u8] {
+        &self.chain.signature
+    }
+
+    pub(super) fn signature_oid(&self) -> ObjectIdentifier {
+        self.chain.oid
+    }
+
+    /// The algorithm as it stands under the signature; RFC 5280, 4.1.1.2: the same.
+    pub(super) fn inner_signature_oid(&self) -> ObjectIdentifier {
+        self.chain.inner_oid
+    }
+
+    /// `None`: no CA. `Some(Some(n))`: a CA with at most n CAs below it.
+    pub(super) fn ca(&self) -> Option<Option<u8>> {
+        self.chain.ca
+    }
+
+    pub(super) fn signs_certificates(&self) -> bool {
+        self.chain.signs_certificates
+    }
+
+    /// A critical extension that is not understood here (RFC 5280, 4.2: the certificate must be rejected).
+    pub(super) fn unknown_critical(&self) -> Option<ObjectIdentifier> {
+        self.chain.unknown_critical
     }
 
     /// The bytes.

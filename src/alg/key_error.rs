@@ -36,6 +36,9 @@ pub enum KeyError {
         /// Those that are.
         taken: &'static str,
     },
+    /// A certificate that does not lead to a root of the document's.
+    #[error("no chain to a root of \"certificate_roots\": {0}")]
+    Chain(String),
     /// Not hexadecimal or base64.
     #[error("not {0}")]
     Encoding(&'static str),

@@ -15,6 +15,7 @@
 //! What each algorithm accepts and refuses at its edges is written down as data in `tests/alg_acceptance.rs`.
 
 mod certificate;
+pub mod chain;
 mod ec;
 mod ec_signature;
 mod ecdsa_p256;

@@ -3,8 +3,8 @@
 use super::mask::{Masked, mask, mask_text};
 use crate::codec::base64::{self, Variant};
 use crate::codec::hex;
+use crate::codec::json::write_string;
 use crate::error::Error;
-use crate::ndjson::write_string;
 use crate::time::Millis;
 use crate::verdict::{Reason, Verdict};
 use aws_lc_rs::hmac;

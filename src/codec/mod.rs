@@ -6,6 +6,7 @@ pub mod dates;
 pub mod doc;
 pub mod fault;
 pub mod hex;
+pub mod json;
 pub mod pem;
 pub mod percent;
 pub mod rfc3339;

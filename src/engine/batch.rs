@@ -53,6 +53,8 @@ pub(super) struct Slot {
     pub nonce: Option<NonceKey>,
     /// What it asks for, hashed, where a limit counts distinct objects.
     pub object: Option<u64>,
+    /// Where the user stands that a call with a grant is for.
+    pub user: Range<usize>,
 }
 
 /// One signature to check: a credential of an app against a string to sign.
@@ -75,6 +77,8 @@ pub struct Batch {
     works: Vec<Work>,
     /// Strings to sign and decoded signatures.
     bytes: Vec<u8>,
+    /// Users that calls with grants are for.
+    users: Vec<u8>,
     items: Vec<Item<'static>>,
     good: Vec<bool>,
 }
@@ -93,6 +97,7 @@ impl Batch {
         self.snapshot = Some(snapshot);
         self.works.clear();
         self.bytes.clear();
+        self.users.clear();
         self.good.clear();
         self.slots.clear();
         const BLANK: Verdict = Verdict::of(Reason::Internal);
@@ -105,6 +110,7 @@ impl Batch {
             works: 0..0,
             nonce: None,
             object: None,
+            user: 0..0,
         }));
     }
 
@@ -125,7 +131,12 @@ impl Batch {
         for (index, request) in requests.iter().enumerate() {
             let first = self.works.len();
             let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.stand == Stand::Open) else { continue };
-            let mut facts = Facts { works: &mut self.works, bytes: &mut self.bytes, derived: &mut tools.derived };
+            let mut facts = Facts {
+                works: &mut self.works,
+                bytes: &mut self.bytes,
+                derived: &mut tools.derived,
+                users: &mut self.users,
+            };
             let outcome = order::prepare(&snapshot, memory, request, slot, &mut facts, &mut tools.scratch);
             slot.works = first..self.works.len();
             if let Err(refused) = outcome {
@@ -180,7 +191,8 @@ impl Batch {
             if slot.stand != Stand::Refused {
                 let verified = slot.works.clone().find(|at| self.good.get(*at) == Some(&true));
                 let verified = verified.and_then(|at| self.works.get(at)).map(|work| work.credential);
-                match order::commit(&snapshot, memory, request, slot, verified, hold) {
+                let user = self.users.get(slot.user.clone()).unwrap_or_default();
+                match order::commit(&snapshot, memory, request, slot, verified, user, hold) {
                     Ok(ticket) => accept(&snapshot, slot, verified, ticket),
                     Err(refused) => {
                         let app = slot.app.and_then(|app| snapshot.apps().get(app.get()));

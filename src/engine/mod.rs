@@ -225,6 +225,14 @@ impl Engine {
         self.shared.memory.guard.override_limit(limit, permille, until, now)
     }
 
+    /// Appends the body of the answer to a refused request, `{"code":…,"msg":…,"data":null}` with the codes and texts of the document's
+    /// `answers`; `false`, and nothing, where it has no such section. Made from the reason alone: nothing of the request, of a key or of the
+    /// inside can be in it.
+    pub fn answer(&self, verdict: &Verdict, out: &mut Vec<u8>) -> bool {
+        let snapshot = self.shared.live.load();
+        snapshot.answer(verdict.reason).map(|body| out.extend_from_slice(body)).is_some()
+    }
+
     /// What has been counted, by all processes that share the state.
     #[must_use]
     pub fn metrics(&self) -> Metrics {

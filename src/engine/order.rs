@@ -19,7 +19,7 @@
 //! | prepare | **the signature** | `bad_signature` |
 //! | commit | the access token, where the API needs one | `token_invalid`, `token_expired`, `token_revoked` |
 //! | commit | limits, all or nothing | `rate_limited`, `concurrency_limited`, `suspended` |
-//! | commit | the one-time token, reserved | `idempotency_used`, `missing_field`, `token_invalid`, `token_expired` |
+//! | commit | the user's grant and the one-time token, reserved | `idempotency_used`, `missing_field`, `token_invalid`, `token_expired`, `token_revoked` |
 //! | commit | the circuit breaker of the API | `circuit_open` |
 //! | commit | the nonce: **the point of acceptance** | `replayed`, `nonce_store_full`, `timestamp_too_old` |
 //!
@@ -64,6 +64,8 @@ pub(super) struct Facts<'b> {
     pub works: &'b mut Vec<Work>,
     pub bytes: &'b mut Vec<u8>,
     pub derived: &'b mut Derived,
+    /// The users that calls with grants are for, one after the other.
+    pub users: &'b mut Vec<u8>,
 }
 
 /// Stage 1.
@@ -148,13 +150,18 @@ fn by_profile(
         return Err(Reason::NoProfile.into());
     }
     slot.app = Some(app.index);
-    policy::ip_allowed(app, request.client_ip)?;
-    let api = slot.api?.and_then(|api| snapshot.apis().get(api.get()));
+    let api = slot.api.ok().flatten().and_then(|api| snapshot.apis().get(api.get()));
+    policy::ip_allowed(app, api, request.client_ip)?;
+    slot.api?;
     policy::api_served(api)?;
     policy::api_allowed(snapshot, app, api)?;
     let peer = policy::peer_certificate(app, request, slot.now);
     policy::channel(snapshot.demands(), api, request, peer)?;
-    rules::check(memory, profile, app, api, &extract, slot.now)?;
+    if let Some(user) = rules::check(memory, profile, app, api, &extract, slot.now)? {
+        let start = facts.users.len();
+        facts.users.extend_from_slice(user);
+        slot.user = start..facts.users.len();
+    }
     let at = At { demands: snapshot.demands(), peer, now: slot.now };
     any_key(app, api, &extract, &at)?;
     if let Some(limit) = app.limits.distinct.or(api.and_then(|api| api.limits.distinct)) {
@@ -363,13 +370,14 @@ fn write_works(
     message
 }
 
-/// Stage 3. `verified`: which credential of the app verified the signature.
+/// Stage 3. `verified`: which credential of the app verified the signature; `user`: whom a call with a grant is for.
 pub(super) fn commit(
     snapshot: &Snapshot,
     memory: &Memory,
     request: &Request<'_>,
     slot: &mut Slot,
     verified: Option<usize>,
+    user: &[u8],
     hold: &mut Hold,
 ) -> Result<Ticket, Refused> {
     let nonce = slot.nonce.as_ref().ok_or(Reason::Internal)?;
@@ -391,8 +399,8 @@ pub(super) fn commit(
     memory.guard.check_caller(app, Some(parts.kid), slot.now)?;
     tokens::check(snapshot, memory, request, app, api, slot.now)?;
     let mut taken = Taken::take_all(snapshot, memory, &lists, &parts, slot.now, hold)?;
-    let one_time = match tokens::reserve(snapshot, memory, request, app, api, slot.now) {
-        Ok(one_time) => one_time,
+    let reserved = match tokens::reserve(snapshot, memory, request, app, api, user, slot.now) {
+        Ok(reserved) => reserved,
         Err(refused) => {
             taken.give_back(snapshot, memory, &lists, &parts, slot.now, hold);
             return Err(refused);
@@ -403,7 +411,8 @@ pub(super) fn commit(
         Ok(token) => match memory.admit(nonce, app, token, slot.now) {
             Admitted::Fresh(ticket) => {
                 slot.verdict.alert = slot.verdict.alert.or(taken.alert);
-                slot.verdict.one_time = one_time;
+                slot.verdict.one_time = reserved.one_time;
+                tokens::accepted(memory, &reserved);
                 return Ok(ticket);
             }
             Admitted::Refused(reason) => {
@@ -412,7 +421,7 @@ pub(super) fn commit(
             }
         },
     };
-    tokens::give_back(memory, &one_time);
+    tokens::give_back(memory, &reserved);
     taken.give_back(snapshot, memory, &lists, &parts, slot.now, hold);
     Err(refused)
 }

@@ -50,30 +50,72 @@ pub(super) fn check(
     store.check(&tokens.policy, app.id.as_str().as_bytes(), token, max_age, now)
 }
 
-/// Reserves the one-time token of a call that has one; [`Ticket::NONE`] where there is none to reserve.
+/// What a call took of things that are good once: its one-time token and its grant; [`Ticket::NONE`] where there is none.
+#[derive(Clone, Copy)]
+pub(super) struct Reserved {
+    pub one_time: Ticket,
+    grant: Ticket,
+}
+
+/// Reserves the one-time token and the grant of a call that has them.
 pub(super) fn reserve(
     snapshot: &Snapshot,
     memory: &Memory,
     request: &Request<'_>,
     app: &App,
     api: Option<&Api>,
+    user: &[u8],
     now: Millis,
-) -> Result<Ticket, Refused> {
-    let rule = api.map_or(OneTime::Off, |api| api.tokens.one_time);
-    let (Some(tokens), true) = (snapshot.tokens(), rule != OneTime::Off) else { return Ok(Ticket::NONE) };
+) -> Result<Reserved, Refused> {
+    let nothing = Reserved { one_time: Ticket::NONE, grant: Ticket::NONE };
+    let (Some(tokens), Some(api)) = (snapshot.tokens(), api) else { return Ok(nothing) };
+    let rule = &api.tokens;
+    if rule.one_time == OneTime::Off && !rule.grant {
+        return Ok(nothing);
+    }
     let store = memory.tokens().ok_or(Reason::Internal)?;
-    match only(request, &tokens.policy.one_time.header)? {
-        Some(token) => Ok(store.reserve(&tokens.policy, app.id.as_str().as_bytes(), token, now)?),
-        None if rule == OneTime::Required => Err(Reason::MissingField.into()),
-        None => Ok(Ticket::NONE),
+    let policy = &tokens.policy;
+    let mut reserved = nothing;
+    if rule.grant {
+        let sent = only(request, &policy.grant_header)?.ok_or(Reason::TokenInvalid)?;
+        let user = std::str::from_utf8(user).map_err(|_| Reason::InvalidField)?;
+        let scope = Scope { app: app.id.as_str(), api: api.id.as_str(), user };
+        reserved.grant = store.reserve_grant(policy, &scope, sent, now)?;
+    }
+    if rule.one_time != OneTime::Off {
+        let one_time = match only(request, &policy.one_time.header) {
+            Ok(Some(token)) => store.reserve(policy, app.id.as_str().as_bytes(), token, now).map_err(Refused::from),
+            Ok(None) if rule.one_time == OneTime::Required => Err(Reason::MissingField.into()),
+            Ok(None) => Ok(Ticket::NONE),
+            Err(reason) => Err(reason.into()),
+        };
+        match one_time {
+            Ok(ticket) => reserved.one_time = ticket,
+            Err(refused) => {
+                give_back(memory, &reserved);
+                return Err(refused);
+            }
+        }
+    }
+    Ok(reserved)
+}
+
+/// Gives back what [`reserve`] reserved for a call that was then refused.
+pub(super) fn give_back(memory: &Memory, reserved: &Reserved) {
+    let Some(tokens) = memory.tokens() else { return };
+    for ticket in [&reserved.one_time, &reserved.grant] {
+        if *ticket != Ticket::NONE {
+            // `false` only where the lease ended meanwhile, and then somebody else's call may hold it: rightly untouched.
+            let _ = tokens.release(ticket);
+        }
     }
 }
 
-/// Gives back what [`reserve`] reserved for a call that was then refused; nothing where that was [`Ticket::NONE`].
-pub(super) fn give_back(memory: &Memory, one_time: &Ticket) {
-    if let Some(tokens) = memory.tokens().filter(|_| *one_time != Ticket::NONE) {
-        // `false` only where the lease ended meanwhile, and then somebody else's call may hold the token: rightly untouched.
-        let _ = tokens.release(one_time);
+/// The call is accepted: a grant that was good once is used. (Its one-time token is the gateway's to commit.)
+pub(super) fn accepted(memory: &Memory, reserved: &Reserved) {
+    if let Some(tokens) = memory.tokens().filter(|_| reserved.grant != Ticket::NONE) {
+        // Reserved in this very call, so it is held: a lease is a second at least.
+        let _ = tokens.commit(&reserved.grant);
     }
 }
 

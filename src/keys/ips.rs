@@ -14,6 +14,30 @@ pub struct IpSet {
     v6: Box<[(u128, u128)]>,
 }
 
+/// Addresses that nobody has on the public internet.
+const SPECIAL: [(&str, &str); 20] = [
+    ("0.0.0.0/8", "this network (RFC 791)"),
+    ("10.0.0.0/8", "a private network (RFC 1918)"),
+    ("100.64.0.0/10", "a carrier's own network (RFC 6598)"),
+    ("127.0.0.0/8", "this host (RFC 1122)"),
+    ("169.254.0.0/16", "one link (RFC 3927)"),
+    ("172.16.0.0/12", "a private network (RFC 1918)"),
+    ("192.0.0.0/24", "a protocol's own use (RFC 6890)"),
+    ("192.0.2.0/24", "documentation (RFC 5737)"),
+    ("192.168.0.0/16", "a private network (RFC 1918)"),
+    ("198.18.0.0/15", "measurements (RFC 2544)"),
+    ("198.51.100.0/24", "documentation (RFC 5737)"),
+    ("203.0.113.0/24", "documentation (RFC 5737)"),
+    ("224.0.0.0/4", "multicast (RFC 5771)"),
+    ("240.0.0.0/4", "no use at all (RFC 1112)"),
+    ("2001::/23", "a protocol's own use (RFC 2928)"),
+    ("2001:db8::/32", "documentation (RFC 3849)"),
+    ("2002::/16", "6to4 (RFC 3056)"),
+    ("3fff::/20", "documentation (RFC 9637)"),
+    ("fc00::/7", "a private network (RFC 4193)"),
+    ("fe80::/10", "one link (RFC 4291)"),
+];
+
 /// Sorts closed ranges and joins those that overlap or touch.
 fn merge<T: Ord + Copy>(mut ranges: Vec<(T, T)>, touches: impl Fn(T, T) -> bool) -> Box<[(T, T)]> {
     ranges.sort_unstable();
@@ -76,6 +100,23 @@ impl IpSet {
         }
     }
 
+    /// What a block is of, where it holds an address that is not one of the public internet's (the special-purpose registries of RFC 6890, IPv4
+    /// and IPv6; of IPv6 only 2000::/3 is given out at all).
+    pub fn not_public(block: &IpNet) -> Option<&'static str> {
+        fn meets(one: &IpNet, other: &IpNet) -> bool {
+            one.contains(other) || other.contains(one)
+        }
+        let special = SPECIAL.iter().filter_map(|(net, what)| Some((net.parse::<IpNet>().ok()?, *what)));
+        let found = special.into_iter().find(|(net, _)| meets(net, block)).map(|(_, what)| what);
+        found.or_else(|| match block {
+            IpNet::V4(_) => None,
+            IpNet::V6(net) => {
+                let inside = net.prefix_len() >= 3 && u128::from(net.network()) >> 125 == 0b001;
+                (!inside).then_some("no range of IPv6 that is given out")
+            }
+        })
+    }
+
     /// Whether the set holds `address`. An IPv4-mapped IPv6 address counts as the IPv4 address.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
@@ -129,6 +170,41 @@ mod tests {
         assert_eq!(set(&["::ffff:203.0.113.0/120"]), s);
         assert!(set(&["::ffff:203.0.113.9"]).contains(ip("203.0.113.9")));
         assert!(!set(&["2001:db8::/32"]).contains(ip("::ffff:203.0.113.9")));
+    }
+
+    #[test]
+    fn public_addresses_are_told_from_others() {
+        let what = |text: &str| IpSet::not_public(&IpSet::parse_block(text).unwrap());
+        for text in
+            ["8.8.8.8", "11.0.0.0/8", "172.32.0.0/11", "223.255.255.255", "2600::/12", "2a00:1450::1", "2001:200::/23"]
+        {
+            assert_eq!(what(text), None, "{text}");
+        }
+        for text in [
+            "10.1.2.3",
+            "10.0.0.0/7",
+            "0.0.0.0/0",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.0/24",
+            "127.0.0.1",
+            "100.64.0.1",
+            "169.254.169.254",
+            "203.0.113.7",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::1",
+            "fe80::1",
+            "fd00::1",
+            "2001:db8::1",
+            "ff02::1",
+            "4000::/3",
+            "::/0",
+            "2000::/3",
+            "::ffff:10.0.0.1",
+        ] {
+            assert!(what(text).is_some(), "{text}");
+        }
     }
 
     #[test]

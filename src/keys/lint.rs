@@ -1,6 +1,7 @@
 //! What a document that is good may still have wrong with it: entries that can never be used, keys that are about to end, doors left
 //! ajar on purpose. Nothing here is an error; an operator reads it before a document goes into force.
 
+use super::Credential;
 use super::policy;
 use super::settings::{AppStatus, KeyStatus, Level};
 use super::snapshot::{App, Snapshot};
@@ -120,10 +121,29 @@ impl Lint<'_> {
             } else if left < SOON_DAYS * DAY_MS {
                 self.say(&at, format!("ends in {} days", left / DAY_MS));
             }
+            self.age(app, credential, &at);
             if let Some(secret) = credential.secret()
                 && secret.expose().len() < SECRET_MIN
             {
                 self.say(&at, format!("the secret is shorter than {SECRET_MIN} bytes"));
+            }
+        }
+    }
+
+    /// Keys that are, or soon will be, in use for longer than they may be (JR/T 0185-2020, 7.3.4).
+    fn age(&mut self, app: &App, credential: &Credential, at: &str) {
+        let demands = self.snapshot.demands();
+        for (level, greatest) in [(Level::A1, demands.key_max_age_ms.0), (Level::A2, demands.key_max_age_ms.1)] {
+            let of_use = app.level <= level && policy::level_of(credential.algorithm()) >= level;
+            let Some(greatest) = greatest.filter(|_| of_use) else { continue };
+            let left = greatest - self.now.since(credential.not_before);
+            if left < 0 {
+                self.say(at, format!("is older than keys may be at level {level:?}: renew it"));
+            } else if left < SOON_DAYS * DAY_MS {
+                self.say(
+                    at,
+                    format!("reaches the greatest age of keys at level {level:?} in {} days: renew it", left / DAY_MS),
+                );
             }
         }
     }

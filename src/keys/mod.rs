@@ -26,7 +26,7 @@ pub use limits::{Action, CONCURRENCY_EACH, Distinct, KeyPart, KeyParts, Limit, R
 pub use lint::{Warning, lint};
 pub use live::{Live, Reader};
 pub use read::Config;
-pub use settings::{ApiState, AppStatus, Clock, Codes, KeyStatus, Level, NonceMode, State};
+pub use settings::{Answers, ApiState, AppStatus, Clock, Codes, KeyStatus, Level, NonceMode, State};
 pub use snapshot::{
     Api, ApiIndex, ApiRules, ApiTokens, App, AppIndex, Consent, Demands, LimitIndex, LimitLists, OneTime, ProfileIndex,
     Snapshot, Tokens,

@@ -22,13 +22,15 @@ pub fn app_status(app: &App) -> Result<(), Reason> {
     }
 }
 
-/// Whether the app may call from `address`. An app with a list may not call from an address that the gateway does not know.
+/// Whether the app may call `api` from `address`. An app with a list may not call from an address that the gateway does not know; APIs that say
+/// so (the call for a token) may be called from anywhere.
 ///
 /// # Errors
 /// [`Reason::IpNotAllowed`].
-pub fn ip_allowed(app: &App, address: Option<IpAddr>) -> Result<(), Reason> {
+pub fn ip_allowed(app: &App, api: Option<&Api>, address: Option<IpAddr>) -> Result<(), Reason> {
     match (&app.allow_ips, address) {
         (None, _) => Ok(()),
+        _ if api.is_some_and(|api| api.any_ip) => Ok(()),
         (Some(list), Some(address)) if list.contains(address) => Ok(()),
         _ => Err(Reason::IpNotAllowed),
     }

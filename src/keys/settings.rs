@@ -1,5 +1,6 @@
 //! The plain settings of a document: state, clock, codes, and the words for states and levels.
 
+use crate::codec::json::write_string;
 use crate::time::Millis;
 use crate::verdict::{CODE_MAX, Label, Reason};
 use std::path::PathBuf;
@@ -143,15 +144,15 @@ impl Clock {
     }
 }
 
-/// The return code of every reason.
+/// The return code of every reason, and whether it is a number.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Codes([Label<CODE_MAX>; Reason::ALL.len()]);
+pub struct Codes([Label<CODE_MAX>; Reason::ALL.len()], [bool; Reason::ALL.len()]);
 
 impl Default for Codes {
     fn default() -> Self {
-        let mut codes = Self([Label::EMPTY; Reason::ALL.len()]);
+        let mut codes = Self([Label::EMPTY; Reason::ALL.len()], [false; Reason::ALL.len()]);
         for reason in Reason::ALL {
-            codes.set(*reason, Label::from_bytes_or_empty(reason.default_code().as_bytes()));
+            codes.set(*reason, Label::from_bytes_or_empty(reason.default_code().as_bytes()), false);
         }
         codes
     }
@@ -164,10 +165,52 @@ impl Codes {
         self.0.get(reason as usize).copied().unwrap_or_default()
     }
 
-    pub(super) fn set(&mut self, reason: Reason, code: Label<CODE_MAX>) {
-        if let Some(slot) = self.0.get_mut(reason as usize) {
-            *slot = code;
+    /// Whether the document has it as an integer: answers then do, too.
+    #[must_use]
+    pub fn is_integer(&self, reason: Reason) -> bool {
+        self.1.get(reason as usize) == Some(&true)
+    }
+
+    pub(super) fn set(&mut self, reason: Reason, code: Label<CODE_MAX>, integer: bool) {
+        if let (Some(slot), Some(kind)) = (self.0.get_mut(reason as usize), self.1.get_mut(reason as usize)) {
+            (*slot, *kind) = (code, integer);
         }
+    }
+}
+
+/// The bodies of answers in the open-API guide's form: `{"code":…,"msg":…,"data":null}`. Made when the document is read, so that no answer
+/// can hold anything of a request, a key or the inside.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Answers(Vec<Vec<u8>>);
+
+impl Answers {
+    pub(super) fn of(codes: &Codes) -> Self {
+        let mut answers = Self(vec![Vec::new(); Reason::ALL.len()]);
+        for reason in Reason::ALL {
+            answers.set(*reason, codes, reason.meaning());
+        }
+        answers
+    }
+
+    pub(super) fn set(&mut self, reason: Reason, codes: &Codes, message: &str) {
+        let Some(body) = self.0.get_mut(reason as usize) else { return };
+        let code = codes.get(reason);
+        body.clear();
+        body.extend_from_slice(b"{\"code\":");
+        if codes.is_integer(reason) {
+            body.extend_from_slice(code.as_str().as_bytes());
+        } else {
+            write_string(code.as_str(), body);
+        }
+        body.extend_from_slice(b",\"msg\":");
+        write_string(message, body);
+        body.extend_from_slice(b",\"data\":null}");
+    }
+
+    /// The body for `reason`.
+    #[must_use]
+    pub fn get(&self, reason: Reason) -> &[u8] {
+        self.0.get(reason as usize).map_or(b"", Vec::as_slice)
     }
 }
 
@@ -200,7 +243,7 @@ mod tests {
         for reason in Reason::ALL {
             assert_eq!(codes.get(*reason).as_str(), reason.default_code());
         }
-        codes.set(Reason::Replayed, Label::new("409").unwrap());
+        codes.set(Reason::Replayed, Label::new("409").unwrap(), true);
         assert_eq!(codes.get(Reason::Replayed).as_str(), "409");
         assert_eq!(codes.get(Reason::Internal).as_str(), "9998");
     }

@@ -6,7 +6,7 @@ use super::ips::IpSet;
 use super::limits::Limit;
 use super::paths::{Match, Paths};
 use super::profiles::Profiles;
-use super::settings::{ApiState, AppStatus, Clock, Codes, Level, NonceMode, State};
+use super::settings::{Answers, ApiState, AppStatus, Clock, Codes, Level, NonceMode, State};
 use crate::bucket::BreakerRule;
 use crate::canon::{self, Profile};
 use crate::policy::Require;
@@ -126,6 +126,8 @@ pub struct Api {
     pub rules: Option<Box<ApiRules>>,
     /// Whether the connection must have a certificate that the app has registered.
     pub peer_certificate: bool,
+    /// Whether an app's list of addresses is not asked: the call for a token (open-API guide, 2.2).
+    pub any_ip: bool,
     /// Its limits.
     pub limits: LimitLists,
     /// When the service behind it is left alone, where it has a circuit breaker.
@@ -159,6 +161,8 @@ pub struct Demands {
     pub tls_min: Option<TlsVersion>,
     /// Whether only SM2 and SM3 may be used.
     pub gm_only: bool,
+    /// Whether lists of addresses may hold public ones only (open-API guide, 2.2).
+    pub public_ips: bool,
     /// Milliseconds that a key may be in use, for level A1 and for A2 (JR/T 0185-2020, 7.3.4).
     pub key_max_age_ms: (Option<i64>, Option<i64>),
 }
@@ -172,6 +176,8 @@ pub struct ApiTokens {
     pub max_age_ms: Option<i64>,
     /// A one-time token.
     pub one_time: OneTime,
+    /// A grant for the user (JR/T 0185-2020, 9.3.2).
+    pub grant: bool,
 }
 
 /// Whether a call carries a one-time token.
@@ -204,6 +210,7 @@ pub struct Snapshot {
     pub(super) widest: Clock,
     pub(super) sizes: Sizes,
     pub(super) codes: Codes,
+    pub(super) answers: Option<Answers>,
     pub(super) tokens: Option<Tokens>,
     pub(super) demands: Demands,
     pub(super) profiles: Profiles,
@@ -266,6 +273,12 @@ impl Snapshot {
     #[must_use]
     pub fn code(&self, reason: Reason) -> Label<CODE_MAX> {
         self.codes.get(reason)
+    }
+
+    /// The body of an answer with that reason, as the document's `answers` has it; `None` without that section.
+    #[must_use]
+    pub fn answer(&self, reason: Reason) -> Option<&[u8]> {
+        self.answers.as_ref().map(|answers| answers.get(reason))
     }
 
     /// What the document asks of every request and key.

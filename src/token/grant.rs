@@ -6,11 +6,11 @@
 
 use super::one_time::Reserve;
 use super::policy::Policy;
-use super::store::{self, Store};
-use super::text::{self, Claims, Kind, TokenText};
+use super::store::{self, Refused, Store};
+use super::text::{self, Claims, Kind, Of, TokenText};
 use crate::error::Error;
 use crate::time::Millis;
-use crate::verdict::Reason;
+use crate::verdict::{API_ID_MAX, APP_ID_MAX, Reason, Ticket};
 
 const HOUR_MS: i64 = 3_600_000;
 /// Longest life in hours: four years, as far as revocations are remembered. Contracts that last longer have their grants renewed.
@@ -43,14 +43,24 @@ pub struct Scope<'a> {
     pub user: &'a str,
 }
 
+/// Room for app ‖ 0 ‖ API ‖ 0.
+const HEAD_MAX: usize = APP_ID_MAX + 1 + API_ID_MAX + 1;
+/// Greatest length of a user's name in bytes.
+const USER_MAX: usize = 256;
+
 impl Scope<'_> {
-    /// The bytes under the MAC; `None` where a part could be mistaken for two.
-    fn bytes(&self) -> Option<Vec<u8>> {
+    /// Lends what stands under the MAC; `None` where a part could be mistaken for two, or is too long.
+    fn with<T>(&self, lend: impl FnOnce(Of<'_>) -> T) -> Option<T> {
         let parts = [self.app, self.api, self.user];
-        if parts.iter().any(|part| part.chars().any(char::is_control)) {
+        if parts.iter().any(|part| part.chars().any(char::is_control)) || self.user.len() > USER_MAX {
             return None;
         }
-        Some(parts.join("\0").into_bytes())
+        let mut head = [0; HEAD_MAX];
+        let (app, api) = (self.app.as_bytes(), self.api.as_bytes());
+        head.get_mut(..app.len())?.copy_from_slice(app);
+        head.get_mut(app.len() + 1..app.len() + 1 + api.len())?.copy_from_slice(api);
+        let head = head.get(..app.len() + 1 + api.len() + 1)?;
+        Some(lend(Of { head, tail: self.user.as_bytes() }))
     }
 }
 
@@ -67,7 +77,6 @@ impl Store {
         now: Millis,
     ) -> Result<TokenText, Error> {
         let fail = |message: &str| Error::Os { doing: "issuing a grant".to_owned(), message: message.to_owned() };
-        let scope = scope.bytes().ok_or_else(|| fail("the scope has a control character"))?;
         let (generation, life) = match grant {
             Grant::Once => (SINGLE, i64::from(self.sizes.one_time_life_s)),
             Grant::Until(until) => (PERIOD, until.since(now) / HOUR_MS),
@@ -76,37 +85,59 @@ impl Store {
         let life_s = u32::try_from(life).ok().filter(|life| *life > 0 && i64::from(*life) <= HOURS_MAX);
         let life_s = life_s.ok_or_else(|| fail("expected a time from one hour to four years ahead"))?;
         let claims = Claims { key: 0, issued: now, life_s, generation, random: store::random()? };
-        store::make(policy, Kind::Grant, claims, &scope)
+        let made = scope.with(|of| store::make(policy, Kind::Grant, claims, of));
+        made.ok_or_else(|| fail("a name of the scope is too long, or has a control character"))?
     }
 
-    /// Uses a grant for one call.
+    /// Reserves a grant for one call: of any number of calls with one that is good once, one gets the ticket, which ends by
+    /// [`Store::commit`] or [`Store::release`], and failing both after the policy's lease. Others are good again and again, and need no ticket:
+    /// [`Ticket::NONE`].
     ///
     /// # Errors
     /// [`Reason::TokenInvalid`]: not a grant of ours for this scope. [`Reason::TokenExpired`], [`Reason::TokenRevoked`];
-    /// [`Reason::IdempotencyUsed`] where it was good once; [`Reason::NonceStoreFull`].
-    pub fn use_grant(&self, policy: &Policy, scope: &Scope<'_>, grant: &[u8], now: Millis) -> Result<(), Reason> {
+    /// [`Reason::IdempotencyUsed`] where it was good once and is used, or held by another call; [`Reason::NonceStoreFull`].
+    pub fn reserve_grant(
+        &self,
+        policy: &Policy,
+        scope: &Scope<'_>,
+        grant: &[u8],
+        now: Millis,
+    ) -> Result<Ticket, Refused> {
         let (claims, mac) = self.read_grant(policy, scope, grant)?;
+        if now.since(claims.issued) < -store::AHEAD_MS {
+            return Err(Reason::TokenInvalid.into());
+        }
         if now.0 >= ends(&claims).0 {
-            return Err(Reason::TokenExpired);
+            return Err(Reason::TokenExpired.into());
         }
         let revoked = |revoked: super::revoked::Revoked<'_>| revoked.has(|| self.prf.hash_in(OF_GRANT, &[&mac]), now);
         if self.revoked().is_some_and(revoked) {
-            return Err(Reason::TokenRevoked);
+            return Err(Reason::TokenRevoked.into());
         }
         if claims.generation != SINGLE {
-            return Ok(());
+            return Ok(Ticket::NONE);
         }
         // What a lost region knew of single grants is lost with it.
         if self.birth.is_some_and(|birth| claims.issued < birth) {
-            return Err(Reason::TokenExpired);
+            return Err(Reason::TokenExpired.into());
         }
         let hash = self.prf.hash_in(OF_SINGLE, &[&mac]);
         match self.one_time().reserve(hash, claims.issued, now, policy.one_time.lease_ms) {
-            Reserve::Ours(ticket) if self.commit(&ticket) => Ok(()),
-            Reserve::Ours(_) | Reserve::Used | Reserve::Held { .. } => Err(Reason::IdempotencyUsed),
-            Reserve::Over => Err(Reason::TokenExpired),
-            Reserve::Full => Err(Reason::NonceStoreFull),
+            Reserve::Ours(ticket) => Ok(ticket),
+            Reserve::Used => Err(Reason::IdempotencyUsed.into()),
+            Reserve::Held { ms } => Err(Refused { reason: Reason::IdempotencyUsed, retry_after_ms: ms }),
+            Reserve::Over => Err(Reason::TokenExpired.into()),
+            Reserve::Full => Err(Reason::NonceStoreFull.into()),
         }
+    }
+
+    /// Uses a grant for one call: reserved and committed.
+    ///
+    /// # Errors
+    /// As [`Store::reserve_grant`].
+    pub fn use_grant(&self, policy: &Policy, scope: &Scope<'_>, grant: &[u8], now: Millis) -> Result<(), Reason> {
+        let ticket = self.reserve_grant(policy, scope, grant, now).map_err(|refused| refused.reason)?;
+        if ticket == Ticket::NONE || self.commit(&ticket) { Ok(()) } else { Err(Reason::IdempotencyUsed) }
     }
 
     /// Takes a grant back.
@@ -121,8 +152,7 @@ impl Store {
     }
 
     fn read_grant(&self, policy: &Policy, scope: &Scope<'_>, grant: &[u8]) -> Result<(Claims, [u8; 16]), Reason> {
-        let scope = scope.bytes().ok_or(Reason::TokenInvalid)?;
-        text::read(&policy.keys, Kind::Grant, grant, &scope).ok_or(Reason::TokenInvalid)
+        scope.with(|of| text::read(&policy.keys, Kind::Grant, grant, of)).flatten().ok_or(Reason::TokenInvalid)
     }
 }
 

@@ -57,6 +57,8 @@ pub struct Policy {
     pub bearer: bool,
     /// Whether calls need an access token where the API does not say.
     pub required: bool,
+    /// The header that carries grants, in lower case.
+    pub grant_header: String,
     /// One-time tokens.
     pub one_time: OneTimePolicy,
 }
@@ -93,6 +95,7 @@ impl Policy {
             header: "authorization".to_owned(),
             bearer: false,
             required: false,
+            grant_header: "authorization-grant".to_owned(),
             one_time: OneTimePolicy::default(),
         })
     }

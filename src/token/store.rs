@@ -4,7 +4,7 @@ use super::apps::{self, Age, Apps};
 use super::one_time::{self, OneTime, Reserve};
 use super::policy::Policy;
 use super::revoked::{self, Revoked};
-use super::text::{self, Claims, Kind, TokenText};
+use super::text::{self, Claims, Kind, Of, TokenText};
 use crate::error::Error;
 use crate::hash::prf::{self, Prf};
 use crate::shm::{PAGE_WORDS, Region, Section, SectionSpec, Shape};
@@ -18,7 +18,7 @@ const CONTROL: usize = PAGE_WORDS;
 const REVOKED_ALL: usize = 0;
 const REVOKED_LATEST: usize = 8;
 /// How far in the future a token may have been issued: clocks of machines differ.
-const AHEAD_MS: i64 = 5_000;
+pub(super) const AHEAD_MS: i64 = 5_000;
 /// Domains of the keyed hash.
 const OF_APP: u8 = 16;
 const OF_TOKEN: u8 = 17;
@@ -184,7 +184,7 @@ impl Store {
         let of_app = self.apps().find(self.of_app(app)).and_then(|row| row.revoked());
         let issued = [of_all, of_app].into_iter().flatten().map(|until| until.plus(1)).fold(now, Millis::max);
         let claims = Claims { key: 0, issued: issued.min(now.plus(AHEAD_MS)), life_s, generation, random: random()? };
-        let token = make(policy, Kind::Access, claims, app)?;
+        let token = make(policy, Kind::Access, claims, Of::app(app))?;
         Ok(Issued { token, expires_in_s: life_s })
     }
 
@@ -201,7 +201,7 @@ impl Store {
         max_age_ms: Option<i64>,
         now: Millis,
     ) -> Result<(), Reason> {
-        let (claims, mac) = text::read(&policy.keys, Kind::Access, token, app).ok_or(Reason::TokenInvalid)?;
+        let (claims, mac) = text::read(&policy.keys, Kind::Access, token, Of::app(app)).ok_or(Reason::TokenInvalid)?;
         let age = now.since(claims.issued);
         if age < -AHEAD_MS {
             return Err(Reason::TokenInvalid);
@@ -237,7 +237,7 @@ impl Store {
     /// # Errors
     /// [`Reason::TokenInvalid`]: not a token of ours for this app. [`Reason::NonceStoreFull`]: no room for it; revoke the app's.
     pub fn revoke(&self, policy: &Policy, app: &[u8], token: &[u8], now: Millis) -> Result<(), Reason> {
-        let (claims, mac) = text::read(&policy.keys, Kind::Access, token, app).ok_or(Reason::TokenInvalid)?;
+        let (claims, mac) = text::read(&policy.keys, Kind::Access, token, Of::app(app)).ok_or(Reason::TokenInvalid)?;
         let hash = self.prf.hash_in(OF_TOKEN, &[&mac]);
         let added = self.revoked().is_some_and(|revoked| revoked.add(hash, claims.expires(), now));
         if added { Ok(()) } else { Err(Reason::NonceStoreFull) }
@@ -267,7 +267,7 @@ impl Store {
     pub fn issue_one_time(&self, policy: &Policy, app: &[u8], now: Millis) -> Result<Issued, Error> {
         let life_s = policy.one_time.life_s.min(self.sizes.one_time_life_s).max(1);
         let claims = Claims { key: 0, issued: now, life_s, generation: random()?, random: random()? };
-        let token = make(policy, Kind::OneTime, claims, app)?;
+        let token = make(policy, Kind::OneTime, claims, Of::app(app))?;
         Ok(Issued { token, expires_in_s: life_s })
     }
 
@@ -278,7 +278,7 @@ impl Store {
     /// [`Reason::TokenInvalid`], [`Reason::TokenExpired`]; [`Reason::IdempotencyUsed`] where it was used, or another call holds it
     /// (`retry_after_ms` then says for how long at most); [`Reason::NonceStoreFull`].
     pub fn reserve(&self, policy: &Policy, app: &[u8], token: &[u8], now: Millis) -> Result<Ticket, Refused> {
-        let (claims, mac) = text::read(&policy.keys, Kind::OneTime, token, app).ok_or(Reason::TokenInvalid)?;
+        let (claims, mac) = text::read(&policy.keys, Kind::OneTime, token, Of::app(app)).ok_or(Reason::TokenInvalid)?;
         let age = now.since(claims.issued);
         if age < -AHEAD_MS {
             return Err(Reason::TokenInvalid.into());
@@ -323,8 +323,8 @@ pub(super) fn random() -> Result<u32, Error> {
 }
 
 /// The token under the first key.
-pub(super) fn make(policy: &Policy, kind: Kind, claims: Claims, app: &[u8]) -> Result<TokenText, Error> {
+pub(super) fn make(policy: &Policy, kind: Kind, claims: Claims, of: Of<'_>) -> Result<TokenText, Error> {
     let keys = policy.keys.first();
-    keys.and_then(|keys| text::write(keys, kind, &Claims { key: keys.number, ..claims }, app))
+    keys.and_then(|keys| text::write(keys, kind, &Claims { key: keys.number, ..claims }, of))
         .ok_or_else(|| Error::Os { doing: "making a token".to_owned(), message: "no key".to_owned() })
 }

@@ -12,8 +12,9 @@
 //! last until 2089; the generation returns after 2^18 refreshes, at least a second apart, while a token lives a day at most.
 
 use crate::codec::base64::{self, Variant};
+use crate::hash::Message;
+use crate::hash::hmac::Sha256Key;
 use crate::time::Millis;
-use aws_lc_rs::hmac;
 use std::fmt;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -61,6 +62,23 @@ impl fmt::Debug for TokenText {
     }
 }
 
+/// Whose a token is: what is under its MAC besides the claims. An app's id, and nothing; or of a grant app ‖ 0 ‖ API ‖ 0, and the user.
+#[derive(Clone, Copy)]
+pub(super) struct Of<'a> {
+    pub head: &'a [u8],
+    pub tail: &'a [u8],
+}
+
+impl<'a> Of<'a> {
+    pub fn app(id: &'a [u8]) -> Self {
+        Self { head: id, tail: &[] }
+    }
+
+    pub fn message(self, claims: &'a [u8]) -> Message<'a> {
+        Message { prefix: claims, body: self.head, suffix: self.tail }
+    }
+}
+
 /// What a token is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
@@ -72,18 +90,15 @@ pub(super) enum Kind {
 /// One secret, as the keys of both kinds.
 pub(super) struct MacKeys {
     pub number: u8,
-    access: hmac::Key,
-    one_time: hmac::Key,
-    grant: hmac::Key,
+    access: Sha256Key,
+    one_time: Sha256Key,
+    grant: Sha256Key,
 }
 
 impl MacKeys {
     pub fn new(number: u8, secret: &[u8]) -> Self {
-        let secret = hmac::Key::new(hmac::HMAC_SHA256, secret);
-        let derive = |name: &str| {
-            let key = Zeroizing::new(hmac::sign(&secret, name.as_bytes()).as_ref().to_vec());
-            hmac::Key::new(hmac::HMAC_SHA256, &key)
-        };
+        let secret = Sha256Key::new(secret);
+        let derive = |name: &str| Sha256Key::new(Zeroizing::new(secret.mac(Message::new(name.as_bytes()))).as_slice());
         Self {
             number,
             access: derive("portcullis access token 1"),
@@ -92,7 +107,7 @@ impl MacKeys {
         }
     }
 
-    fn of(&self, kind: Kind) -> &hmac::Key {
+    pub fn of(&self, kind: Kind) -> &Sha256Key {
         match kind {
             Kind::Access => &self.access,
             Kind::OneTime => &self.one_time,
@@ -100,17 +115,16 @@ impl MacKeys {
         }
     }
 
-    fn mac(&self, kind: Kind, claims: &[u8], app: &[u8]) -> [u8; MAC] {
-        let mut context = hmac::Context::with_key(self.of(kind));
-        context.update(claims);
-        context.update(app);
-        let tag = context.sign();
-        let mut mac = [0; MAC];
-        for (to, from) in mac.iter_mut().zip(tag.as_ref()) {
-            *to = *from;
-        }
-        mac
+    fn mac(&self, kind: Kind, claims: &[u8], of: Of<'_>) -> [u8; MAC] {
+        cut(&self.of(kind).mac(of.message(claims)))
     }
+}
+
+/// As much of a code as goes into a token.
+pub(super) fn cut(code: &[u8; 32]) -> [u8; MAC] {
+    let mut mac = [0; MAC];
+    mac.copy_from_slice(&code[..MAC]);
+    mac
 }
 
 impl fmt::Debug for MacKeys {
@@ -163,10 +177,10 @@ impl Claims {
 }
 
 /// The token of `claims` for `app`, and its bytes.
-pub(super) fn write(keys: &MacKeys, kind: Kind, claims: &Claims, app: &[u8]) -> Option<TokenText> {
+pub(super) fn write(keys: &MacKeys, kind: Kind, claims: &Claims, of: Of<'_>) -> Option<TokenText> {
     let mut bytes = Zeroizing::new([0; BYTES]);
     let packed = claims.pack();
-    let mac = keys.mac(kind, &packed, app);
+    let mac = keys.mac(kind, &packed, of);
     for (to, from) in bytes.iter_mut().zip(packed.iter().chain(&mac)) {
         *to = *from;
     }
@@ -176,7 +190,7 @@ pub(super) fn write(keys: &MacKeys, kind: Kind, claims: &Claims, app: &[u8]) -> 
 }
 
 /// A token that one of our keys made for `app`, and its MAC, which names it among all tokens; `None` for anything else.
-pub(super) fn read(keys: &[MacKeys], kind: Kind, text: &[u8], app: &[u8]) -> Option<(Claims, [u8; MAC])> {
+pub(super) fn read(keys: &[MacKeys], kind: Kind, text: &[u8], of: Of<'_>) -> Option<(Claims, [u8; MAC])> {
     if text.len() != TEXT_LEN {
         return None;
     }
@@ -186,7 +200,7 @@ pub(super) fn read(keys: &[MacKeys], kind: Kind, text: &[u8], app: &[u8]) -> Opt
     let claims = Claims::unpack(packed)?;
     // The number is a claim like any other: a wrong one finds no key, or one under which the MAC is wrong.
     let key = keys.iter().find(|key| key.number == claims.key)?;
-    let mac = key.mac(kind, packed, app);
+    let mac = key.mac(kind, packed, of);
     bool::from(mac.ct_eq(sent)).then_some((claims, mac))
 }
 

@@ -20,7 +20,7 @@ fn r07_the_state_of_an_app_has_its_own_reason() {
 fn r46_addresses_are_held_against_the_list() {
     let s = read(&whole()).unwrap();
     let allowed = |id: &str, ip: Option<&str>| {
-        policy::ip_allowed(s.app(id.as_bytes()).unwrap(), ip.map(|ip| ip.parse::<IpAddr>().unwrap())).is_ok()
+        policy::ip_allowed(s.app(id.as_bytes()).unwrap(), None, ip.map(|ip| ip.parse::<IpAddr>().unwrap())).is_ok()
     };
     for ip in ["203.0.113.0", "203.0.113.255", "198.51.100.7", "2001:db8:ffff::1", "::ffff:203.0.113.9"] {
         assert!(allowed("p10001", Some(ip)), "{ip}");

@@ -47,7 +47,7 @@ fn asking_a_snapshot_allocates_nothing() {
             black_box(s.profile_named("openapi"));
             let Some(app) = s.app(id.as_bytes()) else { continue };
             black_box(policy::app_status(app)).ok();
-            black_box(policy::ip_allowed(app, ip.parse().ok())).ok();
+            black_box(policy::ip_allowed(app, None, ip.parse().ok())).ok();
             if let Ok(api) = api {
                 black_box(policy::api_allowed(s, app, api)).ok();
                 black_box(policy::api_served(api)).ok();

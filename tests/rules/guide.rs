@@ -202,6 +202,54 @@ fn r46_only_listed_addresses_may_call() {
     }
 }
 
+/// `allow_ips_public` refuses lists with private, local, documentation and other special addresses when the document is read. An API that says
+/// `any_ip`, the call for a token, may be called from anywhere.
+#[test]
+fn r46_addresses_are_public_where_asked_and_the_call_for_a_token_is_exempt() {
+    let listed = |ips: Value| with(&with(&document(), "/allow_ips_public", json!(true)), "/apps/0/allow_ips", ips);
+    let public = listed(json!(["8.8.8.8", "223.5.5.0/24", "2400:3200::/32"]));
+    assert_eq!(Client::new("p1").call("/pay", None).from("223.5.5.5").by(&public), Reason::Ok);
+    for (bad, what) in [
+        ("10.1.2.3", "private"),
+        ("172.16.0.0/12", "private"),
+        ("192.168.1.0/24", "private"),
+        ("127.0.0.1", "this host"),
+        ("169.254.1.1", "one link"),
+        ("100.64.0.0/10", "carrier"),
+        ("203.0.113.7", "documentation"),
+        ("0.0.0.0/0", "this network"),
+        ("224.0.0.1", "multicast"),
+        ("::1", "IPv6"),
+        ("fd00::/8", "private"),
+        ("2001:db8::1", "documentation"),
+    ] {
+        let e = refused(&listed(json!(["8.8.8.8", bad])));
+        assert_eq!(e.pointer, "/apps/0/allow_ips/1", "{bad}");
+        assert!(e.message.contains(what), "{bad}: {}", e.message);
+    }
+    let api = |id: &str, path: &str| json!({ "api_id": id, "method": "*", "path": path, "level": "A1" });
+    let mut token = api("token", "/token");
+    token["any_ip"] = json!(true);
+    let document = with(&public, "/apis", json!([token, api("pay", "/pay")]));
+    let document = with(&document, "/apps/0/allow_apis", json!(["token", "pay"]));
+    for (path, ip, expected) in [
+        ("/token", Some("198.51.100.1"), Reason::Ok),
+        ("/token", None, Reason::Ok),
+        ("/pay", Some("198.51.100.1"), Reason::IpNotAllowed),
+        ("/pay", None, Reason::IpNotAllowed),
+        ("/pay", Some("8.8.8.8"), Reason::Ok),
+        ("/elsewhere", Some("198.51.100.1"), Reason::IpNotAllowed),
+        ("/elsewhere", Some("8.8.8.8"), Reason::ApiNotAllowed),
+    ] {
+        let call = Client::new("p1").call(path, None);
+        let call = match ip {
+            Some(ip) => call.from(ip),
+            None => call,
+        };
+        assert_eq!(call.by(&document), expected, "{path} {ip:?}");
+    }
+}
+
 /// The string to sign takes every parameter but the signature and, where the profile says so, files (`exclude`) and empty ones (`values.empty`).
 #[test]
 fn r47_all_parameters_but_the_signature_are_signed() {
@@ -386,4 +434,41 @@ fn r59_answers_carry_the_guides_codes() {
     let mapped = with(&document(), "/codes", json!({ "ok": 0, "unknown_app": "E-17" }));
     assert_eq!(code(&mapped, &good).1, "0");
     assert_eq!(code(&mapped, &Client::new("stranger").call("/pay", None)).1, "E-17");
+}
+
+/// `answers` of the document: bodies `{"code":…,"msg":…,"data":null}` for every reason, with codes as text or integer and texts of the document's own; made when
+/// it is read, so that nothing of a request can be in them.
+#[test]
+fn r59_answers_have_the_guides_form() {
+    let body = |document: &Value, call: &Call| {
+        let engine = engine(document);
+        let verdict = call.verdict(&mut engine.worker());
+        let mut out = Vec::new();
+        engine.answer(&verdict, &mut out).then(|| String::from_utf8(out).unwrap())
+    };
+    let stranger = Client::new("stranger").call("/pay", None);
+    let good = Client::new("p1").call("/pay", None);
+    assert_eq!(body(&document(), &stranger), None, "by option");
+    let plain = with(&document(), "/answers", json!({ "form": "code-msg-data" }));
+    assert_eq!(body(&plain, &stranger).unwrap(), r#"{"code":"9997","msg":"the app id is not known","data":null}"#);
+    assert_eq!(body(&plain, &good).unwrap(), r#"{"code":"0000","msg":"accepted","data":null}"#);
+    let own = with(&plain, "/codes", json!({ "ok": 0, "unknown_app": "E-17" }));
+    let own = with(&own, "/answers/messages", json!({ "unknown_app": "未知 \"app\"" }));
+    assert_eq!(body(&own, &stranger).unwrap(), r#"{"code":"E-17","msg":"未知 \"app\"","data":null}"#);
+    assert_eq!(body(&own, &good).unwrap(), r#"{"code":0,"msg":"accepted","data":null}"#);
+    // Every reason has a body of the form, whatever the request was.
+    let snapshot = portcullis::keys::Config::from_json(own.to_string().as_bytes()).unwrap();
+    for reason in Reason::ALL {
+        let body: Value = serde_json::from_slice(snapshot.answer(*reason).unwrap()).unwrap();
+        let members: Vec<&String> = body.as_object().unwrap().keys().collect();
+        assert_eq!((members.len(), &body["data"]), (3, &Value::Null), "{members:?}");
+        assert!(body["code"].is_string() || body["code"].is_u64(), "{body}");
+    }
+    for (pointer, value, at) in [
+        ("/answers/form", json!("xml"), "/answers/form"),
+        ("/answers/messages", json!({ "no_such": "x" }), "/answers/messages/no_such"),
+        ("/answers/messages", json!({ "internal": "" }), "/answers/messages/internal"),
+    ] {
+        assert_eq!(refused(&with(&plain, pointer, value)).pointer, at);
+    }
 }

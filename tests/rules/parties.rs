@@ -148,6 +148,66 @@ fn r08_keys_are_checked_when_they_are_registered() {
     assert!(Config::from_json(with(&document(), "/apps/0/credentials", json!([good])).to_string().as_bytes()).is_ok());
 }
 
+/// `certificate_roots`: every certificate in use must lead to one of them, over the CAs that follow it in `certificate_pem`: signatures,
+/// `basicConstraints` with path lengths, key usage and critical extensions are checked, and the key is good for the time that the whole chain has in common.
+#[test]
+fn r08_a_certificate_must_lead_to_a_configured_root() {
+    use portcullis::alg::SigningKey;
+    let alg = Algorithm::EcdsaP256Sha256;
+    macro_rules! pem {
+        ($name:literal) => {
+            include_str!(concat!("chain/", $name, ".pem"))
+        };
+    }
+    let rooted = |alg: &str, root: &str, chain: &str| {
+        let document = with(&document(), "/certificate_roots", json!([root]));
+        with(&document, "/apps/0/credentials", json!([{ "alg": alg, "certificate_pem": chain }]))
+    };
+    let of = |chain: &str| rooted("ecdsa-p256-sha256", pem!("root"), chain);
+    let key = SigningKey::from_pkcs8_pem(alg, include_str!("chain/leaf.key"), None).unwrap();
+    let client = Client::with_key("p1", alg, key);
+    for chain in [pem!("direct"), pem!("by-ca"), pem!("by-low"), pem!("by-edwards")] {
+        assert_eq!(client.call("/pay", None).by(&of(chain)), Reason::Ok);
+    }
+    let sm2 = rooted("sm2-sm3", pem!("sm2-root"), pem!("sm2-app"));
+    assert!(Config::from_json(sm2.to_string().as_bytes()).is_ok(), "a chain of SM2 with SM3");
+    // The app's certificate is valid for long, its CA was not: the key counts while both are.
+    let short = of(pem!("short-ca"));
+    assert_eq!(client.call("/pay", None).by(&short), Reason::KeyExpired);
+    let before = NOW - 200 * 86_400_000;
+    let call = client.call_as("GET", "/pay", None, before, &nonce());
+    assert_eq!(call.verdict_at(&mut engine(&short).worker(), before).reason, Reason::Ok);
+
+    let tampered = {
+        let block = portcullis::codec::pem::only(pem!("direct")).unwrap();
+        let mut der = block.der.to_vec();
+        *der.last_mut().unwrap() ^= 1;
+        portcullis::codec::pem::encode("CERTIFICATE", &der)
+    };
+    for (chain, why) in [
+        (&*tampered, "the signature on CN=app is not by the key of CN=Test Root"),
+        (pem!("forged"), "the signature on CN=app is not by the key of CN=Test CA"),
+        (pem!("missing-ca"), "nobody here issued it; expected the certificate of CN=Test CA"),
+        (pem!("not-a-ca"), "CN=No CA is no CA (basicConstraints)"),
+        (pem!("no-constraints"), "CN=Old CA is no CA (basicConstraints)"),
+        (pem!("usage"), "the key of CN=Test CA 2 may not sign certificates (keyUsage)"),
+        (pem!("path"), "CN=Test Low CA may not have so many CAs below it (pathLenConstraint)"),
+        (pem!("no-time"), "the dates of its certificates have no time in common"),
+        (pem!("critical"), "critical extension 1.2.3.4 of CN=app is not understood"),
+        (include_str!("../config/keys/p256-cert.pem"), "nobody here issued it"),
+    ] {
+        let e = refused(&of(chain));
+        assert_eq!(e.pointer, "/apps/0/credentials/0/certificate_pem");
+        assert!(e.message.contains(why), "{why}: {}", e.message);
+    }
+    let other = rooted("ecdsa-p256-sha256", pem!("same-name-root"), pem!("direct"));
+    assert!(refused(&other).message.contains("does not fit the key of its issuer"), "a root of that name, another key");
+    assert_eq!(refused(&with(&document(), "/certificate_roots", json!([]))).pointer, "/certificate_roots");
+    // A tombstone may be of any certificate.
+    let revoked = with(&of(pem!("forged")), "/apps/0/credentials/0/status", json!("revoked"));
+    assert!(Config::from_json(revoked.to_string().as_bytes()).is_ok());
+}
+
 /// A certificate whose key usage is not signing, and a JWK whose use is not `sig`, are refused when the document is read.
 #[test]
 fn r09_keys_for_encryption_do_not_sign() {

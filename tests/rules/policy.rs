@@ -133,6 +133,18 @@ fn r10_a_key_has_a_greatest_age_by_level() {
     assert_eq!(judge("/a1", 731), Reason::KeyExpired);
     let undated = with(&document, "/apps/0/credentials", json!([public]));
     assert!(refused(&undated).message.contains("not_before is missing"));
+    // The linter tells before: thirty days, and again when it is over.
+    let told = |days: i64| -> Vec<String> {
+        let snapshot = portcullis::keys::Config::from_json(document.to_string().as_bytes()).unwrap();
+        let at = portcullis::time::Millis(1_672_531_200_000 + days * DAY);
+        let warnings = portcullis::keys::lint(&snapshot, at);
+        let of_key = warnings.into_iter().filter(|w| w.pointer == "/apps/0/credentials/0");
+        of_key.map(|w| w.message).filter(|m| m.contains("renew")).collect()
+    };
+    assert_eq!(told(334), [""; 0]);
+    assert_eq!(told(336), ["reaches the greatest age of keys at level A2 in 29 days: renew it"]);
+    assert_eq!(told(366), ["is older than keys may be at level A2: renew it"]);
+    assert_eq!(told(701).len(), 2, "of both levels");
 }
 
 /// An app may call what its `allow_apis` and `roles` give it, within what its `party` may: nothing by default. The user is row 18's.

@@ -213,6 +213,76 @@ fn r16_an_authorisation_is_good_once_for_a_time_or_for_the_contract() {
     assert_eq!(engine.use_grant(&scope, access.as_bytes()), Err(Reason::TokenInvalid));
     assert!(engine.issue_grant(&scope, Grant::Until(Millis(NOW))).is_err());
     assert!(engine.issue_grant(&Scope { user: "a\0b", ..scope }, Grant::Once).is_err());
+    assert!(engine.issue_grant(&Scope { user: &"u".repeat(257), ..scope }, Grant::Once).is_err());
+    assert!(engine.issue_grant(&Scope { user: &"u".repeat(256), ..scope }, Grant::Once).is_ok());
+}
+
+/// `apis[].grant`: a call carries a grant for its user (`user`) in the header `Authorization-Grant`; one that is good once is reserved as the last step before
+/// acceptance, used with it, and given back where the call is refused after all.
+#[test]
+fn r16_a_call_uses_its_grant_as_it_is_accepted() {
+    let mut document = document();
+    document["apis"][3]["grant"] = json!(true);
+    document["apis"][3]["user"] = json!("user");
+    let engine = engine(&document);
+    let api = "api-4";
+    let grant = |kind: Grant| {
+        let scope = Scope { app: "p1", api, user: "u1" };
+        engine.issue_grant(&scope, kind).unwrap().as_str().to_owned()
+    };
+    let fetch = || engine.issue_one_time_token("p1").unwrap().token.as_str().to_owned();
+    let call = |app: &str, user: Option<&str>, grant: Option<&str>, once: &str| {
+        let body = user.map_or(json!({ "amount": "1" }), |user| json!({ "amount": "1", "user": user }));
+        let mut call = Client::new(app).call("/transfer", Some(body)).header("Authorization", &token(&engine, app));
+        call = call.header("Idempotency-Token", once);
+        if let Some(grant) = grant {
+            call = call.header("Authorization-Grant", grant);
+        }
+        call
+    };
+    let judge = |call: &Call| call.verdict(&mut engine.worker()).reason;
+    let once = grant(Grant::Once);
+    for (app, user, sent, expected) in [
+        ("p1", Some("u1"), None, Reason::TokenInvalid),
+        ("p1", Some("u1"), Some("nonsense"), Reason::TokenInvalid),
+        ("p1", Some("u2"), Some(&*once), Reason::TokenInvalid),
+        ("p2", Some("u1"), Some(&*once), Reason::TokenInvalid),
+        ("p1", None, Some(&*once), Reason::MissingField),
+    ] {
+        let once = engine.issue_one_time_token(app).unwrap().token;
+        assert_eq!(judge(&call(app, user, sent, once.as_str())), expected, "{app} {user:?} {sent:?}");
+    }
+    // Refused after the grant was reserved (its one-time token is none): the grant is good still.
+    assert_eq!(judge(&call("p1", Some("u1"), Some(&once), "nonsense")), Reason::TokenInvalid);
+    let forged = call("p1", Some("u1"), Some(&once), &fetch()).body(|b| b.replace("\"1\"", "\"2\""));
+    assert_eq!(judge(&forged), Reason::BadSignature);
+    let accepted = call("p1", Some("u1"), Some(&once), &fetch());
+    assert_eq!(judge(&accepted), Reason::Ok);
+    assert_eq!(judge(&accepted), Reason::Replayed, "a replay takes nothing");
+    assert_eq!(judge(&call("p1", Some("u1"), Some(&once), &fetch())), Reason::IdempotencyUsed);
+    let twice = call("p1", Some("u1"), Some(&once), &fetch()).header("authorization-grant", &once);
+    assert_eq!(judge(&twice), Reason::DuplicateField);
+
+    // Of calls at the same time with one grant one is accepted.
+    let once = grant(Grant::Once);
+    let calls: Vec<Call> = (0..4).map(|_| call("p1", Some("u1"), Some(&once), &fetch())).collect();
+    let wins: usize = std::thread::scope(|threads| {
+        let race = |call: Call| threads.spawn(move || usize::from(judge(&call) == Reason::Ok));
+        let racers: Vec<_> = calls.into_iter().map(race).collect();
+        racers.into_iter().map(|racer| racer.join().unwrap()).sum()
+    });
+    assert_eq!(wins, 1);
+
+    for kind in [Grant::Until(Millis(NOW + 7_200_000)), Grant::Contract] {
+        let long = grant(kind);
+        for _ in 0..3 {
+            assert_eq!(judge(&call("p1", Some("u1"), Some(&long), &fetch())), Reason::Ok);
+        }
+        engine.revoke_grant(&Scope { app: "p1", api, user: "u1" }, long.as_bytes()).unwrap();
+        assert_eq!(judge(&call("p1", Some("u1"), Some(&long), &fetch())), Reason::TokenRevoked);
+    }
+    document["apis"][3].as_object_mut().unwrap().remove("user");
+    assert_eq!(refused(&document).pointer, "/apis/3/grant");
 }
 
 fn transfer(engine: &Engine, app: &str, path: &str, once: Option<&str>) -> portcullis::verdict::Verdict {

@@ -37,12 +37,15 @@ pub(super) fn read(
         super::rules::api_id(&id_node, id, level)?;
         let rules = super::rules::of_api(&object)?;
         let peer_certificate = object.optional("peer_certificate").map_or(Ok(false), |node| node.bool())?;
-        let tokens = super::tokens::of_api(&object, tokens)?;
+        let any_ip = object.optional("any_ip").map_or(Ok(false), |node| node.bool())?;
+        let user = rules.as_ref().is_some_and(|rules| rules.user.is_some());
+        let tokens = super::tokens::of_api(&object, tokens, user)?;
         let limits = names.lists(object.optional("limits"))?;
         let breaker = object.optional("breaker").map(|node| breaker(&node)).transpose()?;
         object.finish()?;
         let id = Label::new(id).ok_or_else(|| id_node.error("too long"))?;
-        apis.push(Api { index: ApiIndex(number), id, level, state, tokens, rules, peer_certificate, limits, breaker });
+        let index = ApiIndex(number);
+        apis.push(Api { index, id, level, state, tokens, rules, peer_certificate, any_ip, limits, breaker });
     }
     Ok((apis, paths.build()))
 }

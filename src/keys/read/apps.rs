@@ -4,6 +4,7 @@ use super::apis::LEVELS;
 use super::credentials::{self, Rules};
 use super::rules::Groups;
 use super::{Environment, Names, Seen, items, name};
+use crate::alg::Certificate;
 use crate::codec::doc::{Node, Object};
 use crate::error::DocumentError;
 use crate::keys::ids::{Ids, IdsBuilder};
@@ -27,6 +28,8 @@ pub(super) struct Context<'c> {
     pub(super) apis: &'c HashMap<String, ApiIndex>,
     pub(super) groups: &'c Groups,
     pub(super) demands: &'c Demands,
+    /// Where chains of certificates end; none where they are not followed.
+    pub(super) roots: &'c [Certificate],
     pub(super) environment: Environment<'c>,
 }
 
@@ -49,7 +52,7 @@ pub(super) fn read(
         let level = object.optional("level").map_or(Ok(Level::A1), |node| node.one_of(&LEVELS))?;
         let allow_weak = object.optional("allow_weak").map_or(Ok(false), |node| node.bool())?;
         let profile_list = profile_list(object.optional("profiles"), profiles)?;
-        let allow_ips = allow_ips(&object)?;
+        let allow_ips = allow_ips(&object, context.demands)?;
         let mut allow_apis = context.groups.allowed(&object, context.apis)?;
         let party = context.groups.party(&object)?;
         let status = match party.map(|party| party.status) {
@@ -105,15 +108,22 @@ fn profile_list(list: Option<Node<'_>>, profiles: &mut Profiles) -> Result<Box<[
     Ok(found.into_boxed_slice())
 }
 
-fn allow_ips(object: &Object<'_>) -> Result<Option<IpSet>, DocumentError> {
+fn allow_ips(object: &Object<'_>, demands: &Demands) -> Result<Option<IpSet>, DocumentError> {
     let Some(list) = object.optional("allow_ips") else { return Ok(None) };
     let nodes = list.array()?;
     if nodes.len() > LIST_MAX {
         return Err(list.error(format!("expected at most {LIST_MAX} addresses and blocks")));
     }
-    let blocks: Result<Vec<_>, DocumentError> =
-        nodes.iter().map(|node| IpSet::parse_block(node.str()?).map_err(|expected| node.error(expected))).collect();
+    let blocks: Result<Vec<_>, DocumentError> = nodes.iter().map(|node| block(node, demands.public_ips)).collect();
     Ok(Some(IpSet::new(&blocks?)))
+}
+
+fn block(node: &Node<'_>, public: bool) -> Result<ipnet::IpNet, DocumentError> {
+    let block = IpSet::parse_block(node.str()?).map_err(|expected| node.error(expected))?;
+    match IpSet::not_public(&block).filter(|_| public) {
+        Some(what) => Err(node.error(format!("expected public addresses (\"allow_ips_public\"); these are of {what}"))),
+        None => Ok(block),
+    }
 }
 
 /// The ways from what a request carries to an app.

@@ -2,7 +2,7 @@
 
 use super::apps::Context;
 use super::{Environment, name};
-use crate::alg::{Algorithm, Certificate, Key, KeyError, PublicKey};
+use crate::alg::{Algorithm, Certificate, Key, KeyError, PublicKey, chain};
 use crate::canon::Alg;
 use crate::codec::base64::{self, Variant};
 use crate::codec::doc::{Node, Object};
@@ -43,7 +43,8 @@ enum Material {
     Public(PublicKey),
     /// A key with a key id of its own.
     Jwk(PublicKey, Option<String>),
-    Certificate(Box<Certificate>),
+    /// The app's certificate, and those between it and its root.
+    Certificate(Box<Certificate>, Vec<Certificate>),
 }
 
 pub(super) fn read(nodes: &[Node<'_>], rules: Rules, context: &Context<'_>) -> Result<Vec<Credential>, DocumentError> {
@@ -82,7 +83,7 @@ fn one(node: &Node<'_>, rules: Rules, context: &Context<'_>) -> Result<Credentia
     let allow_apis = context.groups.allowed(&object, context.apis)?;
     let (source, member) = source(&object)?;
     object.finish()?;
-    let material = material(&source, member, algorithm, context.environment)?;
+    let material = material(&source, member, algorithm, context)?;
     let refused = |e: KeyError| source.error(e.to_string());
 
     let (mut secret, mut certificate, mut own_kid) = (None, None, None);
@@ -100,14 +101,18 @@ fn one(node: &Node<'_>, rules: Rules, context: &Context<'_>) -> Result<Credentia
             own_kid = kid;
             Key::public(algorithm, &public, user_id).map_err(refused)?
         }
-        Material::Certificate(read) => {
+        Material::Certificate(read, between) => {
             if !read.signs() {
                 return Err(source.error(
                     "the certificate's key usage is not signing; expected the signing certificate of the pair",
                 ));
             }
             // A certificate is good to the end of its last second (RFC 5280, 4.1.2.5).
-            (from, to) = (Millis(read.not_before()), Millis(read.not_after()).plus(999));
+            let mut span = (read.not_before(), read.not_after());
+            if !context.roots.is_empty() && status == KeyStatus::Active {
+                span = chain::follow(&read, &between, context.roots).map_err(refused)?;
+            }
+            (from, to) = (Millis(span.0), Millis(span.1).plus(999));
             certificate = Some(CertificateFacts {
                 serial_hex: read.serial_hex(),
                 serial_decimal: read.serial_decimal(),
@@ -243,8 +248,9 @@ fn material(
     node: &Node<'_>,
     member: &str,
     algorithm: Algorithm,
-    environment: Environment<'_>,
+    context: &Context<'_>,
 ) -> Result<Material, DocumentError> {
+    let environment = context.environment;
     let is_secret = member.starts_with("secret");
     if is_secret != algorithm.is_mac() {
         let needed = if is_secret { "a public key or a certificate" } else { "a secret" };
@@ -272,8 +278,16 @@ fn material(
             })
         }
         "public_key_jwk" => jwk(node)?,
-        "certificate_pem" => Material::Certificate(Box::new(Certificate::from_pem(node.str()?).map_err(refused)?)),
-        _ => Material::Certificate(Box::new(Certificate::from_der(&from_base64(node)?).map_err(refused)?)),
+        // Certificates between the app's and its root follow it, as in TLS; of no use where there are no roots.
+        "certificate_pem" if !context.roots.is_empty() => {
+            let mut all = Certificate::several_from_pem(node.str()?).map_err(refused)?;
+            let own = all.remove(0);
+            Material::Certificate(Box::new(own), all)
+        }
+        "certificate_pem" => {
+            Material::Certificate(Box::new(Certificate::from_pem(node.str()?).map_err(refused)?), Vec::new())
+        }
+        _ => Material::Certificate(Box::new(Certificate::from_der(&from_base64(node)?).map_err(refused)?), Vec::new()),
     })
 }
 

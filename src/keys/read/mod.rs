@@ -63,7 +63,9 @@ fn snapshot(root: &Node<'_>, environment: Environment<'_>) -> Result<Snapshot, D
     let (apis, paths) = apis::read(object.optional("apis"), &mut names, tokens.as_ref())?;
     let api_indices = apis.iter().map(|api| (api.id.as_str().to_owned(), api.index)).collect();
     let groups = rules::Groups::read(&object, &api_indices)?;
-    let context = apps::Context { apis: &api_indices, groups: &groups, demands: &demands, environment };
+    let roots = rules::roots(&object)?;
+    let answers = rules::answers(&object, &codes)?;
+    let context = apps::Context { apis: &api_indices, groups: &groups, demands: &demands, roots: &roots, environment };
     let apps = apps::read(object.optional("apps"), &mut names, &mut profiles, &context)?;
     object.finish()?;
     let limits_of_all = names.unused_before_signature();
@@ -75,6 +77,7 @@ fn snapshot(root: &Node<'_>, environment: Environment<'_>) -> Result<Snapshot, D
         widest: profiles.widest_clock(clock),
         sizes,
         codes,
+        answers,
         tokens,
         demands,
         profiles,

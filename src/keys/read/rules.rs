@@ -2,19 +2,21 @@
 //! of its parameters.
 
 use super::{Seen, name};
+use crate::alg::Certificate;
 use crate::codec::doc::{Node, Object};
 use crate::codec::hex;
 use crate::error::DocumentError;
-use crate::keys::settings::{AppStatus, Level};
+use crate::keys::settings::{Answers, AppStatus, Codes, Level};
 use crate::keys::snapshot::{ApiIndex, ApiRules, Consent, Demands};
 use crate::policy::params::{Charset, ParamRules, Rule, Type};
 use crate::policy::uapi;
 use crate::request::TlsVersion;
+use crate::verdict::Reason;
 use std::collections::HashMap;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// The members `tls_min`, `gm_only` and `key_max_age_days`.
+/// The members `tls_min`, `allow_ips_public`, `gm_only` and `key_max_age_days`.
 pub(super) fn demands(object: &Object<'_>) -> Result<Demands, DocumentError> {
     let mut demands = Demands::default();
     if let Some(node) = object.optional("tls_min") {
@@ -25,6 +27,9 @@ pub(super) fn demands(object: &Object<'_>) -> Result<Demands, DocumentError> {
             ("1.3", TlsVersion::V1_3),
         ];
         demands.tls_min = Some(node.one_of(&versions)?);
+    }
+    if let Some(node) = object.optional("allow_ips_public") {
+        demands.public_ips = node.bool()?;
     }
     if let Some(node) = object.optional("gm_only") {
         demands.gm_only = node.bool()?;
@@ -39,6 +44,33 @@ pub(super) fn demands(object: &Object<'_>) -> Result<Demands, DocumentError> {
         ages.finish()?;
     }
     Ok(demands)
+}
+
+/// The certificates that chains must end at; none where chains are not followed.
+pub(super) fn roots(object: &Object<'_>) -> Result<Vec<Certificate>, DocumentError> {
+    let Some(list) = object.optional("certificate_roots") else { return Ok(Vec::new()) };
+    let mut roots = Vec::new();
+    for node in list.array()? {
+        roots.extend(Certificate::several_from_pem(node.str()?).map_err(|e| node.error(e.to_string()))?);
+    }
+    // No root at all would mean that chains are not looked at.
+    if roots.is_empty() { Err(list.error("expected at least one certificate")) } else { Ok(roots) }
+}
+
+/// The bodies of answers: `answers`, with a form and texts of the document's own.
+pub(super) fn answers(object: &Object<'_>, codes: &Codes) -> Result<Option<Answers>, DocumentError> {
+    let Some(section) = object.optional("answers") else { return Ok(None) };
+    let section = section.object()?;
+    section.required("form")?.one_of(&[("code-msg-data", ())])?;
+    let mut answers = Answers::of(codes);
+    if let Some(messages) = section.optional("messages") {
+        for (name, node) in messages.members()? {
+            let Some(reason) = Reason::from_name(name) else { return Err(node.error("no such reason")) };
+            answers.set(reason, codes, super::name(&node, 200)?);
+        }
+    }
+    section.finish()?;
+    Ok(Some(answers))
 }
 
 /// A U_API_ID must be a good one, and of the API's level (JR/T 0185-2020, B.3.4). Other names are the document's own.

@@ -157,7 +157,7 @@ pub(super) fn codes(section: Option<Node<'_>>) -> Result<Codes, DocumentError> {
         };
         let printable = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
         match Label::new(text) {
-            Some(code) if printable => codes.set(reason, code),
+            Some(code) if printable => codes.set(reason, code, !node.is_str()),
             _ => return Err(node.error(format!("expected 1 to {CODE_MAX} printable ASCII characters"))),
         }
     }

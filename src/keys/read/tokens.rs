@@ -28,6 +28,9 @@ pub(super) fn read(section: Option<Node<'_>>, environment: Environment<'_>) -> R
     if let Some(node) = object.optional("header") {
         policy.header = header(&node)?;
     }
+    if let Some(node) = object.optional("grant_header") {
+        policy.grant_header = header(&node)?;
+    }
     policy.bearer = object.optional("bearer").map_or(Ok(false), |node| node.bool())?;
     policy.required = match object.optional("required") {
         Some(node) => node.one_of(&[("listed", false), ("all", true)])?,
@@ -102,8 +105,8 @@ fn one_time(node: &Node<'_>, policy: &mut OneTimePolicy, sizes: &mut Sizes) -> R
     object.finish()
 }
 
-/// What an API says.
-pub(super) fn of_api(object: &Object<'_>, tokens: Option<&Tokens>) -> Result<ApiTokens, DocumentError> {
+/// What an API says. `user`: whether it names the parameter with the user.
+pub(super) fn of_api(object: &Object<'_>, tokens: Option<&Tokens>, user: bool) -> Result<ApiTokens, DocumentError> {
     let mut rule = ApiTokens { access: tokens.is_some_and(|tokens| tokens.policy.required), ..ApiTokens::default() };
     let needed = |node: &Node<'_>| match tokens {
         Some(_) => Ok(()),
@@ -124,6 +127,15 @@ pub(super) fn of_api(object: &Object<'_>, tokens: Option<&Tokens>) -> Result<Api
         let choices = [("off", OneTime::Off), ("optional", OneTime::Optional), ("required", OneTime::Required)];
         needed(&node)?;
         rule.one_time = node.one_of(&choices)?;
+    }
+    if let Some(node) = object.optional("grant") {
+        needed(&node)?;
+        rule.grant = node.bool()?;
+        if rule.grant && !user {
+            return Err(
+                node.error("a grant is for a user; expected \"user\", the parameter that names the user, beside it")
+            );
+        }
     }
     Ok(rule)
 }
