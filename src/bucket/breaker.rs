@@ -1,8 +1,8 @@
 //! Circuit breakers: a service that keeps failing is left alone for a while, in every process at once (JR/T 0185-2020, 10.1.2).
 //!
 //! ```text
-//! word 0: tag, never zero
 //! word 1: 63..62 state | 61..20 a moment, milliseconds since the epoch | 19..10 probes let through | 9..0 probes that came back well
+//!         (closed: the moment at which it closed, so that no two closed times look alike)
 //! word 2: 63..40 number of the window | 39..20 outcomes in it | 19..0 failures among them
 //! word 3: window_ms | open_ms << 32         word 4: failures in % | least << 8 | probes << 40         (the rule, as last used)
 //! word 5: how often it has opened           word 6: requests refused                                 (counters to look at)
@@ -14,10 +14,11 @@
 //!
 //! The state changes by compare-and-swap of word 1 alone, so each change happens once, whoever sees its time come. Half-open lets through as
 //! many probes as the rule says and refuses the rest. A probe's outcome counts for the half-open time that it was let through in and no
-//! other; probes that never report (their process was killed) are replaced after another `open_ms`. Outcomes of requests from before the
-//! breaker opened are not counted. A closed breaker costs a request two words that are read.
+//! other; probes that never report (their process was killed) are replaced after another `open_ms`. So it is with every closed time: its
+//! outcomes are counted under a number of their own, and only they open it. A report that was on its way while the breaker opened and closed
+//! again changes nothing. A row ([`super::rows`]) is spare while its breaker is closed and has counted nothing for two windows. A closed breaker costs a request two words that are read.
 
-use super::rows::{Plan, Rows};
+use super::rows::{Judge, LEAST, Plan, Rows};
 use crate::error::Error;
 use crate::hash::prf::Kind;
 use crate::shm::{Region, SectionSpec};
@@ -27,13 +28,13 @@ use crate::time::Millis;
 /// What the rows are made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakersConfig {
-    /// Breakers over the life of the region; at most 2^19.
+    /// Breakers in use at one time; at most 2^19.
     pub breakers: u64,
 }
 
 impl BreakersConfig {
     fn plan(&self) -> Plan {
-        Plan { section: "breakers", fact: "breakers", domain: 7, row: 8, keys: self.breakers }
+        Plan { section: "breakers", fact: "breakers", domain: 7, control: LEAST, row: 8, keys: self.breakers }
     }
 
     /// The section to ask the region for. `kind` is used where this process creates the region.
@@ -77,7 +78,7 @@ impl BreakerRule {
     }
 }
 
-/// A request that a breaker let through, in one number: the row, and for a probe the moment of its half-open time. Never zero.
+/// A request that a breaker let through, in one number: the row, and the moment since when it was closed, or half open. Never zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pass(u64);
 
@@ -102,7 +103,7 @@ impl Pass {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    Closed,
+    Closed { since: u64 },
     Open { until: u64 },
     HalfOpen { since: u64, granted: u64, well: u64 },
 }
@@ -112,13 +113,13 @@ fn state(word: u64) -> State {
     match word >> 62 {
         1 => State::Open { until: time },
         2 => State::HalfOpen { since: time, granted, well },
-        _ => State::Closed,
+        _ => State::Closed { since: time },
     }
 }
 
 fn word(state: State) -> u64 {
     match state {
-        State::Closed => 0,
+        State::Closed { since } => (since & TIME) << 20,
         State::Open { until } => 1 << 62 | (until & TIME) << 20,
         State::HalfOpen { since, granted, well } => {
             2 << 62 | (since & TIME) << 20 | granted.min(0x3ff) << 10 | well.min(0x3ff)
@@ -126,14 +127,23 @@ fn word(state: State) -> u64 {
     }
 }
 
-/// Whether a request may pass: for a probe the moment of its half-open time. Otherwise the milliseconds to wait.
-pub(super) fn allow(place: &AtomicU64, open_ms: u64, probes: u64, now: u64) -> Result<Option<u64>, u64> {
+/// What a request that may pass passes in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Passed {
+    /// The closed time since that moment.
+    Closed(u64),
+    /// The half-open time since that moment, as a probe.
+    Probe(u64),
+}
+
+/// Whether a request may pass. Otherwise the milliseconds to wait.
+pub(super) fn allow(place: &AtomicU64, open_ms: u64, probes: u64, now: u64) -> Result<Passed, u64> {
     // SeqCst here and below: one word, whose own order is all that counts; nothing is read through it.
     let mut current = place.load(Ordering::SeqCst);
     loop {
         let fresh = State::HalfOpen { since: now, granted: 1, well: 0 };
         let (next, since) = match state(current) {
-            State::Closed => return Ok(None),
+            State::Closed { since } => return Ok(Passed::Closed(since)),
             // A moment further away than a breaker is ever open comes from a clock that was stepped back.
             State::Open { until } if now < until && until - now <= open_ms => return Err(until - now),
             State::Open { .. } => (fresh, now),
@@ -144,7 +154,7 @@ pub(super) fn allow(place: &AtomicU64, open_ms: u64, probes: u64, now: u64) -> R
             State::HalfOpen { .. } => (fresh, now),
         };
         match place.compare_exchange(current, word(next), Ordering::SeqCst, Ordering::SeqCst) {
-            Ok(_) => return Ok(Some(since & TIME)),
+            Ok(_) => return Ok(Passed::Probe(since & TIME)),
             Err(other) => current = other,
         }
     }
@@ -168,7 +178,7 @@ pub(super) fn probed(
         let (next, answer) = match well {
             None => (State::HalfOpen { since, granted: granted.saturating_sub(1), well: before }, None),
             Some(false) => (State::Open { until: now + open_ms }, Some(true)),
-            Some(true) if before + 1 >= probes => (State::Closed, Some(false)),
+            Some(true) if before + 1 >= probes => (State::Closed { since: now }, Some(false)),
             Some(true) => (State::HalfOpen { since, granted, well: before + 1 }, None),
         };
         match place.compare_exchange(current, word(next), Ordering::SeqCst, Ordering::SeqCst) {
@@ -178,11 +188,55 @@ pub(super) fn probed(
     }
 }
 
-const COUNT: u64 = (1 << 20) - 1;
+/// The outcome of a request that passed in the closed time since `since`. Whether the breaker has opened by it.
+pub(super) fn outcome(
+    place: &AtomicU64,
+    window: &AtomicU64,
+    rule: &BreakerRule,
+    since: u64,
+    well: bool,
+    now: u64,
+) -> bool {
+    let closed = word(State::Closed { since });
+    if place.load(Ordering::SeqCst) != closed {
+        return false;
+    }
+    // Windows of two closed times have numbers of their own: both moments and windows go up. Never the number of a word never used.
+    let number = window_number(rule, since, now);
+    let (all, failures) = count(window, number, !well);
+    let enough = all >= u64::from(rule.least) && failures * 100 >= all * u64::from(rule.failures);
+    let open = word(State::Open { until: now + u64::from(rule.open_ms.max(1)) });
+    // From the very closed time in which this request passed and was counted: however late this comes, it opens no other.
+    !well && enough && place.compare_exchange(closed, open, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+}
 
-/// Counts an outcome in the window of `now`: outcomes and failures in it.
-fn count(place: &AtomicU64, window: u64, failed: bool) -> (u64, u64) {
-    let number = window & 0xff_ffff;
+fn window_number(rule: &BreakerRule, since: u64, now: u64) -> u64 {
+    (now / u64::from(rule.window_ms.max(1))).wrapping_add(since) % COUNT_WINDOWS + 1
+}
+
+/// Whether the breaker of a row is closed and its counts are over.
+fn is_over(row: &[u64], now: u64) -> bool {
+    let [_, place, window, low, high, ..] = *row else { return false };
+    let State::Closed { since } = state(place) else { return false };
+    let number = window_number(&BreakerRule::of([low, high]), since, now);
+    let age = (number + COUNT_WINDOWS).wrapping_sub(window >> 40) % COUNT_WINDOWS;
+    window == 0 || (2..COUNT_WINDOWS / 2).contains(&age)
+}
+
+/// The state of a row that is used again: closed, since another moment than before, so that old passes say nothing.
+fn fresh(place: u64, now: u64) -> u64 {
+    match state(place) {
+        State::Closed { since } if since == now => word(State::Closed { since: now + 1 }),
+        _ => word(State::Closed { since: now }),
+    }
+}
+
+const COUNT: u64 = (1 << 20) - 1;
+const COUNT_WINDOWS: u64 = (1 << 24) - 1;
+
+/// Counts an outcome in the window of that number: outcomes and failures in it. (A report of a window that is over, or of a closed time that is
+/// over, if it was stopped in here, begins the count anew: the breaker then opens later, never for what is over.)
+fn count(place: &AtomicU64, number: u64, failed: bool) -> (u64, u64) {
     let mut current = place.load(Ordering::Relaxed);
     loop {
         let (all, failures) = if current >> 40 == number { (current >> 20 & COUNT, current & COUNT) } else { (0, 0) };
@@ -221,7 +275,12 @@ impl Breakers {
     /// # Errors
     /// The milliseconds after which to try again.
     pub fn allow(&self, name: &[u8], rule: &BreakerRule, now: Millis) -> Result<Option<Pass>, u64> {
-        let Some(number) = self.rows.find_or_take(&[name]).filter(|number| *number < 1 << (63 - ROW_SHIFT)) else {
+        let moment = now.0.max(0).cast_unsigned() & TIME;
+        let spare = |row: &[AtomicU64], judge: Judge<'_>| {
+            judge.words(row, |words| is_over(words, moment), |at, word| if at == 1 { fresh(word, moment) } else { 0 })
+        };
+        let number = self.rows.find_or_take(self.rows.key(&[name]), spare);
+        let Some(number) = number.filter(|number| *number < 1 << (63 - ROW_SHIFT)) else {
             return Ok(None);
         };
         let Some([_, place, _, low, high, _, refused, ..]) = self.rows.row(number) else { return Ok(None) };
@@ -231,10 +290,9 @@ impl Breakers {
                 place.store(value, Ordering::Relaxed);
             }
         }
-        let moment = now.0.max(0).cast_unsigned() & TIME;
-        match allow(place, u64::from(rule.open_ms), u64::from(rule.probes.max(1)), moment) {
-            Ok(None) => Ok(Some(Pass((number + 1) << ROW_SHIFT))),
-            Ok(Some(since)) => Ok(Some(Pass((number + 1) << ROW_SHIFT | PROBE | since))),
+        match allow(place, u64::from(rule.open_ms.max(1)), u64::from(rule.probes.max(1)), moment) {
+            Ok(Passed::Closed(since)) => Ok(Some(Pass((number as u64 + 1) << ROW_SHIFT | since))),
+            Ok(Passed::Probe(since)) => Ok(Some(Pass((number as u64 + 1) << ROW_SHIFT | PROBE | since))),
             Err(wait) => {
                 refused.fetch_add(1, Ordering::Relaxed);
                 Err(wait)
@@ -245,24 +303,16 @@ impl Breakers {
     /// Reports how a request that passed went on; `None`: it never reached the service.
     pub fn report(&self, pass: Pass, well: Option<bool>, now: Millis) {
         let Some(number) = (pass.0 >> ROW_SHIFT).checked_sub(1) else { return };
-        let Some([_, place, window, low, high, opened, ..]) = self.rows.row(number) else { return };
+        let Some([_, place, window, low, high, opened, ..]) = self.rows.row(number as usize) else { return };
         let rule = BreakerRule::of([low.load(Ordering::Relaxed), high.load(Ordering::Relaxed)]);
-        let now = now.0.max(0).cast_unsigned() & TIME;
-        let open_ms = u64::from(rule.open_ms);
-        if pass.0 & PROBE != 0 {
-            match probed(place, open_ms, u64::from(rule.probes.max(1)), pass.0 & TIME, well, now) {
-                Some(true) => _ = opened.fetch_add(1, Ordering::Relaxed),
-                // Closed: what failed before it opened is over.
-                Some(false) => window.store(0, Ordering::Relaxed),
-                None => {}
-            }
-            return;
-        }
-        let (Some(well), State::Closed) = (well, state(place.load(Ordering::SeqCst))) else { return };
-        let (all, failures) = count(window, now / u64::from(rule.window_ms.max(1)) + 1, !well);
-        let enough = all >= u64::from(rule.least) && failures * 100 >= all * u64::from(rule.failures);
-        let open = word(State::Open { until: now + open_ms });
-        if !well && enough && place.compare_exchange(0, open, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
+        let (since, now) = (pass.0 & TIME, now.0.max(0).cast_unsigned() & TIME);
+        let has_opened = if pass.0 & PROBE != 0 {
+            let (open_ms, probes) = (u64::from(rule.open_ms.max(1)), u64::from(rule.probes.max(1)));
+            probed(place, open_ms, probes, since, well, now) == Some(true)
+        } else {
+            well.is_some_and(|well| outcome(place, window, &rule, since, well, now))
+        };
+        if has_opened {
             opened.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -313,6 +363,13 @@ mod tests {
             breakers.report(pass(NOW.plus(10_300)).unwrap().unwrap(), Some(false), NOW.plus(10_300));
         }
         assert!(pass(NOW.plus(10_300)).is_ok(), "counted anew");
+        // Requests from before it opened report at last: that time is over.
+        for _ in 0..4 {
+            breakers.report(late, Some(false), NOW.plus(10_300));
+        }
+        assert!(pass(NOW.plus(10_300)).is_ok(), "what passed before it opened is not counted after it closed");
+        breakers.report(pass(NOW.plus(10_300)).unwrap().unwrap(), Some(false), NOW.plus(10_300));
+        assert_eq!(pass(NOW.plus(10_300)), Err(5_000));
     }
 
     #[test]

@@ -5,8 +5,10 @@
 //! counting where many are still empty. Its standard error is 1.04 / √m = 3.1 %, and below that while the count is under some 2,000.
 //!
 //! ```text
-//! word 0: tag, never zero | words 1..=128: 63..54 number of the window, mod 2^10 | 53..0 nine registers of 6 bits
+//! word 0: when the last window ends, milliseconds since the epoch | words 1..=128: 63..54 number of the window, mod 2^10 | 53..0 nine registers of 6 bits
 //! ```
+//!
+//! A row ([`super::rows`]) is spare a minute after its last window has ended, and is emptied before it is another key's.
 //!
 //! Each word carries its window: one of another window reads as nine empty registers, so nothing is ever wiped. (After 1,024 windows of silence
 //! a number comes again: such a word is then taken for its old content once, and the key has less room for that window.)
@@ -15,7 +17,7 @@
 //! estimate is below the limit. So those asked for before may be asked for again, and the number of new ones is bounded, within the error.
 //! Of objects never seen, the share that changes no register grows as the count does beyond m: the bound is on the estimate.
 
-use super::rows::{Plan, Rows};
+use super::rows::{Judge, LEAST, Plan, Rows};
 use crate::error::Error;
 use crate::hash::prf::Kind;
 use crate::shm::{Region, SectionSpec};
@@ -26,17 +28,19 @@ const WORDS: usize = 128;
 const EACH: usize = 9;
 const REGISTERS: usize = WORDS * EACH;
 const WINDOW_SHIFT: u32 = 54;
+/// Clocks of processes may differ by this much before a row is used again too early.
+const REST_MS: u64 = 60_000;
 
 /// What the rows are made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ObjectsConfig {
-    /// Keys over the life of the region, of 2 KiB each.
+    /// Keys that count in a window at one time, of 2 KiB each.
     pub keys: u64,
 }
 
 impl ObjectsConfig {
     fn plan(&self) -> Plan {
-        Plan { section: "objects", fact: "distinct_keys", domain: 9, row: WORDS + 1, keys: self.keys }
+        Plan { section: "objects", fact: "distinct_keys", domain: 9, control: LEAST, row: WORDS + 1, keys: self.keys }
     }
 
     /// The section to ask the region for. `kind` is used where this process creates the region.
@@ -89,11 +93,26 @@ impl Objects {
         self.rows.hash(bytes)
     }
 
-    /// Counts an object for the key in the window of that number, of which `most` distinct ones may pass. `None` where no row is free for the key.
+    /// Counts an object for the key in the window of that number and end, of which `most` distinct ones may pass. `None` where no row is free for
+    /// the key.
     #[must_use]
-    pub fn take(&self, key: &[&[u8]], object: u64, window: u64, most: u64) -> Option<bool> {
-        let row = self.rows.row(self.rows.find_or_take(key)?)?;
-        let words = row.get(1..)?;
+    pub fn take(
+        &self,
+        key: &[&[u8]],
+        object: u64,
+        (window, end): (u64, Millis),
+        most: u64,
+        now: Millis,
+    ) -> Option<bool> {
+        let (now, end) = (now.0.max(0).cast_unsigned(), end.0.max(0).cast_unsigned());
+        let spare = |row: &[AtomicU64], judge: Judge<'_>| {
+            judge.words(row, |words| words.first().is_some_and(|end| end.saturating_add(REST_MS) < now), |_, _| 0)
+        };
+        let (last, words) = self.rows.row(self.rows.find_or_take(self.rows.key(key), spare)?)?.split_first()?;
+        // Relaxed: a moment that only goes up.
+        if last.load(Ordering::Relaxed) < end {
+            last.fetch_max(end, Ordering::Relaxed);
+        }
         // The low half names the register, the high half has the rank, 1 to 33.
         let register = (((object & 0xffff_ffff) * REGISTERS as u64) >> 32) as usize;
         let rank = u64::from(((object >> 32) as u32).leading_zeros()) + 1;
@@ -120,7 +139,7 @@ impl Objects {
     /// The estimate for the key in that window.
     #[must_use]
     pub fn count(&self, key: &[&[u8]], window: u64) -> f64 {
-        let row = self.rows.find_or_take(key).and_then(|number| self.rows.row(number));
+        let row = self.rows.tags(self.rows.key(key)).find().and_then(|number| self.rows.row(number));
         row.and_then(|row| row.get(1..)).map_or(0.0, |words| estimate(words, window & 0x3ff))
     }
 }
@@ -155,7 +174,7 @@ mod tests {
             let mut seen = 0;
             for number in 0..count {
                 let object = objects.object(&[&name[..], &number.to_le_bytes()[..]].concat());
-                assert_eq!(objects.take(&[&name], object, 7, 1 << 40), Some(true));
+                assert_eq!(objects.take(&[&name], object, (7, Millis(1000)), 1 << 40, Millis(0)), Some(true));
                 seen = number + 1;
             }
             let estimate = objects.count(&[&name], 7);
@@ -170,13 +189,40 @@ mod tests {
         for most in [20u64, 200, 3000] {
             let objects = open();
             let hash = |n: u32| objects.object(&n.to_le_bytes());
-            let passed: Vec<u32> =
-                (0..20_000).filter(|n| objects.take(&[b"app"], hash(*n), 3, most).unwrap()).collect();
+            let take = |key: &[u8], n: u32, window: u64| {
+                objects.take(&[key], hash(n), (window, Millis(1000)), most, Millis(0))
+            };
+            let passed: Vec<u32> = (0..20_000).filter(|n| take(b"app", *n, 3).unwrap()).collect();
             let new = objects.count(&[b"app"], 3);
             assert!(new >= most as f64 && new < most as f64 * 1.05 + 2.0, "{new} of {most}");
-            assert!(passed.iter().all(|n| objects.take(&[b"app"], hash(*n), 3, most) == Some(true)), "again");
-            assert_eq!(objects.take(&[b"other"], hash(19_999), 3, most), Some(true));
-            assert_eq!(objects.take(&[b"app"], hash(19_999), 4, most), Some(true), "the next window");
+            assert!(passed.iter().all(|n| take(b"app", *n, 3) == Some(true)), "again");
+            assert_eq!(take(b"other", 19_999, 3), Some(true));
+            assert_eq!(take(b"app", 19_999, 4), Some(true), "the next window");
+        }
+    }
+
+    #[test]
+    fn rows_whose_window_is_over_are_used_again_and_begin_empty() {
+        let objects = open();
+        let object = |n: u64| objects.object(&n.to_le_bytes());
+        // Of the same number in every window: what a key left must not be read as the next one's.
+        let take = |key: u64, n: u64, end: i64, now: i64| {
+            objects.take(&[&key.to_le_bytes()], object(n), (5, Millis(end)), 10, Millis(now))
+        };
+        let now = 1_000_000;
+        let full = (0..200).filter(|key| take(*key, 1, now + 1000, now).is_none()).count();
+        assert!(full > 100, "rows for 40 keys");
+        assert!(
+            (0..200).all(|key| take(key, 2, now + 1000, now).is_none_or(|passed| passed)),
+            "the living keep theirs"
+        );
+        for round in 1..50 {
+            let now = now + round * 100_000;
+            for key in 0..40 {
+                let name = (round * 1000 + key).cast_unsigned();
+                let passed = (0..1000).filter(|n| take(name, *n, now + 1000, now) == Some(true)).count();
+                assert!(passed >= 10, "{passed} in round {round}");
+            }
         }
     }
 

@@ -2,15 +2,17 @@
 //!
 //! # Rows
 //!
-//! Each worker (a thread that serves requests) registers and gets a number below [`WORKERS`]. Each key has a row of one tag word and one
+//! Each worker (a thread that serves requests) registers and gets a number below [`WORKERS`]. Each key has a row ([`super::rows`]) of one
 //! counter of 16 bits for each worker number, four to a word. A counter is raised by its worker only, so a killed worker leaves exactly its own
-//! counts behind, and who finds it dead sets them to zero. A key's requests under way are the sum of its row.
+//! counts behind, and who finds it dead sets them to zero. A key's requests under way are the sum of its row. A row whose sum is zero is spare:
+//! where no other is left it is used for another key.
 //!
 //! # Entering
 //!
 //! A worker adds one to its own counter, then reads the sum; above the limit it takes the one back and refuses. Of all who enter at once, the
 //! last to add (in the one order of sequentially consistent accesses) sees all the others: the sum of those admitted never exceeds the
-//! limit. Racers at the limit may both see each other and both be refused: a slot that is free goes unused for that moment.
+//! limit. Racers at the limit may both see each other and both be refused: a slot that is free goes unused for that moment. Between adding and
+//! reading it makes sure that the row is still its key's; if not, it takes the one back and finds the key's row anew.
 //!
 //! # Owners
 //!
@@ -23,94 +25,114 @@
 //! way, it is dead itself, and the next healer begins again. All of this needs one process-id namespace for all workers.
 
 use super::flights::{self, Flights};
+use super::rows::{Plan, RowKey, Rows, Tags};
 use crate::error::Error;
-use crate::hash::prf::{Kind, Prf};
-use crate::shm::{PAGE_WORDS, Process, Region, Section, SectionSpec, Shape};
-use crate::sync::{AtomicU64, Ordering, publish_fence};
+use crate::hash::prf::Kind;
+use crate::shm::{PAGE_WORDS, Process, Region, SectionSpec};
+use crate::sync::{AtomicU64, Ordering};
 use crate::time::Millis;
 use std::sync::Arc;
 
 const SECTION: &str = "inflight";
 /// Most workers at one time.
 pub const WORKERS: usize = 252;
-/// Words in a key's row: its tag, and a counter for each worker.
+/// Words in a key's row: a counter for each worker, and one to spare, so that a row is 8 cache lines.
 const ROW: usize = WORKERS / 4 + 1;
-const CONTROL: usize = PAGE_WORDS;
 /// Control word after the owners: when the dead were last looked for, in milliseconds since the epoch.
 const HEALED: usize = 256;
 const HEAL_EVERY_MS: u64 = 1000;
 const HEALING: u64 = 1 << 63;
-const WALK: u64 = 64;
 const COUNTER: u64 = 0xffff;
 
 /// What the rows are made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InflightConfig {
-    /// Keys that are ever limited in the life of the region.
+    /// Keys that have requests under way at one time.
     pub keys: u64,
 }
 
 impl InflightConfig {
-    fn rows(&self) -> u64 {
-        self.keys.saturating_mul(2).max(WALK)
+    fn plan(&self) -> Plan {
+        Plan { section: SECTION, fact: "concurrency_keys", domain: 5, control: PAGE_WORDS, row: ROW, keys: self.keys }
     }
 
     /// The section to ask the region for. `kind` is used where this process creates the region.
     #[must_use]
     pub fn section(&self, kind: Kind) -> SectionSpec {
-        SectionSpec {
-            name: SECTION,
-            words: self.rows().saturating_mul(ROW as u64).saturating_add(CONTROL as u64),
-            shape: vec![
-                Shape { name: "concurrency_keys", value: self.keys, chosen: false },
-                Shape { name: "prf", value: kind.number(), chosen: true },
-            ],
-        }
+        self.plan().spec(kind)
     }
 }
 
-/// A key's row.
+/// What a limit is keyed by, hashed once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InflightKey {
-    row: u64,
-}
+pub struct InflightKey(RowKey);
+
+/// The row in which a request is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InflightRow(usize);
 
 /// The rows of one region.
 #[derive(Clone, Debug)]
 pub struct Inflight {
-    section: Section,
-    prf: Prf,
-    rows: u64,
+    rows: Rows,
     flights: Arc<Flights>,
 }
 
 /// The word of a row with the counter of worker `number`, and how far up it is.
 fn counter(row: &[AtomicU64], number: usize) -> Option<(&AtomicU64, u32)> {
-    Some((row.get(1 + number / 4)?, number as u32 % 4 * 16))
+    Some((row.get(number / 4)?, number as u32 % 4 * 16))
 }
 
 /// The sum of a row's counters.
 fn sum(row: &[AtomicU64]) -> u64 {
     const EVEN: u64 = 0x0000_ffff_0000_ffff;
-    // Two counters of 32 bits each: 63 words of two counters below 2^16 are below 2^23. SeqCst: second half of Dekker's pattern, see `enter`.
-    let pairs =
-        row.iter().skip(1).map(|word| word.load(Ordering::SeqCst)).map(|word| (word & EVEN) + (word >> 16 & EVEN));
+    // Two counters of 32 bits each: 64 words of two counters below 2^16 are below 2^23. SeqCst: second half of Dekker's pattern, see `enter`.
+    let pairs = row.iter().map(|word| word.load(Ordering::SeqCst)).map(|word| (word & EVEN) + (word >> 16 & EVEN));
     let pairs: u64 = pairs.sum();
     (pairs & 0xffff_ffff) + (pairs >> 32)
 }
 
-/// Adds one to the counter of worker `own` unless the sum would exceed `limit`.
-pub(super) fn enter(row: &[AtomicU64], own: usize, limit: u64) -> bool {
-    // Read-only where it is hopeless.
-    if sum(row) >= limit || !add(row, own) {
-        return false;
+/// How often a row that has become another key's is looked for anew. Each time somebody else got further.
+const ATTEMPTS: usize = 100;
+
+/// Adds one to the counter of worker `own` in the row of the key whose tags these are, unless the sum would exceed `limit`. `find` finds or takes a
+/// row for it, `row` gives its words. The row, for who got in.
+pub(super) fn enter<'a>(
+    tags: &Tags<'_>,
+    find: impl Fn() -> Option<usize>,
+    row: impl Fn(usize) -> Option<&'a [AtomicU64]>,
+    own: usize,
+    limit: u64,
+) -> Option<usize> {
+    for _ in 0..ATTEMPTS {
+        let number = find()?;
+        let row = row(number)?;
+        // Read-only where it is hopeless.
+        if sum(row) >= limit {
+            if tags.holds(number) {
+                return None;
+            }
+            continue;
+        }
+        if !add(row, own) {
+            return None;
+        }
+        if !tags.holds(number) {
+            take_away(row, own);
+            continue;
+        }
+        if sum(row) <= limit {
+            return Some(number);
+        }
+        take_away(row, own);
+        return None;
     }
-    publish_fence();
-    if sum(row) <= limit {
-        return true;
-    }
-    take_away(row, own);
-    false
+    None
+}
+
+/// Whether a row may be used for another key.
+pub(super) fn is_spare(row: &[AtomicU64]) -> bool {
+    sum(row) == 0
 }
 
 /// Adds one to the counter of worker `own`, which only this worker raises. `false`: the counter is full.
@@ -137,6 +159,26 @@ fn take_away(row: &[AtomicU64], number: usize) {
     }
 }
 
+/// Takes back what the dead `owner` of worker number `number` has under way, and frees the number. `false`: somebody else does.
+pub(super) fn heal<'a>(
+    word: &AtomicU64,
+    owner: u64,
+    healer: u64,
+    rows: impl Iterator<Item = &'a [AtomicU64]>,
+    number: usize,
+) -> bool {
+    // Whoever else finds it dead loses here.
+    if word.compare_exchange(owner, healer, Ordering::SeqCst, Ordering::Relaxed).is_err() {
+        return false;
+    }
+    for row in rows {
+        clear(row, number);
+    }
+    // SeqCst: after the counters.
+    let _ = word.compare_exchange(healer, 0, Ordering::SeqCst, Ordering::Relaxed);
+    true
+}
+
 /// Sets the counter of worker `number` to zero.
 fn clear(row: &[AtomicU64], number: usize) {
     if let Some((word, shift)) = counter(row, number) {
@@ -153,14 +195,14 @@ pub struct Held {
 }
 
 impl Held {
-    /// Most keys that one request may be counted by.
+    /// Most rows that one request may be counted in.
     pub const ROWS: usize = 4;
     /// Nothing.
     pub const NOTHING: Self = Self { rows: [0; Self::ROWS], note: 0 };
 
-    /// Adds a key that the request was counted by. `false`: there are too many.
-    pub fn add(&mut self, key: InflightKey) -> bool {
-        let row = u32::try_from(key.row + 1).ok();
+    /// Adds a row in which the request was counted. `false`: there are too many.
+    pub fn add(&mut self, row: InflightRow) -> bool {
+        let row = u32::try_from(row.0 + 1).ok();
         match (self.rows.iter_mut().find(|row| **row == 0), row) {
             (Some(place), Some(row)) => {
                 *place = row;
@@ -176,9 +218,9 @@ impl Held {
         *self == Self::default()
     }
 
-    /// The keys.
-    pub fn keys(&self) -> impl Iterator<Item = InflightKey> {
-        self.rows.into_iter().filter(|row| *row != 0).map(|row| InflightKey { row: u64::from(row) - 1 })
+    /// The rows.
+    pub fn rows(&self) -> impl Iterator<Item = InflightRow> {
+        self.rows.into_iter().filter(|row| *row != 0).map(|row| InflightRow(row as usize - 1))
     }
 
     fn to_words(self) -> [u64; flights::PARTS] {
@@ -210,48 +252,33 @@ impl Inflight {
     /// # Errors
     /// The region has no such section, or was made with a hash that this CPU cannot compute.
     pub fn open(region: &Region, config: &InflightConfig) -> Result<Self, Error> {
-        let rows = config.rows();
-        let section = region.section_of(SECTION, rows.saturating_mul(ROW as u64).saturating_add(CONTROL as u64))?;
-        let prf = Prf::recorded(region.chosen(SECTION, "prf"), region.key(1)).ok_or_else(|| region.foreign_hash())?;
-        Ok(Self { section, prf, rows, flights: Arc::new(Flights::new()) })
+        Ok(Self { rows: Rows::open(region, &config.plan())?, flights: Arc::new(Flights::new()) })
     }
 
     fn owner(&self, number: usize) -> Option<&AtomicU64> {
-        self.section.words().get(number)
+        self.rows.control().get(number)
     }
 
-    fn row(&self, key: InflightKey) -> Option<&[AtomicU64]> {
-        let first = CONTROL + usize::try_from(key.row).ok()? * ROW;
-        self.section.words().get(first..first + ROW)
-    }
-
-    /// Finds the row of what a limit is keyed by, or takes one for it. `None` where 64 rows on are all taken: refuse.
+    /// Hashes what a limit is keyed by.
     #[must_use]
-    pub fn key(&self, parts: &[&[u8]]) -> Option<InflightKey> {
-        let (low, high) = self.prf.hash_in(5, parts);
-        let first = ((u128::from(low) * u128::from(self.rows)) >> 64) as u64;
-        let tag = high.max(1);
-        (0..WALK).map(|step| InflightKey { row: (first + step) % self.rows }).find(|key| {
-            // Relaxed: a tag is written once and is all there is to read.
-            self.row(*key).and_then(<[AtomicU64]>::first).is_some_and(|word| {
-                match word.compare_exchange(0, tag, Ordering::Relaxed, Ordering::Relaxed) {
-                    Ok(_) => true,
-                    Err(found) => found == tag,
-                }
-            })
-        })
+    pub fn key(&self, parts: &[&[u8]]) -> InflightKey {
+        InflightKey(self.rows.key(parts))
+    }
+
+    fn find_or_take(&self, key: InflightKey) -> Option<usize> {
+        self.rows.find_or_take(key.0, |row, _| is_spare(row))
     }
 
     /// Requests of the key that are under way.
     #[must_use]
     pub fn under_way(&self, key: InflightKey) -> u64 {
-        self.row(key).map_or(0, sum)
+        self.rows.tags(key.0).find().and_then(|number| self.rows.row(number)).map_or(0, sum)
     }
 
     /// Requests of all keys that are under way, of living workers and of dead ones.
     #[must_use]
     pub fn all_under_way(&self) -> u64 {
-        (0..self.rows).filter_map(|row| self.row(InflightKey { row })).map(sum).sum()
+        (0..self.rows.len()).filter_map(|row| self.rows.row(row)).map(sum).sum()
     }
 
     /// Takes a worker number for a thread of this process.
@@ -280,7 +307,7 @@ impl Inflight {
 
     /// Whether nobody has looked for dead workers for a while; if so, the caller should.
     fn heal_is_due(&self, now: Millis) -> bool {
-        let (Some(word), now) = (self.section.words().get(HEALED), now.0.cast_unsigned()) else { return false };
+        let (Some(word), now) = (self.rows.control().get(HEALED), now.0.cast_unsigned()) else { return false };
         // Relaxed: one of those who come at once looks; it does not matter which. A clock that was stepped back is as good as due.
         let last = word.load(Ordering::Relaxed);
         now.abs_diff(last) >= HEAL_EVERY_MS
@@ -298,18 +325,8 @@ impl Inflight {
             if owner == 0 || process.is_alive(0x7fff_ffff) {
                 continue;
             }
-            // Whoever else finds it dead loses here.
-            if word.compare_exchange(owner, healer, Ordering::SeqCst, Ordering::Relaxed).is_err() {
-                continue;
-            }
-            for row in 0..self.rows {
-                if let Some(row) = self.row(InflightKey { row }) {
-                    clear(row, number);
-                }
-            }
-            // SeqCst: after the counters.
-            let _ = word.compare_exchange(healer, 0, Ordering::SeqCst, Ordering::Relaxed);
-            healed += 1;
+            let rows = (0..self.rows.len()).filter_map(|row| self.rows.row(row));
+            healed += usize::from(heal(word, owner, healer, rows, number));
         }
         healed
     }
@@ -330,8 +347,8 @@ impl Inflight {
     }
 
     fn leave_all(&self, held: &Held, number: usize) {
-        for key in held.keys() {
-            if let Some(row) = self.row(key) {
+        for row in held.rows() {
+            if let Some(row) = self.rows.row(row.0) {
                 take_away(row, number);
             }
         }
@@ -345,22 +362,26 @@ impl Worker {
         self.owner as u32 == std::process::id()
     }
 
-    /// Begins a request of `key`, of which at most `limit` may be under way. `false`: refuse. Every `true` needs one [`Self::leave`], or a
-    /// place in the [`Held`] of [`Self::begin`].
+    /// Begins a request of `key`, of which at most `limit` may be under way. `None`: refuse. Every row needs one [`Self::leave`], or a place in
+    /// the [`Held`] of [`Self::begin`].
     /// Before a refusal, once a second at most, the counts of dead workers are taken back.
     #[must_use]
-    pub fn enter(&self, key: InflightKey, limit: u64, now: Millis) -> bool {
-        let Some(row) = self.inflight.row(key) else { return false };
-        enter(row, self.number, limit)
-            || (self.inflight.heal_is_due(now) && { self.inflight.heal() > 0 && enter(row, self.number, limit) })
+    pub fn enter(&self, key: InflightKey, limit: u64, now: Millis) -> Option<InflightRow> {
+        let inflight = &self.inflight;
+        let tags = inflight.rows.tags(key.0);
+        let enter = || enter(&tags, || inflight.find_or_take(key), |row| inflight.rows.row(row), self.number, limit);
+        let again = || if inflight.heal_is_due(now) && inflight.heal() > 0 { enter() } else { None };
+        enter().or_else(again).map(InflightRow)
     }
 
-    /// Begins a request of `key` whatever the limit; to be ended like any other. `Some(true)`: more than `limit` are now under way; `None`: it could
+    /// Begins a request of `key` whatever the limit; to be ended like any other. `true`: more than `limit` are now under way; `None`: it could
     /// not be counted.
     #[must_use]
-    pub fn enter_over(&self, key: InflightKey, limit: u64) -> Option<bool> {
-        let row = self.inflight.row(key)?;
-        add(row, self.number).then(|| sum(row) > limit)
+    pub fn enter_over(&self, key: InflightKey, limit: u64) -> Option<(InflightRow, bool)> {
+        let rows = &self.inflight.rows;
+        let tags = rows.tags(key.0);
+        let row = enter(&tags, || self.inflight.find_or_take(key), |row| rows.row(row), self.number, u64::MAX)?;
+        Some((InflightRow(row), rows.row(row).is_some_and(|row| sum(row) > limit)))
     }
 
     /// Writes down what an accepted request holds; [`Inflight::end`] with the token gives it back, once. `None`: too many requests are under
@@ -370,9 +391,9 @@ impl Worker {
         self.inflight.flights.begin(self.number, &mut self.cursor, held.to_words())
     }
 
-    /// Ends a request of `key` that this worker began.
-    pub fn leave(&self, key: InflightKey) {
-        if let Some(row) = self.inflight.row(key) {
+    /// Ends a request that this worker began.
+    pub fn leave(&self, row: InflightRow) {
+        if let Some(row) = self.inflight.rows.row(row.0) {
             take_away(row, self.number);
         }
     }

@@ -58,5 +58,5 @@ pub use breaker::{BreakerRule, Breakers, BreakersConfig, Pass};
 pub use deny::{Deny, DenyConfig, DenyKey, Mark, VALUE_MAX};
 pub use distinct::{Objects, ObjectsConfig, window_of};
 pub use gcra::{Rate, RateError};
-pub use inflight::{Held, Inflight, InflightConfig, InflightKey, WORKERS, Worker};
+pub use inflight::{Held, Inflight, InflightConfig, InflightKey, InflightRow, WORKERS, Worker};
 pub use limits::{Debit, LimitKey, Limits, LimitsConfig, Refusal, Take, carry};

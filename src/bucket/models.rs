@@ -1,9 +1,12 @@
 //! Every interleaving, and every order that the memory model allows, of a few requests on a small group; run with
 //! `RUSTFLAGS="--cfg loom" cargo test --release --lib models`. The variants that look right and are not must be caught.
 
+use super::breaker::{self, BreakerRule, Passed};
 use super::cell::{self, Outcome, tag};
 use super::deny::{Mark, Walk};
 use super::gcra::{Rate, TAT_MASK};
+use super::inflight;
+use super::rows::{self, Tags};
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::Millis;
 use loom::thread;
@@ -119,27 +122,142 @@ fn taking_and_giving_back_at_once() {
     });
 }
 
-/// Counters of eight workers after the tag, of which three are used, in two words.
-fn row() -> Arc<[AtomicU64; 3]> {
-    Arc::new([7, 0, 0].map(AtomicU64::new))
+/// A table of two rows with the counters of eight workers, of which three are used.
+struct Table {
+    tags: [AtomicU64; 2],
+    rows: [[AtomicU64; 2]; 2],
+    numbers: AtomicU64,
 }
 
-fn enter_at_once(enter: fn(&[AtomicU64], usize, u64) -> bool) -> usize {
-    let row = row();
-    let threads: Vec<_> = [2, 5]
-        .into_iter()
-        .map(|own| {
-            let row = row.clone();
-            thread::spawn(move || enter(row.as_slice(), own, 1))
+/// The first row is the first key's, the second as given.
+fn table(second: u64) -> Arc<Table> {
+    let row = || [0, 0].map(AtomicU64::new);
+    Arc::new(Table {
+        tags: [rows::tag(1 << 40), second].map(AtomicU64::new),
+        rows: [row(), row()],
+        numbers: AtomicU64::new(1),
+    })
+}
+
+impl Table {
+    fn walk(&self, key: u64) -> Tags<'_> {
+        Tags { words: &self.tags, first: 0, tag: rows::tag(key << 40) }
+    }
+
+    fn row(&self, number: usize) -> Option<&[AtomicU64]> {
+        Some(&self.rows[number])
+    }
+
+    fn find_or_take(&self, tags: &Tags<'_>) -> Option<usize> {
+        let number = || self.numbers.fetch_add(1, Ordering::Relaxed);
+        tags.find_or_take(number, |row, _| inflight::is_spare(&self.rows[row]))
+    }
+
+    fn enter(&self, key: u64, own: usize) -> bool {
+        let tags = self.walk(key);
+        inflight::enter(&tags, || self.find_or_take(&tags), |row| self.row(row), own, 1).is_some()
+    }
+}
+
+type Enter = fn(&Table, u64, usize) -> bool;
+
+/// Who gets in of those that enter at once, each under its key, on a worker of its own.
+fn enter_at_once(table: &Arc<Table>, keys: &[u64], enter: Enter) -> Vec<bool> {
+    let threads: Vec<_> = keys[1..]
+        .iter()
+        .enumerate()
+        .map(|(number, &key)| {
+            let table = table.clone();
+            thread::spawn(move || enter(&table, key, 3 * number + 2))
         })
         .collect();
-    let own = enter(row.as_slice(), 1, 1);
-    usize::from(own) + threads.into_iter().map(|thread| usize::from(thread.join().unwrap())).sum::<usize>()
+    let mut entered = vec![enter(table, keys[0], 1)];
+    entered.extend(threads.into_iter().map(|thread| thread.join().unwrap()));
+    entered
+}
+
+fn count(entered: &[bool]) -> usize {
+    entered.iter().filter(|entered| **entered).count()
 }
 
 #[test]
 fn of_three_that_enter_one_place_at_most_one_gets_in() {
-    model(|| assert!(enter_at_once(super::inflight::enter) <= 1));
+    model(|| assert!(count(&enter_at_once(&table(0), &[1, 1, 1], Table::enter)) <= 1));
+}
+
+#[test]
+fn of_two_with_a_new_key_at_most_one_gets_in() {
+    model(|| {
+        let table = table(0);
+        assert!(count(&enter_at_once(&table, &[2, 2], Table::enter)) <= 1);
+        let tags = table.tags.iter().filter(|tag| tag.load(Ordering::SeqCst) == rows::tag(2 << 40)).count();
+        assert_eq!(tags, 1, "one row for one key");
+    });
+}
+
+/// The key's own row is spare while others need a row: at most one request of each key is under way, counted under its key.
+#[test]
+fn a_row_that_is_used_again_takes_nobody_along() {
+    model(|| {
+        let table = table(rows::tag(9 << 40));
+        // The second row is busy: the first is the only one to be had.
+        table.rows[1][0].store(1, Ordering::SeqCst);
+        let entered = enter_at_once(&table, &[1, 2, 1], Table::enter);
+        assert!(usize::from(entered[0]) + usize::from(entered[2]) <= 1, "more than the limit");
+        let under_way = |key: u64| {
+            table
+                .walk(key)
+                .find()
+                .map_or(0, |row| table.rows[row].iter().filter(|w| w.load(Ordering::SeqCst) != 0).count())
+        };
+        assert_eq!(under_way(1), usize::from(entered[0]) + usize::from(entered[2]), "counted under its key");
+        assert_eq!(under_way(2), usize::from(entered[1]), "counted under its key");
+    });
+}
+
+#[test]
+fn two_new_keys_for_two_rows_that_are_spare() {
+    model(|| {
+        let table = table(rows::tag(9 << 40));
+        let entered = enter_at_once(&table, &[2, 3], Table::enter);
+        for (key, entered) in [2, 3].into_iter().zip(&entered) {
+            let row = table.walk(key).find();
+            let under_way =
+                row.map_or(0, |row| table.rows[row].iter().filter(|w| w.load(Ordering::SeqCst) != 0).count());
+            assert_eq!(under_way, usize::from(*entered), "counted under its key");
+        }
+    });
+}
+
+/// A request that is under way on a dead worker's number is taken back once, and one that another worker begins meanwhile stays.
+#[test]
+fn of_two_that_heal_a_dead_worker_one_does_and_the_living_keep_theirs() {
+    model(|| {
+        const DEAD: u64 = 77;
+        let (table, owner) = (table(0), Arc::new(AtomicU64::new(DEAD)));
+        table.rows[0][0].store(1, Ordering::SeqCst);
+        let healers: Vec<_> = [1, 2]
+            .map(|healer| {
+                let (table, owner) = (table.clone(), owner.clone());
+                thread::spawn(move || {
+                    let rows = || (0..2).filter_map(|row| table.row(row));
+                    let healed = inflight::heal(&owner, DEAD, healer | 1 << 63, rows(), 0);
+                    // The number is free: the healer takes it for itself.
+                    let own = owner.compare_exchange(0, healer, Ordering::SeqCst, Ordering::Relaxed).is_ok();
+                    (healed, own && table.enter(1, 0))
+                })
+            })
+            .into_iter()
+            .collect();
+        let entered = table.enter(1, 1);
+        let healers: Vec<_> = healers.into_iter().map(|thread| thread.join().unwrap()).collect();
+        assert_eq!(healers.iter().filter(|(healed, _)| *healed).count(), 1, "healed once");
+        let under_way = usize::from(entered) + healers.iter().filter(|(_, entered)| *entered).count();
+        assert!(under_way <= 1, "more than the limit");
+        let counted: u64 =
+            table.rows[0].iter().map(|word| word.load(Ordering::SeqCst)).map(|w| u64::from(w.count_ones())).sum();
+        assert_eq!(counted, under_way as u64, "the living keep theirs");
+    });
 }
 
 /// One row whose mark is over, and room for no other: two keys want it, or one wants it while its own key renews its mark.
@@ -185,7 +303,122 @@ fn a_mark_that_is_renewed_while_its_row_is_taken_is_not_lost() {
     });
 }
 
+const RULE: BreakerRule = BreakerRule { failures: 100, least: 2, window_ms: 1 << 20, open_ms: 50, probes: 1 };
+
+/// A breaker that has seen one failure of the two that open it, and its window.
+fn breaker() -> Arc<[AtomicU64; 2]> {
+    let breaker: Arc<[AtomicU64; 2]> = Arc::new([0, 0].map(AtomicU64::new));
+    assert!(!breaker::outcome(&breaker[0], &breaker[1], &RULE, 0, false, 10));
+    breaker
+}
+
+/// Opened at 10 and so half open from 60 on.
+fn opened() -> Arc<[AtomicU64; 2]> {
+    let breaker = breaker();
+    assert!(breaker::outcome(&breaker[0], &breaker[1], &RULE, 0, false, 10));
+    breaker
+}
+
+type Allow = fn(&AtomicU64, u64, u64, u64) -> Result<Passed, u64>;
+
+fn probe_at_once(allow: Allow) -> usize {
+    let breaker = opened();
+    let threads: Vec<_> = (0..2)
+        .map(|_| {
+            let breaker = breaker.clone();
+            thread::spawn(move || allow(&breaker[0], 50, 1, 60).is_ok())
+        })
+        .collect();
+    let own = allow(&breaker[0], 50, 1, 60).is_ok();
+    usize::from(own) + threads.into_iter().map(|thread| usize::from(thread.join().unwrap())).sum::<usize>()
+}
+
+#[test]
+fn of_three_that_find_a_breaker_due_one_probes() {
+    model(|| assert_eq!(probe_at_once(breaker::allow), 1));
+}
+
+#[test]
+fn of_two_probes_of_which_one_fails_the_breaker_opens_once_and_stays_open() {
+    model(|| {
+        let breaker = opened();
+        let probe = || breaker::allow(&breaker[0], 50, 2, 60);
+        assert_eq!((probe(), probe()), (Ok(Passed::Probe(60)), Ok(Passed::Probe(60))));
+        let threads: Vec<_> = [true, false]
+            .map(|well| {
+                let breaker = breaker.clone();
+                thread::spawn(move || breaker::probed(&breaker[0], 50, 2, 60, Some(well), 70))
+            })
+            .into_iter()
+            .collect();
+        let late = breaker::allow(&breaker[0], 50, 2, 70);
+        let answers: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        assert_eq!(answers, [None, Some(true)]);
+        assert!(late.is_err(), "both probes are under way, or it is open");
+        assert_eq!(breaker::allow(&breaker[0], 50, 2, 70), Err(50));
+    });
+}
+
+type Report = fn(&AtomicU64, &AtomicU64, &BreakerRule, u64, bool, u64) -> bool;
+
+/// Two failures are reported at once, each of which may open the breaker, while a probe closes it again as soon as it is open. How often it was
+/// opened, and whether it is closed at the end if it was closed again.
+fn failures_and_a_recovery(report: Report) {
+    let breaker = breaker();
+    let threads: Vec<_> = (0..2)
+        .map(|_| {
+            let breaker = breaker.clone();
+            thread::spawn(move || report(&breaker[0], &breaker[1], &RULE, 0, false, 10))
+        })
+        .collect();
+    let closed = match breaker::allow(&breaker[0], 50, 1, 60) {
+        Ok(Passed::Probe(since)) => breaker::probed(&breaker[0], 50, 1, since, Some(true), 61) == Some(false),
+        _ => false,
+    };
+    let opened = threads.into_iter().map(|thread| usize::from(thread.join().unwrap())).sum::<usize>();
+    assert_eq!(opened, 1, "opened by what is over");
+    if closed {
+        assert_eq!(breaker::allow(&breaker[0], 50, 1, 62), Ok(Passed::Closed(61)), "opened by what is over");
+    }
+}
+
+#[test]
+fn failures_that_come_late_do_not_open_a_breaker_that_has_closed_again() {
+    model(|| failures_and_a_recovery(breaker::outcome));
+}
+
 // What must be caught.
+
+#[test]
+#[should_panic(expected = "one probe")]
+fn probing_without_an_exchange_is_caught() {
+    fn writes(place: &AtomicU64, _: u64, _: u64, now: u64) -> Result<Passed, u64> {
+        if place.load(Ordering::SeqCst) >> 62 != 1 {
+            return Err(1);
+        }
+        place.store(2 << 62 | now << 20 | 1 << 10, Ordering::SeqCst);
+        Ok(Passed::Probe(now))
+    }
+    model(|| assert_eq!(probe_at_once(writes), 1, "one probe"));
+}
+
+/// As it was: every closed time is the same word, so that an exchange from it succeeds in the next one too.
+#[test]
+#[should_panic(expected = "opened by what is over")]
+fn closed_times_that_look_alike_are_caught() {
+    fn forgets_since_when(place: &AtomicU64, window: &AtomicU64, _: &BreakerRule, _: u64, _: bool, now: u64) -> bool {
+        let closed = place.load(Ordering::SeqCst);
+        if closed >> 62 != 0 {
+            return false;
+        }
+        let failures = window.fetch_add(1, Ordering::SeqCst) & 0xf_ffff;
+        let closed = place.load(Ordering::SeqCst);
+        failures >= 1
+            && closed >> 62 == 0
+            && place.compare_exchange(closed, 1 << 62 | (now + 50) << 20, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+    model(|| failures_and_a_recovery(forgets_since_when));
+}
 
 #[test]
 #[should_panic(expected = "lost")]
@@ -211,14 +444,72 @@ fn taking_a_row_without_a_claim_is_caught() {
 #[test]
 #[should_panic(expected = "more than the limit")]
 fn entering_without_looking_again_is_caught() {
-    fn looks_first_only(row: &[AtomicU64], own: usize, limit: u64) -> bool {
-        let free = row[1..].iter().all(|word| word.load(Ordering::SeqCst) < limit);
+    fn looks_first_only(table: &Table, _: u64, own: usize) -> bool {
+        let row = &table.rows[0];
+        let free = row.iter().all(|word| word.load(Ordering::SeqCst) == 0);
         free && {
-            row[1 + own / 4].fetch_add(1 << (own % 4 * 16), Ordering::SeqCst);
+            row[own / 4].fetch_add(1 << (own % 4 * 16), Ordering::SeqCst);
             true
         }
     }
-    model(|| assert!(enter_at_once(looks_first_only) <= 1, "more than the limit"));
+    model(|| assert!(count(&enter_at_once(&table(0), &[1, 1, 1], looks_first_only)) <= 1, "more than the limit"));
+}
+
+/// Finds its row, or takes the first that is spare by writing its tag there at once.
+fn takes_a_spare_row_at_once(table: &Table, key: u64, own: usize) -> bool {
+    let tag = rows::tag(key << 40);
+    let own_row = || (0..2).find(|row| table.tags[*row].load(Ordering::SeqCst) == tag);
+    let taken = || {
+        (0..2).find(|row| {
+            let old = table.tags[*row].load(Ordering::SeqCst);
+            inflight::is_spare(&table.rows[*row])
+                && table.tags[*row].compare_exchange(old, tag, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+        })
+    };
+    let tags = table.walk(key);
+    inflight::enter(&tags, || own_row().or_else(taken), |row| table.row(row), own, 1).is_some()
+}
+
+#[test]
+#[should_panic(expected = "more than the limit")]
+fn using_a_row_again_without_a_mark_is_caught() {
+    model(|| {
+        let table = table(rows::tag(9 << 40));
+        table.rows[1][0].store(1, Ordering::SeqCst);
+        let entered = enter_at_once(&table, &[1, 2, 1], takes_a_spare_row_at_once);
+        assert!(usize::from(entered[0]) + usize::from(entered[2]) <= 1, "more than the limit");
+        let row = (0..2).find(|row| table.tags[*row].load(Ordering::SeqCst) == rows::tag(1 << 40));
+        let counted = row.is_some_and(|row| table.rows[row].iter().any(|w| w.load(Ordering::SeqCst) != 0));
+        assert_eq!(counted, entered[0] || entered[2], "more than the limit could get in");
+    });
+}
+
+#[test]
+#[should_panic(expected = "the living keep theirs")]
+fn healing_without_taking_the_number_first_is_caught() {
+    model(|| {
+        const DEAD: u64 = 77;
+        let (table, owner) = (table(0), Arc::new(AtomicU64::new(DEAD)));
+        table.rows[0][0].store(1, Ordering::SeqCst);
+        let healers: Vec<_> = [1, 2]
+            .map(|healer| {
+                let (table, owner) = (table.clone(), owner.clone());
+                thread::spawn(move || {
+                    // Finds it dead, sets its counts to zero, frees the number; and so does the other.
+                    if owner.load(Ordering::SeqCst) == DEAD {
+                        table.rows[0][0].fetch_and(!0xffff, Ordering::SeqCst);
+                        let _ = owner.compare_exchange(DEAD, 0, Ordering::SeqCst, Ordering::SeqCst);
+                    }
+                    let own = owner.compare_exchange(0, healer, Ordering::SeqCst, Ordering::Relaxed).is_ok();
+                    own && table.enter(1, 0)
+                })
+            })
+            .into_iter()
+            .collect();
+        let under_way = healers.into_iter().map(|thread| usize::from(thread.join().unwrap())).sum::<usize>();
+        let counted = table.rows[0].iter().filter(|word| word.load(Ordering::SeqCst) != 0).count();
+        assert_eq!(counted, under_way, "the living keep theirs");
+    });
 }
 
 /// Settles in the first free slot without looking around.

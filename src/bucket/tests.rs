@@ -234,43 +234,45 @@ fn inflight(keys: u64) -> Inflight {
 fn requests_under_way_are_counted_over_workers() {
     let inflight = inflight(10);
     let (one, two) = (inflight.register().unwrap(), inflight.register().unwrap());
-    let key = inflight.key(&[b"pay", b"app"]).unwrap();
-    assert_eq!(inflight.key(&[b"pay", b"app"]), Some(key));
-    let other = inflight.key(&[b"pay", b"other"]).unwrap();
-    assert!(one.enter(key, 3, NOW) && two.enter(key, 3, NOW) && two.enter(key, 3, NOW));
-    assert!(!one.enter(key, 3, NOW) && !two.enter(key, 3, NOW));
-    assert!(one.enter(other, 1, NOW) && !two.enter(other, 1, NOW));
-    two.leave(key);
-    assert!(one.enter(key, 3, NOW) && !two.enter(key, 3, NOW));
+    let key = inflight.key(&[b"pay", b"app"]);
+    assert_eq!(inflight.key(&[b"pay", b"app"]), key);
+    let other = inflight.key(&[b"pay", b"other"]);
+    let row = one.enter(key, 3, NOW).unwrap();
+    assert!(two.enter(key, 3, NOW) == Some(row) && two.enter(key, 3, NOW) == Some(row));
+    assert!(one.enter(key, 3, NOW).is_none() && two.enter(key, 3, NOW).is_none());
+    let elsewhere = one.enter(other, 1, NOW).unwrap();
+    assert!(elsewhere != row && two.enter(other, 1, NOW).is_none());
+    two.leave(row);
+    assert!(one.enter(key, 3, NOW).is_some() && two.enter(key, 3, NOW).is_none());
     // A worker that goes takes along what is written down for it.
     let mut one = one;
     let mut held = Held::default();
-    assert!(held.add(key) && held.add(key) && held.add(other));
+    assert!(held.add(row) && held.add(row) && held.add(elsewhere));
     assert!(one.begin(&held).is_some());
     drop(one);
     assert_eq!((inflight.under_way(key), inflight.under_way(other)), (1, 0));
-    two.leave(key);
-    two.leave(key);
+    two.leave(row);
+    two.leave(row);
     assert_eq!(inflight.under_way(key), 0, "never below zero");
-    assert!(!two.enter(key, 0, NOW));
+    assert!(two.enter(key, 0, NOW).is_none());
 }
 
 #[test]
 fn threads_never_have_more_under_way_than_the_limit() {
     let inflight = inflight(10);
-    let key = inflight.key(&[b"hot"]).unwrap();
+    let key = inflight.key(&[b"hot"]);
     let (now, most, entered) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 let worker = inflight.register().unwrap();
                 for _ in 0..3000 {
-                    if worker.enter(key, 2, NOW) {
+                    if let Some(row) = worker.enter(key, 2, NOW) {
                         most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                         entered.fetch_add(1, Ordering::SeqCst);
                         std::hint::spin_loop();
                         now.fetch_sub(1, Ordering::SeqCst);
-                        worker.leave(key);
+                        worker.leave(row);
                     }
                 }
             });
@@ -353,19 +355,20 @@ fn marks_of_racing_threads_are_lost_to_nobody() {
 fn what_a_request_holds_is_given_back_once_by_any_thread() {
     let inflight = inflight(10);
     let mut worker = inflight.register().unwrap();
-    let (a, b) = (inflight.key(&[b"a"]).unwrap(), inflight.key(&[b"b"]).unwrap());
+    let (a, b) = (inflight.key(&[b"a"]), inflight.key(&[b"b"]));
     let mut begin = || {
-        assert!(worker.enter(a, 100, NOW) && worker.enter(b, 100, NOW));
+        let [c, d] = [a, b].map(|key| worker.enter(key, 100, NOW).unwrap());
         let mut held = Held::default();
-        assert!(held.add(a) && held.add(b) && held.add(a) && held.add(b) && !held.add(a));
+        assert!(held.add(c) && held.add(d) && held.add(c) && held.add(d) && !held.add(c));
         let mut held = Held::default();
-        assert!(held.add(a) && held.add(b));
+        assert!(held.add(c) && held.add(d));
         worker.begin(&held).unwrap()
     };
     let tokens: Vec<u64> = (0..100).map(|_| begin()).collect();
     assert_eq!((inflight.under_way(a), inflight.under_way(b)), (100, 100));
-    assert_eq!(worker.enter_over(a, 100), Some(true));
-    worker.leave(a);
+    let (row, over) = worker.enter_over(a, 100).unwrap();
+    assert!(over);
+    worker.leave(row);
     let ended: usize = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..3)
             .map(|_| scope.spawn(|| tokens.iter().filter(|token| inflight.end(**token).is_some()).count()))
@@ -375,4 +378,67 @@ fn what_a_request_holds_is_given_back_once_by_any_thread() {
     assert_eq!(ended, 100);
     assert_eq!((inflight.under_way(a), inflight.under_way(b)), (0, 0));
     assert!(worker.is_own());
+}
+
+#[test]
+fn rows_without_requests_under_way_are_used_for_other_keys() {
+    let inflight = inflight(10);
+    let worker = inflight.register().unwrap();
+    let busy: Vec<_> = (0..10u32).map(|n| inflight.key(&[b"busy", &n.to_le_bytes()])).collect();
+    let held: Vec<_> = busy.iter().map(|key| worker.enter(*key, 1, NOW).unwrap()).collect();
+    // A hundred times as many keys as there are rows, one after the other.
+    for n in 0..6400u32 {
+        let key = inflight.key(&[b"passing", &n.to_le_bytes()]);
+        let row = worker.enter(key, 1, NOW).unwrap();
+        assert!(worker.enter(key, 1, NOW).is_none() && inflight.under_way(key) == 1);
+        worker.leave(row);
+    }
+    assert!(busy.iter().all(|key| worker.enter(*key, 1, NOW).is_none()), "the busy ones kept theirs");
+    // More at once than rows: refused, and none of the others loses its count.
+    let many: Vec<_> = (0..200u32).map(|n| inflight.key(&[b"many", &n.to_le_bytes()])).collect();
+    let entered: Vec<_> = many.iter().filter_map(|key| Some((key, worker.enter(*key, 1, NOW)?))).collect();
+    assert_eq!(entered.len(), 64 - 10);
+    assert!(many.iter().chain(&busy).all(|key| worker.enter(*key, 1, NOW).is_none()));
+    for row in held.into_iter().chain(entered.into_iter().map(|(_, row)| row)) {
+        worker.leave(row);
+    }
+    assert_eq!(inflight.all_under_way(), 0);
+    assert!(many.iter().rev().take(64).all(|key| worker.enter(*key, 1, NOW).is_some()));
+}
+
+#[test]
+fn threads_with_more_keys_than_rows_never_exceed_a_limit() {
+    let inflight = inflight(1);
+    let under_way: Vec<AtomicUsize> = (0..150).map(|_| AtomicUsize::new(0)).collect();
+    let entered = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for thread in 0..4u64 {
+            let (inflight, under_way, entered) = (&inflight, &under_way, &entered);
+            scope.spawn(move || {
+                let worker = inflight.register().unwrap();
+                let mut seed = thread + 1;
+                let mut holds = Vec::new();
+                for _ in 0..20_000 {
+                    seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    let id = (seed >> 40) as usize % under_way.len();
+                    if let Some(row) = worker.enter(inflight.key(&[&id.to_le_bytes()]), 2, NOW) {
+                        assert!(under_way[id].fetch_add(1, Ordering::SeqCst) < 2);
+                        entered.fetch_add(1, Ordering::Relaxed);
+                        holds.push((id, row));
+                    }
+                    if holds.len() > 8 {
+                        let (id, row) = holds.swap_remove((seed >> 20) as usize % 9);
+                        under_way[id].fetch_sub(1, Ordering::SeqCst);
+                        worker.leave(row);
+                    }
+                }
+                for (id, row) in holds {
+                    under_way[id].fetch_sub(1, Ordering::SeqCst);
+                    worker.leave(row);
+                }
+            });
+        }
+    });
+    assert!(entered.load(Ordering::Relaxed) > 40_000);
+    assert_eq!(inflight.all_under_way(), 0);
 }

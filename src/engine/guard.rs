@@ -412,8 +412,9 @@ impl Taken {
         let (Some(distinct), Some(most), Some(object)) = (&limit.distinct, standing.distinct, parts.object) else {
             return Ok(());
         };
-        let (window, retry_after_ms) = window_of(now, distinct.window_ms, distinct.offset_ms);
-        match parts.with_key(&[], limit, |key| memory.guard.objects.take(key, object, window, most)) {
+        let (number, retry_after_ms) = window_of(now, distinct.window_ms, distinct.offset_ms);
+        let window = (number, now.plus(i64::try_from(retry_after_ms).unwrap_or(i64::MAX)));
+        match parts.with_key(&[], limit, |key| memory.guard.objects.take(key, object, window, most, now)) {
             Some(true) => Ok(()),
             // Without room for the key nobody can say how many it has asked for.
             Some(false) | None => Err(Exceeded { reason: Reason::RateLimited, retry_after_ms }),
@@ -433,17 +434,16 @@ impl Taken {
         let inflight = &memory.guard.inflight;
         let exceeded = Exceeded { reason: Reason::ConcurrencyLimited, retry_after_ms: 0 };
         let key = parts.with_key(&[], limit, |key| inflight.key(key));
-        let (Some(worker), Some(key)) = (hold.worker(inflight), key) else { return Err(exceeded) };
-        let (entered, over) = if limit.action == Action::Alert {
+        let Some(worker) = hold.worker(inflight) else { return Err(exceeded) };
+        let entered = if limit.action == Action::Alert {
             // Counted all the same: it is in flight.
-            let over = worker.enter_over(key, most);
-            (over.is_some(), over != Some(false))
+            worker.enter_over(key, most)
         } else {
-            let entered = worker.enter(key, most, now);
-            (entered, !entered)
+            worker.enter(key, most, now).map(|row| (row, false))
         };
-        if entered && !self.held.add(key) {
-            worker.leave(key);
+        let Some((row, over)) = entered else { return Err(exceeded) };
+        if !self.held.add(row) {
+            worker.leave(row);
             return Err(exceeded);
         }
         if over { Err(exceeded) } else { Ok(()) }
@@ -558,9 +558,9 @@ impl Taken {
                 memory.limits.give_back(&memory.limit_key(limit, parts), &rate, *debit, now);
             }
         }
-        for key in self.held.keys() {
+        for row in self.held.rows() {
             if let Some(worker) = hold.worker(&memory.guard.inflight) {
-                worker.leave(key);
+                worker.leave(row);
             }
         }
     }

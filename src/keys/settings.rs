@@ -62,13 +62,13 @@ pub struct State {
     pub nonces: u64,
     /// How many keys of rate limits must fit at once. 100,000 by default.
     pub limit_keys: u64,
-    /// How many keys of concurrency limits the region has room for over its life. 1,000 by default.
+    /// How many keys of concurrency limits may have requests in flight at once. 1,000 by default.
     pub concurrency_keys: u64,
     /// How many addresses, apps and keys may be denied or suspended, or have a changed limit, at once. 10,000 by default.
     pub deny_keys: u64,
-    /// How many circuit breakers the region has room for over its life. 1,000 by default.
+    /// How many circuit breakers may count outcomes at once. 1,000 by default.
     pub breakers: u64,
-    /// How many keys of limits on distinct values the region has room for over its life. 100 by default.
+    /// How many keys of limits on distinct values may be in a window at once. 100 by default.
     pub distinct_keys: u64,
     /// How many apps and addresses have their anomalies counted at once. 1,000 by default.
     pub anomaly_keys: u64,
