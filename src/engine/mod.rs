@@ -12,6 +12,7 @@
 //! and 3. (Stage 2 looks at the nonces too, without taking any, only to spare the signature of a request that stage 3 will refuse: a nonce
 //! once seen stays seen.)
 
+mod ahead;
 mod batch;
 mod derived;
 mod evidence;
@@ -19,12 +20,14 @@ mod guard;
 mod memory;
 mod order;
 mod rules;
+mod signer;
 pub mod state;
 mod tokens;
 
 pub use crate::bucket::{Anomaly, Counts};
 pub use batch::Batch;
 pub use guard::{OVERRIDE_MAX, Outcome, Subject};
+pub use signer::{Signer, SignerOptions};
 
 use crate::alg;
 use crate::error::Error;

@@ -1,14 +1,14 @@
 //! `portcullis sign`: the client's side, for tests and vectors.
 
 use crate::{End, Failure, Lines, read_file};
-use portcullis::alg::{Algorithm, MacInput, SignatureForm, SigningKey};
-use portcullis::canon::client::{Draft, Fill};
-use portcullis::canon::{self, Alg};
-use portcullis::keys::{App, Config, Credential, Snapshot};
+use portcullis::canon::client::Draft;
+use portcullis::engine::{Signer, SignerOptions};
+use portcullis::keys::Config;
 use portcullis::ndjson::{Parser, write_string};
 use portcullis::time::Millis;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Sign requests as an app would: one JSON object a line in, the same with its signature out.
@@ -42,77 +42,21 @@ pub struct Arguments {
     file: Option<PathBuf>,
 }
 
-/// What signs: a key, or a secret from which the profile derives one for each request.
-enum Keys<'p> {
-    Fixed(Box<SigningKey>),
-    Derived(&'p canon::Recipe, &'p [u8], Algorithm),
-}
-
-struct Signer<'p> {
-    profile: &'p canon::Profile,
-    alg: Alg,
-    key: Keys<'p>,
-    set: Vec<(&'p str, &'p str)>,
-    app: String,
-    kid: Option<String>,
-}
-
-fn signer<'p>(
-    arguments: &'p Arguments,
-    snapshot: &'p Snapshot,
-    profile: &'p canon::Profile,
-) -> Result<Signer<'p>, Failure> {
-    let app =
-        snapshot.app(arguments.app.as_bytes()).ok_or_else(|| format!("no app {:?} in the document", arguments.app))?;
-    let credential = credential(arguments, app, profile)?;
-    let algorithm = credential.algorithm();
-    let kid = (!credential.kid.is_empty()).then(|| credential.kid.as_str().to_owned());
-    let secret = credential.secret().map(|secret| secret.expose());
-    let key = match (&arguments.key, secret) {
-        (Some(file), None) => {
-            let pem = zeroize::Zeroizing::new(read_file(file)?);
-            let text = std::str::from_utf8(&pem).map_err(|_| format!("{}: not PEM", file.display()))?;
-            let key = SigningKey::from_pkcs8_pem(algorithm, text, None);
-            Keys::Fixed(Box::new(key.map_err(|e| format!("{}: {e}", file.display()))?))
-        }
-        (None, Some(secret)) => match profile.recipe() {
-            Some(recipe) => Keys::Derived(recipe, secret, algorithm),
-            None => Keys::Fixed(Box::new(SigningKey::secret(algorithm, secret).map_err(|e| e.to_string())?)),
-        },
-        (None, None) => return Err(format!("{} needs the private key: --key FILE", algorithm.name())),
-        (Some(_), Some(_)) => {
-            return Err(format!("{} signs with the document's secret, not with --key", algorithm.name()));
-        }
-    };
-    let alg = Alg::from_name(algorithm.name()).ok_or("the algorithm is not known to profiles")?;
-    let set: Option<Vec<_>> = arguments.set.iter().map(|pair| pair.split_once('=')).collect();
-    let set = set.ok_or("--set: expected NAME=TEXT")?;
-    Ok(Signer { profile, alg, key, set, app: arguments.app.clone(), kid })
-}
-
-/// The credential to sign with.
-fn credential<'a>(arguments: &Arguments, app: &'a App, profile: &canon::Profile) -> Result<&'a Credential, Failure> {
-    let admitted = |a: Algorithm| Alg::from_name(a.name()).is_some_and(|a| profile.admits(a));
-    let chosen = app.credentials.iter().find(|c| match &arguments.kid {
-        Some(kid) => c.answers_to(kid.as_bytes()),
-        None => admitted(c.algorithm()),
-    });
-    let chosen = chosen
-        .ok_or_else(|| format!("app {:?} has no such credential for profile {:?}", arguments.app, profile.name()))?;
-    if !admitted(chosen.algorithm()) {
-        return Err(format!("profile {:?} does not admit {}", profile.name(), chosen.algorithm().name()));
-    }
-    Ok(chosen)
-}
-
 pub fn run(arguments: &Arguments) -> Result<End, Failure> {
     let document = read_file(&arguments.config)?;
     let snapshot = Config::from_json(&document).map_err(|e| format!("{}: {e}", arguments.config.display()))?;
-    // The document's own profile of that name, or the built-in one, so that a client may sign by what its app does not use yet.
-    let builtin = canon::builtin(&arguments.profile);
-    let profile = snapshot.profile_named(&arguments.profile).and_then(|index| snapshot.profile(index));
-    let profile = profile.or(builtin.as_deref()).ok_or_else(|| format!("no profile {:?}", arguments.profile))?;
-    let signer = signer(arguments, &snapshot, profile)?;
+    let pem = arguments.key.as_ref().map(|file| read_file(file).map(zeroize::Zeroizing::new)).transpose()?;
+    let pem = pem.as_ref().map(|pem| std::str::from_utf8(pem).map_err(|_| "--key: not PEM")).transpose()?;
+    let extra: Option<Vec<_>> = arguments.set.iter().map(|pair| pair.split_once('=')).collect();
+    let options = SignerOptions {
+        profile: &arguments.profile,
+        app_id: &arguments.app,
+        kid: arguments.kid.as_deref(),
+        private_key_pem: pem,
+        extra: &extra.ok_or("--set: expected NAME=TEXT")?,
+        ..SignerOptions::default()
+    };
+    let signer = Signer::new(Arc::new(snapshot), &options).map_err(|e| e.to_string())?;
     let mut lines = Lines::open(arguments.file.as_ref())?;
     let (mut parser, mut out) = (Parser::new(), io::stdout().lock());
     let mut end = End::Done;
@@ -138,48 +82,15 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
     Ok(end)
 }
 
-fn random_nonce() -> Result<String, Failure> {
-    let mut bytes = [0u8; 16];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| "the system has no randomness")?;
-    let mut text = [0u8; 32];
-    portcullis::codec::hex::encode_lower(&bytes, &mut text).map_err(|_| "hex")?;
-    Ok(String::from_utf8_lossy(&text).into_owned())
-}
-
 /// One request as a line, signed.
-fn sign(signer: &Signer<'_>, now: Option<i64>, line: &portcullis::ndjson::Line<'_>) -> Result<Vec<u8>, Failure> {
+fn sign(signer: &Signer, now: Option<i64>, line: &portcullis::ndjson::Line<'_>) -> Result<Vec<u8>, Failure> {
     let request = line.request();
     let wall = || {
         i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
     };
     let at = request.received_at.unwrap_or_else(|| Millis(now.unwrap_or_else(wall)));
-    let nonce = random_nonce()?;
     let mut draft = Draft::of(&request);
-    let fill = Fill {
-        app_id: Some(&signer.app),
-        kid: signer.kid.as_deref(),
-        timestamp: Some(at),
-        nonce: Some(&nonce),
-        extra: &signer.set,
-    };
-    signer.profile.fill(&mut draft, signer.alg, &fill).map_err(|e| e.to_string())?;
-    let mut text = Vec::new();
-    let how = signer.profile.sign_string(&draft, signer.alg, &mut text).map_err(|e| e.to_string())?;
-    let form = match how.form {
-        canon::SignatureForm::Fixed => SignatureForm::Fixed,
-        canon::SignatureForm::Der | canon::SignatureForm::Either => SignatureForm::Der,
-    };
-    let input = if how.append_secret { MacInput::AppendKey } else { MacInput::Plain };
-    let signature = match &signer.key {
-        Keys::Fixed(key) => key.sign(&text, form, input),
-        Keys::Derived(recipe, secret, algorithm) => {
-            let key = signer.profile.sign_scope(&draft, |scope| recipe.derive(secret, signer.alg, scope));
-            let key = key.map_err(|e| e.to_string())?.ok_or("no key can be derived from the secret")?;
-            SigningKey::secret(*algorithm, &key).and_then(|key| key.sign(&text, form, input))
-        }
-    };
-    let signature = signature.map_err(|e| e.to_string())?;
-    signer.profile.place_signature(&mut draft, signer.alg, &signature).map_err(|e| e.to_string())?;
+    signer.sign(&mut draft, at, None).map_err(|e| e.to_string())?;
     Ok(write_line(line, &draft))
 }
 
