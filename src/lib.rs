@@ -18,7 +18,7 @@
 //! | 0 | verdict | every outcome of a request: number, name, return code, HTTP status, meaning | |
 //! | 0 | error | set-up errors only; never a request outcome | |
 //! | 0 | time | millisecond newtypes; time is passed in, never read, below `engine` | |
-//! | 0 | sync | atomics, swapped for loom in one place | |
+//! | 0 | sync | atomics and locks, swapped for loom in one place | |
 //! | 0 | codec | hex, base64, percent, dates, strict documents, PEM/DER glue over well-kept crates | error |
 //! | 1 | lanes | vector types, CPU features as typed proofs, one entry per backend (unsafe) | |
 //! | 1 | request | borrowed view of a request; query, form and JSON parameters | verdict codec lanes time |
@@ -39,7 +39,7 @@
 //! | 3 | seal | sealed fields: unwrapping, decryption, one error | error verdict |
 //! | 4 | doctor | why a signature does not verify, for operators | keys canon alg request codec hash time lanes |
 //! | 5 | engine | the order of checks, batches; the only room that sees all | verdict error time sync codec lanes request shm hash canon nonce bucket token policy alg keys audit metrics |
-//! | 6 | ffi | the C ABI (unsafe) | engine verdict error time codec request lanes |
+//! | 6 | ffi | the C ABI (unsafe) | engine verdict error time codec request lanes sync token audit doctor canon |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod alg;

@@ -1,4 +1,4 @@
-//! Atomics in one place, so that loom can take the place of the standard library's.
+//! Atomics and locks in one place, so that loom can take the place of the standard library's.
 //!
 //! Two processes that each write one word and then read the other's must not both miss the other (Dekker's pattern). Under the C++20 memory
 //! model that follows when the write is a sequentially consistent read-modify-write and the read a sequentially consistent load: all four
@@ -10,10 +10,16 @@
 #[cfg(not(loom))]
 #[allow(unused_imports)]
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+#[cfg(not(loom))]
+#[allow(unused_imports)]
+pub(crate) use std::sync::{Condvar, Mutex};
 
 #[cfg(loom)]
 #[allow(unused_imports)]
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+#[cfg(loom)]
+#[allow(unused_imports)]
+pub(crate) use loom::sync::{Condvar, Mutex};
 
 /// Stands between a sequentially consistent read-modify-write and the sequentially consistent loads that must not pass it.
 #[inline(always)]

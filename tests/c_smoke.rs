@@ -1,5 +1,6 @@
-//! Builds `tests/c/smoke.c` with the system's C and C++ compilers against the header and the library of this build, and runs it.
+//! Builds the programs of `tests/c` with the system's C and C++ compilers against the header and the library of this build, and runs them.
 
+use portcullis::audit::{AuditKey, Ending, Verifier};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -19,48 +20,97 @@ fn library() -> PathBuf {
     panic!("no libportcullis.so in {}", root.display());
 }
 
-fn run(compiler: &str, flags: &[&str]) {
+/// The name that the loader looks for.
+fn soname(library: &Path) -> String {
+    let listing = Command::new("readelf").arg("-d").arg(library).output().expect("readelf (binutils)");
+    let listing = String::from_utf8(listing.stdout).unwrap();
+    listing.split("Library soname: [").nth(1).and_then(|s| s.split(']').next()).expect("a SONAME").to_owned()
+}
+
+/// A folder of the test's own, gone with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("portcullis-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Builds `tests/c/<program>.c` and runs it with one argument: a file that it may write.
+fn run(program: &str, compiler: &str, flags: &[&str]) -> Folder {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let library = library();
-    let folder = std::env::temp_dir().join(format!("portcullis-smoke-{compiler}-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let program = folder.join("smoke");
-    // The loader looks for the SONAME.
-    let soname = Command::new("readelf").arg("-d").arg(&library).output().expect("readelf (binutils)");
-    let soname = String::from_utf8(soname.stdout).unwrap();
-    let soname =
-        soname.split("Library soname: [").nth(1).and_then(|s| s.split(']').next()).expect("a SONAME").to_owned();
-    assert!(soname.starts_with("libportcullis.so."), "{soname}");
-    let _ = std::fs::remove_file(folder.join(&soname));
-    std::os::unix::fs::symlink(&library, folder.join(&soname)).unwrap();
+    let folder = Folder::new(&format!("{program}-{compiler}"));
+    let binary = folder.0.join("program");
+    std::os::unix::fs::symlink(&library, folder.0.join(soname(&library))).unwrap();
     let built = Command::new(compiler)
         .args(flags)
-        .args(["-Wall", "-Wextra", "-Werror", "-I"])
+        .args(["-Wall", "-Wextra", "-Werror", "-pthread", "-I"])
         .arg(root.join("include"))
-        .arg(root.join("tests/c/smoke.c"))
+        .arg(root.join(format!("tests/c/{program}.c")))
         // What follows is no source.
         .args(["-x", "none"])
         .arg("-o")
-        .arg(&program)
+        .arg(&binary)
         .arg(&library)
-        .arg(format!("-Wl,-rpath,{}", folder.display()))
+        .arg(format!("-Wl,-rpath,{}", folder.0.display()))
         .output()
         .unwrap_or_else(|e| panic!("{compiler}: {e}"));
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    let ran = Command::new(&program).output().unwrap();
-    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
-    assert_eq!(String::from_utf8_lossy(&ran.stdout), "c smoke: ok\n");
-    let _ = std::fs::remove_dir_all(&folder);
+    let ran = Command::new(&binary).arg(folder.0.join("written")).output().unwrap();
+    assert!(ran.status.success(), "{}{}", ran.status, String::from_utf8_lossy(&ran.stderr));
+    assert_eq!(String::from_utf8_lossy(&ran.stdout), format!("c {program}: ok\n"));
+    folder
+}
+
+const C: (&str, &[&str]) = ("cc", &["-std=c11"]);
+const CPP: (&str, &[&str]) = ("c++", &["-x", "c++", "-std=c++17", "-Wno-missing-field-initializers"]);
+
+#[test]
+fn the_c_program_that_verifies_runs() {
+    run("smoke", C.0, C.1);
 }
 
 #[test]
-fn c_program_runs() {
-    run("cc", &["-std=c11"]);
+fn the_cpp_program_that_verifies_runs() {
+    run("smoke", CPP.0, CPP.1);
 }
 
 #[test]
-fn cpp_program_runs() {
-    run("c++", &["-x", "c++", "-std=c++17", "-Wno-missing-field-initializers"]);
+fn the_c_program_of_all_other_calls_runs_and_its_records_are_a_good_chain() {
+    let folder = run("calls", C.0, C.1);
+    let log = std::fs::read(folder.0.join("written")).unwrap();
+    let key = AuditKey::new(b"a secret of the tests, of more than 32 bytes").unwrap();
+    let mut verifier = Verifier::new(&key);
+    for line in log.strip_suffix(b"\n").unwrap().split(|byte| *byte == b'\n') {
+        verifier.line(line).unwrap();
+    }
+    let report = verifier.report();
+    assert_eq!((report.lines, report.chains.len()), (6, 2));
+    assert!(report.chains.iter().all(|(_, ending)| *ending == Ending::Closed), "{report:?}");
+}
+
+#[test]
+fn the_cpp_program_of_all_other_calls_runs() {
+    run("calls", CPP.0, CPP.1);
+}
+
+#[test]
+fn the_c_program_that_submits_and_reaps_runs() {
+    run("queue", C.0, C.1);
+}
+
+#[test]
+fn the_cpp_program_that_submits_and_reaps_runs() {
+    run("queue", CPP.0, CPP.1);
 }
 
 #[test]
@@ -83,5 +133,5 @@ fn only_our_names_are_exported_and_no_socket_is_imported() {
             exported += 1;
         }
     }
-    assert!(exported >= 10, "{exported} names exported");
+    assert!(exported >= 35, "{exported} names exported");
 }

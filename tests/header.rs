@@ -7,7 +7,7 @@ fn header() -> String {
     let root = env!("CARGO_MANIFEST_DIR");
     let config = cbindgen::Config::from_file(format!("{root}/cbindgen.toml")).unwrap();
     let mut builder = cbindgen::Builder::new().with_config(config);
-    for file in ["types.rs", "calls.rs"] {
+    for file in ["types.rs", "calls.rs", "queue.rs", "tokens.rs", "signing.rs", "reports.rs"] {
         builder = builder.with_src(format!("{root}/src/ffi/{file}"));
     }
     let mut text = Vec::new();
@@ -38,4 +38,27 @@ fn the_header_is_what_the_source_says() {
         stored == made,
         "include/portcullis.h is not what src/ffi says: PORTCULLIS_BLESS=1 cargo test --test header"
     );
+}
+
+#[test]
+fn every_function_says_its_threads_its_results_and_an_example() {
+    let text = header();
+    let functions = &text[text.find("extern \"C\" {").unwrap()..];
+    let mut said = String::new();
+    let mut count = 0;
+    for line in functions.lines() {
+        if let Some(comment) = line.strip_prefix("//") {
+            said.push_str(comment);
+            said.push('\n');
+        } else if line.contains("portcullis_") && line.contains('(') && !line.starts_with(' ') {
+            for word in ["Threads:", "Results:", "Example:"] {
+                assert!(said.contains(word), "{line} does not say its {word}");
+            }
+            count += 1;
+            said.clear();
+        } else if line.is_empty() {
+            said.clear();
+        }
+    }
+    assert!(count >= 35, "{count} functions");
 }

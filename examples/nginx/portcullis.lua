@@ -19,7 +19,7 @@ typedef struct {
   portcullis_slice tls; portcullis_slice peer_certificate_sha256; portcullis_slice trace_id;
 } portcullis_request;
 typedef struct {
-  uint32_t struct_size; uint16_t reason; uint16_t http_status; uint64_t retry_after_ms; uint64_t ticket[3];
+  uint32_t struct_size; uint16_t reason; uint16_t http_status; uint64_t retry_after_ms; uint64_t ticket[3]; uint64_t one_time[3];
   uint32_t alert; uint32_t reserved;
   char code[24]; char app_id[72]; char kid[72]; char api_id[40];
 } portcullis_verdict;
@@ -34,7 +34,7 @@ const char *portcullis_result_message(int result);
 uint32_t portcullis_abi_version(void);
 ]]
 
-local ABI = 1
+local ABI = 2
 local HEADERS_MAX = 128
 local M = {}
 local lib, engine, worker

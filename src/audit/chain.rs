@@ -229,6 +229,12 @@ impl Chain {
         self.head
     }
 
+    /// Takes the last line back, which its caller has no room for: `before` is where the chain stood.
+    #[cfg(feature = "ffi")]
+    pub(crate) fn rewind(&mut self, before: Head) {
+        self.head = before;
+    }
+
     fn line(&mut self, out: &mut Vec<u8>, members: impl FnOnce(&mut String, &mut Vec<u8>)) {
         let start = out.len();
         let _ = write!(out, "{{\"w\":\"{:016x}\",\"seq\":{},", self.head.chain, self.head.lines);

@@ -1,0 +1,216 @@
+//! Requests and verdicts across the border.
+
+use super::support::moment;
+use super::types::*;
+use crate::codec::hex;
+use crate::engine::Worker;
+use crate::request::{Header, Request, TlsVersion};
+use crate::verdict::{Label, Reason, Ticket, Verdict};
+use portcullis_result::*;
+use std::ffi::c_char;
+
+/// A worker, and the vectors that requests are read into.
+pub(super) struct FfiWorker {
+    pub worker: Worker,
+    headers: Vec<Header<'static>>,
+    requests: Vec<Request<'static>>,
+    verdicts: Vec<Verdict>,
+}
+
+impl FfiWorker {
+    pub fn new(worker: Worker) -> Self {
+        Self { worker, headers: Vec::new(), requests: Vec::new(), verdicts: Vec::new() }
+    }
+
+    /// Judges requests and writes their verdicts.
+    ///
+    /// # Safety
+    /// Every slice of `requests` describes readable memory for the time of the call.
+    pub unsafe fn judge(
+        &mut self,
+        requests: &[portcullis_request],
+        verdicts: &mut [portcullis_verdict],
+    ) -> Result<(), portcullis_result> {
+        let mut own = std::mem::take(&mut self.verdicts);
+        // SAFETY: this function's contract.
+        let outcome = unsafe {
+            self.with(requests, |worker, views| {
+                own.clear();
+                own.resize(views.len(), Verdict::of(Reason::Internal));
+                worker.verify_batch(views, &mut own);
+                for (verdict, out) in own.iter().zip(verdicts) {
+                    write_verdict(verdict, out);
+                }
+            })
+        };
+        self.verdicts = own;
+        outcome
+    }
+
+    /// Lends requests as the engine takes them.
+    ///
+    /// # Safety
+    /// Every slice of `requests` describes readable memory for the time of the call.
+    pub unsafe fn with<T>(
+        &mut self,
+        requests: &[portcullis_request],
+        use_them: impl FnOnce(&mut Worker, &[Request<'_>]) -> T,
+    ) -> Result<T, portcullis_result> {
+        let mut headers = recycle(std::mem::take(&mut self.headers));
+        let mut views = recycle(std::mem::take(&mut self.requests));
+        // SAFETY: this function's contract.
+        let read = unsafe { read_requests(requests, &mut headers) };
+        let outcome = read.and_then(|()| {
+            let mut rest: &[Header<'_>] = &headers;
+            for request in requests {
+                let (own, after) = rest.split_at(request.header_count.min(rest.len()));
+                rest = after;
+                // SAFETY: this function's contract.
+                views.push(unsafe { view(request, own) }?);
+            }
+            Ok(use_them(&mut self.worker, &views))
+        });
+        self.requests = recycle(views);
+        self.headers = recycle(headers);
+        outcome
+    }
+}
+
+/// An emptied vector of requests for another lifetime; the memory is kept (an in-place `collect`).
+fn recycle<'b, T: Recycle<'b>>(mut vector: Vec<T>) -> Vec<T::Other> {
+    vector.clear();
+    vector.into_iter().map(|_| unreachable!("the vector was emptied")).collect()
+}
+
+/// A type that differs only by a lifetime.
+trait Recycle<'b> {
+    type Other;
+}
+impl<'b> Recycle<'b> for Request<'_> {
+    type Other = Request<'b>;
+}
+impl<'b> Recycle<'b> for Header<'_> {
+    type Other = Header<'b>;
+}
+
+/// # Safety
+/// Every slice of `requests` describes readable memory for `'a`.
+pub(super) unsafe fn read_requests<'a>(
+    requests: &[portcullis_request],
+    headers: &mut Vec<Header<'a>>,
+) -> Result<(), portcullis_result> {
+    for request in requests {
+        if request.header_count == 0 {
+            continue;
+        }
+        if request.headers.is_null() {
+            return Err(PORTCULLIS_NULL);
+        }
+        if request.header_count > isize::MAX as usize / size_of::<portcullis_header>() {
+            return Err(PORTCULLIS_BAD_ARGUMENT);
+        }
+        // SAFETY: not NULL, count within bounds (checked), memory promised by the caller.
+        let own = unsafe { std::slice::from_raw_parts(request.headers, request.header_count) };
+        for header in own {
+            // SAFETY: as above.
+            headers.push(unsafe { Header { name: header.name.bytes()?, value: header.value.bytes()? } });
+        }
+    }
+    Ok(())
+}
+
+/// # Safety
+/// Every slice of `request` describes readable memory for `'a`.
+pub(super) unsafe fn view<'a>(
+    request: &portcullis_request,
+    headers: &'a [Header<'a>],
+) -> Result<Request<'a>, portcullis_result> {
+    let optional = |slice: portcullis_slice| -> Result<Option<&'a [u8]>, portcullis_result> {
+        // SAFETY: this function's contract.
+        Ok(Some(unsafe { slice.bytes() }?).filter(|b| !b.is_empty()))
+    };
+    let text = |slice: portcullis_slice| match optional(slice)? {
+        Some(bytes) => std::str::from_utf8(bytes).map(Some).map_err(|_| PORTCULLIS_BAD_ARGUMENT),
+        None => Ok(None),
+    };
+    let client_ip = match text(request.client_ip)? {
+        Some(ip) => Some(ip.parse().map_err(|_| PORTCULLIS_BAD_ARGUMENT)?),
+        None => None,
+    };
+    let tls = match text(request.tls)? {
+        Some(version) => Some(TlsVersion::from_name(version).ok_or(PORTCULLIS_BAD_ARGUMENT)?),
+        None => None,
+    };
+    let peer_certificate = match optional(request.peer_certificate_sha256)? {
+        Some(digits) => {
+            let mut bytes = [0; 32];
+            let len = hex::decode(digits, &mut bytes).map_err(|_| PORTCULLIS_BAD_ARGUMENT)?.len();
+            Some(bytes).filter(|_| len == 32).ok_or(PORTCULLIS_BAD_ARGUMENT).map(Some)?
+        }
+        None => None,
+    };
+    // SAFETY: this function's contract.
+    let (method, target, body) = unsafe { (request.method.bytes()?, request.target.bytes()?, request.body.bytes()?) };
+    Ok(Request {
+        method,
+        target,
+        headers,
+        body,
+        client_ip,
+        received_at: moment(request.received_at_ms),
+        scheme: optional(request.scheme)?,
+        authority: optional(request.authority)?,
+        profile: text(request.profile)?,
+        app_id: text(request.app_id)?,
+        tls,
+        peer_certificate,
+        trace_id: text(request.trace_id)?,
+    })
+}
+
+fn write_label<const N: usize, const M: usize>(label: &Label<N>, out: &mut [c_char; M]) {
+    const { assert!(M > N, "room for the NUL") };
+    out.fill(0);
+    for (to, from) in out.iter_mut().zip(label.as_str().bytes()) {
+        *to = c_char::from_ne_bytes([from]);
+    }
+}
+
+pub(super) fn write_verdict(verdict: &Verdict, out: &mut portcullis_verdict) {
+    out.reason = verdict.reason as u16;
+    out.http_status = verdict.reason.http_status();
+    out.retry_after_ms = verdict.retry_after_ms;
+    out.ticket = verdict.ticket.words();
+    out.one_time = verdict.one_time.words();
+    out.alert = verdict.alert.map_or(0, |limit| limit.saturating_add(1));
+    out.reserved = 0;
+    write_label(&verdict.code, &mut out.code);
+    write_label(&verdict.app_id, &mut out.app_id);
+    write_label(&verdict.kid, &mut out.kid);
+    write_label(&verdict.api_id, &mut out.api_id);
+}
+
+fn read_label<const N: usize, const M: usize>(text: &[c_char; M]) -> Result<Label<N>, portcullis_result> {
+    let mut bytes = [0; M];
+    for (to, from) in bytes.iter_mut().zip(text) {
+        [*to] = from.to_ne_bytes();
+    }
+    let text = std::ffi::CStr::from_bytes_until_nul(&bytes).map_err(|_| PORTCULLIS_BAD_ARGUMENT)?;
+    text.to_str().ok().and_then(Label::new).ok_or(PORTCULLIS_BAD_ARGUMENT)
+}
+
+/// A verdict that was given out, read back.
+pub(super) fn read_verdict(given: &portcullis_verdict) -> Result<Verdict, portcullis_result> {
+    let reason = Reason::from_number(given.reason).ok_or(PORTCULLIS_BAD_ARGUMENT)?;
+    Ok(Verdict {
+        code: read_label(&given.code)?,
+        app_id: read_label(&given.app_id)?,
+        kid: read_label(&given.kid)?,
+        api_id: read_label(&given.api_id)?,
+        retry_after_ms: given.retry_after_ms,
+        ticket: Ticket::of(given.ticket),
+        one_time: Ticket::of(given.one_time),
+        alert: given.alert.checked_sub(1),
+        ..Verdict::of(reason)
+    })
+}
