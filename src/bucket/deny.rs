@@ -4,12 +4,13 @@
 //! # Rows
 //!
 //! ```text
-//! word 0: tag, never zero                                                       0: never used
+//! word 0: tag, never zero                                                       0: nobody's yet
 //! word 1:  63 = 0 | 62..20 until, milliseconds since the epoch | 19..0 value    a mark
 //!          63 = 1 | 62..0 who is about to use the row                           a claim
 //! ```
 //!
-//! A key's row is found by walking from the row that its hash names, 64 rows at most; the walk ends at a row that was never used. Reading costs
+//! A key's row is found by walking from the row that its hash names, 64 rows at most; the walk ends at a row that was never used, of which
+//! both words are zero. Reading costs
 //! one cache line and no write, and nothing at all (one word that nobody writes) while no mark is in force.
 //!
 //! # Using a row again
@@ -135,7 +136,8 @@ impl Walk<'_> {
         for (tag, word) in self.rows() {
             // Acquire, here and below: the mark that is read was put in for the tag that stands there before and after.
             match tag.load(Ordering::Acquire) {
-                0 => return None,
+                // Claimed and not yet named: not the end, since others go past such a row.
+                0 if word.load(Ordering::Acquire) == 0 => return None,
                 found if found == self.tag => {
                     let mark = word.load(Ordering::Acquire);
                     if mark & CLAIMED == 0 && now <= Mark::of(mark).until && tag.load(Ordering::Acquire) == found {
@@ -171,7 +173,8 @@ impl Walk<'_> {
                 if vacant.is_none() && is_over(current, now) {
                     vacant = Some((tag, word, found, current));
                 }
-                if found == 0 {
+                // One that somebody else has just claimed, or named, is not the end.
+                if found == 0 && current == 0 {
                     break;
                 }
             }

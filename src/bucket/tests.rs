@@ -1,9 +1,10 @@
+use super::deny::Walk;
 use super::*;
 use crate::hash::prf::Kind;
 use crate::shm::{Region, RegionSpec};
 use crate::time::Millis;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 const NOW: Millis = Millis(1_700_000_000_000);
 
@@ -317,6 +318,19 @@ fn the_denied_are_denied_for_their_time() {
     }
     assert_eq!(deny.in_force(later), 100);
     assert!(keys.iter().all(|key| !deny.is_denied(key, later)));
+}
+
+#[test]
+fn a_row_that_somebody_has_claimed_and_not_named_is_neither_the_end_nor_the_last_one() {
+    let words: Vec<AtomicU64> = (0..2 * 64).map(|_| AtomicU64::new(0)).collect();
+    let walk = |tag| Walk { words: &words, first: 3, tag };
+    let mark = Mark { until: NOW.plus(1000), value: 7 };
+    // Another process has just claimed the row that the key would take, and is stopped there.
+    words[6].store(0, Ordering::SeqCst);
+    words[7].store(1 << 63 | NOW.0.cast_unsigned() << 21 & !(1 << 63), Ordering::SeqCst);
+    assert!(walk(99).set(mark, NOW, || 1), "there is room behind it");
+    assert_eq!(walk(99).find(NOW), Some(mark));
+    assert_eq!(walk(98).find(NOW), None);
 }
 
 #[test]
