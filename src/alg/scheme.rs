@@ -3,6 +3,20 @@
 use super::key::Material;
 use super::verifier::{Item, MacInput, SignatureForm};
 use crate::lanes::Cpu;
+use subtle::ConstantTimeEq;
+
+/// Whether a MAC's tag is the one that was sent, in a time that depends on their lengths alone. Eight bytes at once: `subtle` keeps the
+/// compiler from seeing through each comparison, byte by byte if it is given bytes.
+pub(in crate::alg) fn same_tag(tag: &[u8], sent: &[u8]) -> bool {
+    if tag.len() != sent.len() {
+        return false;
+    }
+    let ((words, rest), (sent_words, sent_rest)) = (tag.as_chunks::<8>(), sent.as_chunks::<8>());
+    let pairs = words.iter().zip(sent_words);
+    pairs
+        .fold(rest.ct_eq(sent_rest), |same, (a, b)| same & u64::from_le_bytes(*a).ct_eq(&u64::from_le_bytes(*b)))
+        .into()
+}
 
 /// A way of verifying, over a batch of items whose keys are all of one kind and of one group (see [`Material::group`]).
 ///
@@ -78,6 +92,27 @@ impl<'a, K: 'a> Batch<'a, K> {
             if let Some(job) = self.job(i) {
                 self.settle(i, verify(job));
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::same_tag;
+
+    #[test]
+    fn tags_are_the_same_in_every_bit_or_not() {
+        for length in [0, 1, 7, 8, 15, 16, 20, 32, 48, 64] {
+            let tag: Vec<u8> = (0..length).map(|i| i as u8 ^ 0x5A).collect();
+            assert!(same_tag(&tag, &tag), "{length}");
+            for bit in 0..8 * length {
+                let mut other = tag.clone();
+                other[bit / 8] ^= 1 << (bit % 8);
+                assert!(!same_tag(&tag, &other), "bit {bit} of {length}");
+            }
+            let mut longer = tag.clone();
+            longer.push(0);
+            assert!(!same_tag(&tag, &longer) && !same_tag(&longer, &tag));
         }
     }
 }

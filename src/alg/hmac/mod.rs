@@ -5,11 +5,10 @@
 mod scalar;
 
 use aws_lc_rs::hmac as aws;
-use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::key::Material;
-use super::scheme::{Batch, Scheme};
+use super::scheme::{Batch, Scheme, same_tag};
 use super::{KeyError, MacInput};
 use crate::hash::hmac::{Sha256Key, Sm3Key};
 use crate::hash::{Algorithm, Message, Scratch, Unit, selftest};
@@ -115,7 +114,7 @@ impl Scheme for Hmac {
         let enough = batch.len() >= kernels.break_even(Algorithm::Sha256)
             || (batch.len() > 1 && kernels.has(Algorithm::Sha256, Unit::ShaNi));
         if !(one_hash && enough) {
-            return batch.each(|job| job.key.tag(job.message, job.input).as_slice().ct_eq(job.signature).into());
+            return batch.each(|job| same_tag(job.key.tag(job.message, job.input).as_slice(), job.signature));
         }
         let Lanes { scratch, tags } = &mut self.lanes;
         tags.resize(batch.len(), [0; 32]);
@@ -133,7 +132,7 @@ impl Scheme for Hmac {
         Sha256Key::mac_each(kernels, batch.len(), item, put, scratch);
         let mut tags = tags.iter();
         batch.each(|job| {
-            let right = tags.next().is_some_and(|tag| bool::from(tag.as_slice().ct_eq(job.signature)));
+            let right = tags.next().is_some_and(|tag| same_tag(tag.as_slice(), job.signature));
             right && job.key.lanes.is_some()
         });
     }
@@ -157,7 +156,7 @@ impl Scheme for HmacSm3 {
     fn verify(&mut self, cpu: Cpu, batch: &mut Batch<'_, HmacSm3Key>) {
         let kernels = selftest::trusted(cpu);
         let Some(blank) = batch.job(0).filter(|_| batch.len() >= kernels.break_even(Algorithm::Sm3)) else {
-            return batch.each(|job| job.key.tag(job.message, job.input).as_slice().ct_eq(job.signature).into());
+            return batch.each(|job| same_tag(job.key.tag(job.message, job.input).as_slice(), job.signature));
         };
         let Lanes { scratch, tags } = &mut self.lanes;
         tags.resize(batch.len(), [0; 32]);
@@ -172,6 +171,6 @@ impl Scheme for HmacSm3 {
         };
         Sm3Key::mac_each(kernels, batch.len(), item, put, scratch);
         let mut tags = tags.iter();
-        batch.each(|job| tags.next().is_some_and(|tag| tag.as_slice().ct_eq(job.signature).into()));
+        batch.each(|job| tags.next().is_some_and(|tag| same_tag(tag.as_slice(), job.signature)));
     }
 }

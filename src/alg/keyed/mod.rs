@@ -4,12 +4,11 @@
 
 mod scalar;
 
-use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::MacInput;
 use super::key::Material;
-use super::scheme::{Batch, Scheme};
+use super::scheme::{Batch, Scheme, same_tag};
 use crate::hash::{Algorithm, Kernels, Message, Scratch, md5, selftest};
 use crate::lanes::Cpu;
 
@@ -52,7 +51,7 @@ impl Scheme for Keyed {
         let kernels = selftest::trusted(cpu);
         if batch.len() < kernels.break_even(Algorithm::Md5) {
             batch.each(|job| {
-                job.key.tag(job.message, job.input).is_some_and(|tag| bool::from(tag.as_slice().ct_eq(job.signature)))
+                job.key.tag(job.message, job.input).is_some_and(|tag| same_tag(tag.as_slice(), job.signature))
             });
         } else {
             self.many(kernels, batch);
@@ -77,7 +76,7 @@ impl Keyed {
         md5::digest_each(kernels, batch.len(), message, put, scratch);
         let mut tags = tags.iter();
         batch.each(|job| {
-            let right = tags.next().is_some_and(|tag| bool::from(tag.as_slice().ct_eq(job.signature)));
+            let right = tags.next().is_some_and(|tag| same_tag(tag.as_slice(), job.signature));
             right && job.input == MacInput::AppendKey
         });
     }
