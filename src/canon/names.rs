@@ -104,16 +104,23 @@ impl Names {
         Some(Self { entries, from, places })
     }
 
+    /// Whether a name of which `key` holds the first eight bytes (as for [`Names::role_of`]) may have a role; if not, it has none.
+    #[inline(always)]
+    pub(super) fn may_mean(&self, key: u64) -> bool {
+        let (word, bit) = place(key);
+        self.places[word] & bit != 0
+    }
+
     /// The role of `name`, if it has one. Secrets' names are found whatever their case. `key`: the name's first eight bytes as a
     /// big-endian number, zeros behind a shorter name.
     #[inline(always)]
     pub(super) fn role_of(&self, name: &[u8], key: u64) -> Option<Role> {
-        let (word, bit) = place(key);
-        if self.places[word] & bit == 0 { None } else { self.search(name, key) }
+        if self.may_mean(key) { self.search(name, key) } else { None }
     }
 
+    /// As [`Names::role_of`], of a name that may have one.
     #[inline(never)]
-    fn search(&self, name: &[u8], key: u64) -> Option<Role> {
+    pub(super) fn search(&self, name: &[u8], key: u64) -> Option<Role> {
         let (from, to) = match self.from.get(name.len()..) {
             Some([from, to, ..]) => (usize::from(*from), usize::from(*to)),
             _ => return None,

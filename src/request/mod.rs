@@ -19,8 +19,8 @@ use std::net::IpAddr;
 
 pub use crate::codec::percent::Plus;
 pub use check::RequestError;
+pub(crate) use params::{AsSent, On, Param};
 pub use params::{Kind, ParamError, Params, Source, View};
-pub(crate) use params::{On, Param};
 pub use sizes::Sizes;
 pub use tls::TlsVersion;
 

@@ -398,6 +398,49 @@ pub(crate) struct Param<'s> {
     pub(crate) value_may_divide: bool,
 }
 
+/// The parameters of a JSON body that are what was sent: neither name nor value had to be decoded. Held apart from the rest, since most
+/// parameters are such, and a loop over them wants its texts in registers.
+#[derive(Clone, Copy)]
+pub(crate) struct AsSent<'s> {
+    entries: &'s [Entry],
+    keys: &'s [u64],
+    body: &'s [u8],
+}
+
+/// One of [`AsSent`]: where its texts stand in the body.
+#[derive(Clone, Copy)]
+pub(crate) struct Plain {
+    /// As in [`Param`].
+    pub(crate) key: u64,
+    pub(crate) name: (usize, usize),
+    pub(crate) value: (usize, usize),
+    pub(crate) kind: Kind,
+    /// `false`: it is of another source, or had to be decoded, and nothing else here may be used.
+    pub(crate) plain: bool,
+}
+
+impl<'s> AsSent<'s> {
+    /// The parameter of that index.
+    #[inline(always)]
+    pub(crate) fn get(&self, index: u32) -> Option<Plain> {
+        let (entry, key) = (self.entries.get(index as usize)?, *self.keys.get(index as usize)?);
+        let bounds = |piece: Piece| (piece.sent.start as usize, piece.sent.end as usize);
+        Some(Plain {
+            key,
+            name: bounds(entry.name),
+            value: bounds(entry.value),
+            kind: entry.kind,
+            plain: (entry.name.decoded == AS_SENT) & (entry.value.decoded == AS_SENT) & (entry.source == Source::Json),
+        })
+    }
+
+    /// The text that the bounds are of.
+    #[inline(always)]
+    pub(crate) fn body(&self) -> &'s [u8] {
+        self.body
+    }
+}
+
 /// Parameters that can be read. Indices run from 0 to `len()`, in the order of arrival: the order of the parse calls.
 #[derive(Clone, Copy)]
 pub struct View<'s> {
@@ -473,6 +516,18 @@ impl<'s> View<'s> {
             name_may_divide: entry.name.decoded != AS_SENT || (body && (seen.ampersand || seen.equals)),
             value_may_divide: entry.value.decoded != AS_SENT || (body && seen.ampersand),
         })
+    }
+
+    /// Those that are what was sent.
+    #[inline(always)]
+    pub(crate) fn as_sent(&self) -> AsSent<'s> {
+        AsSent { entries: &self.params.store.entries, keys: &self.params.store.keys, body: self.body }
+    }
+
+    /// Whether a JSON body has an `&` or a `=` anywhere.
+    pub(crate) fn may_divide(&self) -> bool {
+        let Seen { ampersand, equals } = self.params.store.seen;
+        ampersand || equals
     }
 
     /// Whether the sort noticed that all names differ, those of two sources included.

@@ -32,11 +32,13 @@ fn name() -> impl Strategy<Value = String> {
         4 => "[a-cA-C]{1,3}",
         2 => "commonprefix[a-c_0-9]{0,3}",
         1 => "[a-z 中=&%+\"\\\\é😀]{1,6}",
+        // About as long as the pieces in which names are copied.
+        1 => "[a-c]{30,34}",
     ]
 }
 
 fn text() -> impl Strategy<Value = String> {
-    prop_oneof![3 => "[a-z0-9]{0,8}", 2 => "[ a-z=&%+,.:/\"\\\\中文é😀\t\n]{0,12}", 1 => Just(String::new())]
+    prop_oneof![3 => "[a-z0-9]{0,8}", 1 => "[a-z0-9 ]{30,34}", 1 => "[a-z0-9 ]{62,66}", 1 => "[a-z0-9]{20,150}", 2 => "[ a-z=&%+,.:/\"\\\\中文é😀\t\n]{0,12}", 1 => Just(String::new())]
 }
 
 /// A JSON string with some characters escaped that need not be.
@@ -93,12 +95,15 @@ proptest! {
         pairs in prop::collection::vec(pair(), 0..3),
         members in prop::collection::vec(member(), 0..12),
         sign_at in 0usize..3,
+        ids_at in 0usize..13,
     ) {
         let mut pairs = pairs;
         pairs.insert(sign_at.min(pairs.len()), "sign=x".into());
         let query = pairs.join("&");
         let ids = r#""partnerId":"p1","timestamp":1700000000,"nonce":"n1""#.to_owned();
-        let body = format!("{{{}}}", members.into_iter().chain([ids]).collect::<Vec<_>>().join(","));
+        let mut members = members;
+        members.insert(ids_at.min(members.len()), ids);
+        let body = format!("{{{}}}", members.join(","));
         let seen = post(&profile(&rules.changes()), &query, &body).map(|s| s.string).map_err(|r| r.reason);
         let expected = naive(&rules, &query, Some(&body));
         match (&seen, &expected) {

@@ -131,6 +131,15 @@ fn roles(
     Names::new(entries).ok_or_else(|| at.error("more than 255 names"))
 }
 
+/// What [`Program::body_fields`] holds.
+fn body_fields(fields: &[Option<Field>; FIELDS]) -> u8 {
+    let read = [Role::AppId, Role::KeyId, Role::Timestamp, Role::Nonce].into_iter().filter(|role| {
+        let field = fields.get(*role as usize).and_then(Option::as_ref);
+        field.is_some_and(|field| matches!(field.place, Place::Params | Place::Body))
+    });
+    read.fold(0, |bits, role| bits | 1 << role as u8)
+}
+
 impl Program {
     /// Reads the members of shape `params` from `object`; suffixes of `algorithms` are encoded where the profile says so.
     pub(in crate::canon) fn compile(
@@ -234,6 +243,7 @@ impl Program {
             methods,
             content_type,
             plus,
+            body_fields: body_fields(&fields),
             fields,
             names,
             time,

@@ -112,31 +112,40 @@ impl Program {
         // Duplicates of one source were found by the sort; those of two stand side by side in its order.
         let two_sources = two_sources && !view.distinct();
         let mut previous: Option<&[u8]> = None;
-        for &at in view.sorted() {
-            let Some(param) = view.param(at) else { continue };
-            let name = param.name.text();
+        let quick = if two_sources { None } else { joined.quick(body, view.may_divide()) };
+        let in_body = self.body_fields;
+        let mut order = view.sorted();
+        loop {
+            if let Some(rules) = &quick {
+                let field = |role: Role, kind, value| {
+                    let slot = found.values.get_mut(role as usize).filter(|slot| slot.is_none());
+                    match slot {
+                        Some(slot) if in_body >> role as u8 & 1 == 1 && matches!(kind, Kind::Text | Kind::Number) => {
+                            *slot = Some(value);
+                            true
+                        }
+                        _ => false,
+                    }
+                };
+                let added = joined.push_quick(rules, &self.names, view.as_sent(), order, field);
+                order = order.get(added..).unwrap_or_default();
+            }
+            let Some((at, rest)) = order.split_first() else { break };
+            order = rest;
+            let Some(param) = view.param(*at) else { continue };
             if two_sources {
+                let name = param.name.text();
                 if previous == Some(name) {
                     return Err(Refusal::duplicate("parameter"));
                 }
                 previous = Some(name);
             }
-            // Where a method's parameters do not come from its query, that may hold nothing but fields that are read there.
-            let stray = !sources.query && param.source == Source::Query;
-            match self.names.role_of(name, param.key) {
-                None | Some(Role::Excluded) if stray => return Err(Refusal::invalid("query")),
-                None => self.check(&param, name)?,
-                Some(Role::Secret) => return Err(Refusal::invalid("secret")),
-                Some(Role::Excluded) => continue,
-                Some(role) => {
-                    if !self.take(role, &param, stray, &mut found)? {
-                        continue;
-                    }
-                }
+            if self.admit(&param, sources, &mut found)? {
+                joined.push(&param);
             }
-            joined.push(&param);
         }
-        joined.finish();
+        let len = joined.finish();
+        let text = text.get(..len).unwrap_or_default();
         for field in self.fields.iter().flatten().filter(|f| f.place == Place::Header) {
             for name in &field.names {
                 for value in request.header_values(name.as_bytes()) {
@@ -148,9 +157,23 @@ impl Program {
         Ok(Extract { view: Some(view), ..extract })
     }
 
+    /// Judges one parameter, and keeps its value where it is a field. Says whether it is signed.
+    #[inline(never)]
+    fn admit<'r>(&self, param: &Param<'r>, sources: Sources, found: &mut Found<'r>) -> Result<bool, Refusal> {
+        let name = param.name.text();
+        // Where a method's parameters do not come from its query, that may hold nothing but fields that are read there.
+        let stray = !sources.query && param.source == Source::Query;
+        match self.names.role_of(name, param.key) {
+            None | Some(Role::Excluded) if stray => Err(Refusal::invalid("query")),
+            None => self.check(param, name).map(|()| true),
+            Some(Role::Secret) => Err(Refusal::invalid("secret")),
+            Some(Role::Excluded) => Ok(false),
+            Some(role) => self.take(role, param, stray, found),
+        }
+    }
+
     /// Takes a parameter that has the name of a field. Says whether it is signed: the signature is not, nor the algorithm's name in some
     /// schemes.
-    #[inline(never)]
     fn take<'r>(&self, role: Role, param: &Param<'r>, stray: bool, found: &mut Found<'r>) -> Result<bool, Refusal> {
         let place = self.field(role).map_or(Place::Header, |field| field.place);
         if stray && place != Place::Query {

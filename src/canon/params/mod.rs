@@ -88,6 +88,8 @@ pub(super) struct Program {
     plus: Plus,
     /// By [`Role`]: app id, key id, timestamp, nonce, signature, sign type; `None` where the profile does not read the field.
     fields: [Option<Field>; FIELDS],
+    /// A bit for each [`Role`] of a signed field that is read from the members of a JSON body: none but these are.
+    body_fields: u8,
     /// The names of fields that are parameters, of exclusions and of secrets.
     names: Names,
     time: TimeFormat,

@@ -1,14 +1,38 @@
 //! The string to sign, joined parameter by parameter, in the order in which they are handed in.
 
 use crate::codec::percent::Encoder;
-use crate::request::{Kind, On, Param};
+use crate::request::{AsSent, Kind, On, Param};
 
+use super::super::names::{Names, Role};
 use super::{Encode, Nested, NullText, Values};
 
 /// Bytes that are copied at once.
 const PIECE: usize = 32;
+/// The longest value that [`Joiner::push_quick`] takes.
+const LONG: usize = 64;
+/// A name, `=`, a value and `&`, at their longest.
+const PAIR: usize = PIECE + 1 + LONG + 1;
 
-/// `name=value&name=value&…`, in a buffer with room for all of it and a [`PIECE`] more. Text that is not encoded is copied in pieces of one
+/// What [`Joiner::push_quick`] needs of the rules and of the body, put together once for a request.
+pub(super) struct Quick {
+    /// A bit for each [`Kind`] whose values it leaves to others.
+    odd_kinds: u8,
+    refuse_spaces: bool,
+    /// The body's last bytes with zeros behind them, so that texts there can be copied in pieces, too; and where in the body they begin.
+    tail: [u8; 2 * LONG],
+    tail_at: usize,
+}
+
+impl Quick {
+    /// The bytes from `at` on, zeros behind the body's end.
+    #[inline(always)]
+    fn piece<'q>(&'q self, body: &'q [u8], at: usize) -> Option<&'q [u8; LONG]> {
+        let in_tail = || self.tail.get(at.wrapping_sub(self.tail_at)..)?.first_chunk();
+        body.get(at..).and_then(<[u8]>::first_chunk).or_else(in_tail)
+    }
+}
+
+/// `name=value&name=value&…`, in a buffer with room for all of it and a [`PAIR`] more. Text that is not encoded is copied in pieces of one
 /// size, which spares a call each; what a piece has too much is overwritten by the next.
 pub(super) struct Joiner<'o> {
     out: &'o mut Vec<u8>,
@@ -30,7 +54,7 @@ impl<'o> Joiner<'o> {
         encoder: Encoder,
     ) -> Self {
         if encode == Encode::Off {
-            let room = most + 2 * count + PIECE;
+            let room = most + 2 * count + PAIR;
             // What the buffer holds from before is written over, or cut off.
             if out.len() < room {
                 out.resize(room, 0);
@@ -57,6 +81,87 @@ impl<'o> Joiner<'o> {
             _ => param.value,
         };
         if text.len == 0 && self.rules.drop_empty { None } else { Some(text) }
+    }
+
+    /// What holds for all pairs out of `body`; `None` where [`Joiner::push_quick`] is of no use: where text is encoded, and where delimiters
+    /// are refused and some are there (`may_divide`).
+    pub(super) fn quick(&self, body: &[u8], may_divide: bool) -> Option<Quick> {
+        let rules = &self.rules;
+        if self.encode != Encode::Off || (rules.refuse_delimiters && may_divide) {
+            return None;
+        }
+        let mut odd_kinds = 1 << Kind::Null as u8;
+        if rules.refuse_bool {
+            odd_kinds |= 1 << Kind::Bool as u8;
+        }
+        if rules.nested != Nested::Raw {
+            odd_kinds |= 1 << Kind::Object as u8 | 1 << Kind::Array as u8;
+        }
+        let (mut tail, tail_at) = ([0; 2 * LONG], body.len().saturating_sub(LONG));
+        match body.last_chunk::<LONG>() {
+            Some(last) => tail[..LONG].copy_from_slice(last),
+            None => tail[..body.len()].copy_from_slice(body),
+        }
+        Some(Quick { odd_kinds, refuse_spaces: rules.refuse_spaces, tail, tail_at })
+    }
+
+    /// Adds the parameters of `order`, one after the other, up to the first that is anything but ordinary: of some other source, decoded,
+    /// refused, left out, empty, long, or with a role that `field` does not settle (it takes the role and the value, and says whether it has
+    /// kept the value, and the parameter is signed). How many were added.
+    ///
+    /// Most parameters are ordinary: such a one is copied in pieces of fixed sizes, behind a single branch.
+    #[inline(always)]
+    pub(super) fn push_quick<'s>(
+        &mut self,
+        rules: &Quick,
+        names: &Names,
+        sent: AsSent<'s>,
+        order: &[u32],
+        mut field: impl FnMut(Role, Kind, &'s [u8]) -> bool,
+    ) -> usize {
+        let out = self.out.as_mut_slice();
+        let body = sent.body();
+        let mut len = self.len;
+        let mut added = 0;
+        for &index in order {
+            let Some(pair) = sent.get(index) else { break };
+            let (Some(name), Some(value)) = (rules.piece(body, pair.name.0), rules.piece(body, pair.value.0)) else {
+                break;
+            };
+            // The last byte's place; an empty text's wraps, and is too far.
+            let name_last = pair.name.1.wrapping_sub(pair.name.0).wrapping_sub(1);
+            let value_last = pair.value.1.wrapping_sub(pair.value.0).wrapping_sub(1);
+            let edged = (name[0] == b' ')
+                | (name[name_last % PIECE] == b' ')
+                | (value[0] == b' ')
+                | (value[value_last % LONG] == b' ');
+            let odd = !pair.plain
+                | (rules.odd_kinds >> (pair.kind as u8) & 1 != 0)
+                | (rules.refuse_spaces & edged)
+                | (name_last >= PIECE)
+                | (value_last >= LONG);
+            if odd {
+                break;
+            }
+            if names.may_mean(pair.key)
+                && let Some(role) = names.search(&name[..name_last % PIECE + 1], pair.key)
+                && !body.get(pair.value.0..pair.value.1).is_some_and(|value| field(role, pair.kind, value))
+            {
+                break;
+            }
+            // Always there: see `new`.
+            let Some(to) = out.get_mut(len..).and_then(|to| to.first_chunk_mut::<PAIR>()) else { break };
+            let from = name_last % PIECE + 2;
+            let end = value_last % LONG + 1;
+            to[..PIECE].copy_from_slice(&name[..PIECE]);
+            to[from - 1] = b'=';
+            to[from..from + LONG].copy_from_slice(value);
+            to[from + end] = b'&';
+            len += from + end + 1;
+            added += 1;
+        }
+        self.len = len;
+        added
     }
 
     /// Adds a parameter, unless it is one that is left out.
@@ -112,14 +217,15 @@ impl<'o> Joiner<'o> {
         }
     }
 
-    /// Ends the string: without what would join the last pair to a next one.
-    pub(super) fn finish(self) {
+    /// Ends the string: how many bytes of the buffer it has, without what would join the last pair to a next one. What the buffer holds
+    /// behind it stays, for the next request to write over.
+    pub(super) fn finish(self) -> usize {
         let len = match self.encode {
             Encode::Off => self.len.saturating_sub(1),
             Encode::Values => self.out.len().saturating_sub(1),
             Encode::String | Encode::Whole => self.out.len().saturating_sub(3),
         };
         debug_assert!(len <= self.out.len(), "room for every pair");
-        self.out.truncate(len);
+        len
     }
 }
