@@ -155,6 +155,13 @@ impl<const N: usize> Label<N> {
         std::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or("")
     }
 
+    /// The bytes of the text.
+    #[inline]
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    }
+
     /// Whether there is no text.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

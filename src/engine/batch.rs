@@ -1,13 +1,13 @@
 //! A batch on its way: what is known of each request between the stages, and the signatures of all of them side by side.
 
 use super::derived::{At, Derived};
-use super::guard::Hold;
+use super::guard::Hands;
 use super::memory::{Memory, NonceKey};
 use super::order::{self, Facts, Refused};
 use crate::alg::{Item, MacInput, SignatureForm, Verifier};
 use crate::canon;
 use crate::keys::{ApiIndex, AppIndex, Snapshot};
-use crate::lanes::Cpu;
+use crate::lanes::{Cpu, prefetch};
 use crate::request::Request;
 use crate::time::Millis;
 use crate::verdict::{Reason, Ticket, Verdict};
@@ -16,6 +16,9 @@ use std::sync::Arc;
 
 /// Requests that go through the stages together: full lanes for every algorithm, and scratch memory that stays in the second-level cache.
 pub(super) const CHUNK: usize = 256;
+
+/// How many requests ahead of the one that is read the next ones' texts are asked for: a batch of bodies outgrows the nearest caches.
+const AHEAD: usize = 2;
 
 /// What a worker's stages need beside the batch.
 pub(super) struct Tools {
@@ -114,11 +117,14 @@ impl Batch {
         }));
     }
 
-    pub(super) fn gate(&mut self, memory: &Memory, requests: &[Request<'_>], hold: &mut Hold) {
+    pub(super) fn gate(&mut self, memory: &Memory, requests: &[Request<'_>], hands: &mut Hands) {
         let Some(snapshot) = self.snapshot.as_deref() else { return };
-        for (slot, request) in self.slots.iter_mut().zip(requests) {
+        for (index, (slot, request)) in self.slots.iter_mut().zip(requests).enumerate() {
+            if let Some(ahead) = requests.get(index + AHEAD) {
+                prefetch(ahead.target);
+            }
             slot.now = request.received_at.unwrap_or(slot.now);
-            match order::gate(snapshot, memory, request, slot, hold) {
+            match order::gate(snapshot, memory, request, slot, hands) {
                 Ok(()) => slot.stand = Stand::Open,
                 Err(refused) => refuse(snapshot, slot, refused),
             }
@@ -130,6 +136,9 @@ impl Batch {
         tools.derived.begin();
         for (index, request) in requests.iter().enumerate() {
             let first = self.works.len();
+            if let Some(ahead) = requests.get(index + AHEAD) {
+                prefetch(ahead.body);
+            }
             let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.stand == Stand::Open) else { continue };
             let mut facts = Facts {
                 works: &mut self.works,
@@ -177,9 +186,9 @@ impl Batch {
         memory: &Memory,
         requests: &[Request<'_>],
         verdicts: &mut [Verdict],
-        hold: &mut Hold,
+        hands: &mut Hands,
     ) {
-        hold.check();
+        hands.hold.check();
         // Taken, so that an idle batch does not keep an old document's keys alive.
         let Some(snapshot) = self.snapshot.take() else { return };
         for slot in &self.slots {
@@ -192,7 +201,7 @@ impl Batch {
                 let verified = slot.works.clone().find(|at| self.good.get(*at) == Some(&true));
                 let verified = verified.and_then(|at| self.works.get(at)).map(|work| work.credential);
                 let user = self.users.get(slot.user.clone()).unwrap_or_default();
-                match order::commit(&snapshot, memory, request, slot, verified, user, hold) {
+                match order::commit(&snapshot, memory, request, slot, verified, user, hands) {
                     Ok(ticket) => accept(&snapshot, slot, verified, ticket),
                     Err(refused) => {
                         let app = slot.app.and_then(|app| snapshot.apps().get(app.get()));

@@ -17,7 +17,7 @@ impl Worker {
         signature: &'o mut Vec<u8>,
     ) -> Option<Evidence<'o>> {
         let snapshot = self.shared.live.load_full();
-        let app = snapshot.app(verdict.app_id.as_str().as_bytes()).filter(|_| verdict.ok())?;
+        let app = snapshot.app(verdict.app_id.as_bytes()).filter(|_| verdict.ok())?;
         let named = request.profile.and_then(|name| snapshot.profile_named(name));
         for (index, profile) in snapshot.profiles() {
             if !app.allows_profile(index) || named.is_some_and(|named| named != index) {

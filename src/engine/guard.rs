@@ -257,7 +257,7 @@ impl Guard {
     /// The app's place among the capped ones, and its cap.
     pub fn share(&self, app: &App) -> Option<(&Shares, ShareKey, u64)> {
         let cap = app.nonces?;
-        Some((&self.shares, self.shares.key(app.id.as_str().as_bytes()), cap))
+        Some((&self.shares, self.shares.key(app.id.as_bytes()), cap))
     }
 
     /// What is left of a suspension under this limit's key, in milliseconds.
@@ -308,7 +308,7 @@ impl Guard {
         };
         self.anomalies.count(anomaly);
         if let Some(app) = app {
-            self.anomalies.count_for(Whose::App, app.id.as_str().as_bytes(), anomaly, now);
+            self.anomalies.count_for(Whose::App, app.id.as_bytes(), anomaly, now);
         }
         if let Some(ip) = ip {
             let mut bytes = [0; 16];
@@ -355,7 +355,14 @@ pub(super) const LIMITS_OF_ALL: usize = 16;
 /// 16 limits each that an app or an API may name, before the signature and after it, and those of all.
 const DEBITS: usize = LIMITS_OF_ALL + 32;
 
-/// What limits have taken for one request, in the order of taking.
+/// What a worker needs to take from limits, request after request.
+#[derive(Default)]
+pub(super) struct Hands {
+    pub hold: Hold,
+    pub taken: Taken,
+}
+
+/// What limits have taken for one request, in the order of taking. One serves request after request, since it is larger than most need.
 pub(super) struct Taken {
     debits: [Debit; DEBITS],
     /// Bit i: `debits[i]` is to be given back.
@@ -372,8 +379,19 @@ struct Exceeded {
     retry_after_ms: u64,
 }
 
+impl Default for Taken {
+    fn default() -> Self {
+        Self::NOTHING
+    }
+}
+
 impl Taken {
     const NOTHING: Self = Self { debits: [Debit::NONE; DEBITS], owed: 0, count: 0, held: Held::NOTHING, alert: None };
+
+    /// Forgets the request before: nothing is owed, and no debit is read that `owed` does not name.
+    fn clear(&mut self) {
+        (self.owed, self.count, self.held, self.alert) = (0, 0, Held::NOTHING, None);
+    }
 
     fn take_rate(
         &mut self,
@@ -493,31 +511,33 @@ impl Taken {
         }
     }
 
-    /// Takes one request from every limit of `lists`, or from none: a refusal gives back what the earlier ones gave.
+    /// Takes one request from every limit of `lists`, or from none: a refusal gives back what the earlier ones gave. Forgets the request
+    /// before.
     pub fn take_all(
+        &mut self,
         snapshot: &Snapshot,
         memory: &Memory,
         lists: &[&[LimitIndex]],
         parts: &Parts<'_>,
         now: Millis,
         hold: &mut Hold,
-    ) -> Result<Self, Refused> {
-        let mut taken = Self::NOTHING;
+    ) -> Result<(), Refused> {
+        self.clear();
         for index in lists.iter().copied().flatten() {
             let limit = snapshot.limit(*index).ok_or(Reason::Internal)?;
-            if let Err(refused) = taken.take(memory, *index, limit, parts, now, hold) {
-                taken.give_back(snapshot, memory, lists, parts, now, hold);
+            if let Err(refused) = self.take(memory, *index, limit, parts, now, hold) {
+                self.give_back(snapshot, memory, lists, parts, now, hold);
                 return Err(refused);
             }
         }
-        Ok(taken)
+        Ok(())
     }
 
     /// Asks the API's circuit breaker, and writes down what the request holds while it is in flight; 0 where that is nothing.
     pub fn begin(&mut self, memory: &Memory, api: Option<&Api>, now: Millis, hold: &mut Hold) -> Result<u64, Refused> {
         let guard = &memory.guard;
         if let Some((api, rule)) = api.and_then(|api| Some((api, api.breaker.as_ref()?))) {
-            match guard.breakers.allow(api.id.as_str().as_bytes(), rule, now) {
+            match guard.breakers.allow(api.id.as_bytes(), rule, now) {
                 Ok(pass) => self.held.note = pass.map_or(0, Pass::to_word),
                 Err(retry_after_ms) => return Err(Refused { reason: Reason::CircuitOpen, retry_after_ms }),
             }

@@ -161,7 +161,7 @@ impl Memory {
             NonceMode::Message => Mode::Message,
             NonceMode::Strict | NonceMode::Arrival => Mode::Strict,
         };
-        let app = app.id.as_str().as_bytes();
+        let app = app.id.as_bytes();
         match profile.nonce_scope() {
             NonceScope::App => self.nonces.key(app, nonce, timestamp, mode),
             NonceScope::Endpoint => self.nonces.key_of(&[app, request.method, request.path(), nonce], timestamp, mode),

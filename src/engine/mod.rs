@@ -160,7 +160,7 @@ impl Engine {
             shared: Arc::clone(&self.shared),
             tools: batch::Tools::new(self.shared.cpu),
             batch: Batch::new(),
-            hold: guard::Hold::default(),
+            hands: guard::Hands::default(),
             metrics: self.shared.memory.metrics.in_shard(self.shared.next_shard()),
         }
     }
@@ -260,7 +260,7 @@ pub struct Worker {
     shared: Arc<Shared>,
     tools: batch::Tools,
     batch: Batch,
-    hold: guard::Hold,
+    hands: guard::Hands,
     metrics: Metrics,
 }
 
@@ -290,7 +290,7 @@ impl Worker {
     pub fn gate(&mut self, requests: &[Request<'_>], batch: &mut Batch) {
         let now = self.shared.now();
         batch.begin(self.shared.live.load_full(), now, requests.len());
-        batch.gate(&self.shared.memory, requests, &mut self.hold);
+        batch.gate(&self.shared.memory, requests, &mut self.hands);
     }
 
     /// Stage 2. Batches may be here in any order and at the same time, each with its own worker.
@@ -301,7 +301,7 @@ impl Worker {
 
     /// Stage 3. Batches pass here in the order of their requests.
     pub fn commit(&mut self, requests: &[Request<'_>], batch: &mut Batch, verdicts: &mut [Verdict]) {
-        batch.commit(&self.shared.memory, requests, verdicts, &mut self.hold);
+        batch.commit(&self.shared.memory, requests, verdicts, &mut self.hands);
         let count = requests.len().min(verdicts.len());
         self.metrics.count(&verdicts[..count]);
     }

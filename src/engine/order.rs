@@ -28,7 +28,7 @@
 
 use super::batch::{Slot, Stand, Work};
 use super::derived::{At as DerivedAt, Derived};
-use super::guard::{self, Hold, Taken};
+use super::guard::{self, Hands};
 use super::memory::{Admitted, Memory};
 use super::{rules, tokens};
 use crate::alg::{Algorithm, Key, MacInput, SignatureForm};
@@ -74,8 +74,9 @@ pub(super) fn gate(
     memory: &Memory,
     request: &Request<'_>,
     slot: &mut Slot,
-    hold: &mut Hold,
+    hands: &mut Hands,
 ) -> Result<(), Refused> {
+    let Hands { hold, taken } = hands;
     memory.guard.check_address(request.client_ip, slot.now)?;
     request.check(snapshot.sizes()).map_err(|_| Reason::MalformedRequest)?;
     let found = snapshot.api_for(request.method, request.path());
@@ -90,7 +91,8 @@ pub(super) fn gate(
     }
     let parts = Parts { app: None, kid: &[], api, request, object: None };
     let lists = [snapshot.limits_of_all(), of_api];
-    slot.verdict.alert = Taken::take_all(snapshot, memory, &lists, &parts, slot.now, hold)?.alert;
+    taken.take_all(snapshot, memory, &lists, &parts, slot.now, hold)?;
+    slot.verdict.alert = taken.alert;
     Ok(())
 }
 
@@ -163,7 +165,7 @@ fn by_profile(
         slot.user = start..facts.users.len();
     }
     let at = At { demands: snapshot.demands(), peer, now: slot.now };
-    any_key(app, api, &extract, &at)?;
+    let signer = first_signer(app, api, &extract, &at)?;
     if let Some(limit) = app.limits.distinct.or(api.and_then(|api| api.limits.distinct)) {
         slot.object = memory.guard.object(snapshot.limit(limit), &extract);
     }
@@ -184,7 +186,7 @@ fn by_profile(
         slot.stand = Stand::Seen;
     } else {
         let first = facts.works.len();
-        let message = write_works(snapshot, app, api, (index, profile), request, &extract, &at, facts);
+        let message = write_works(snapshot, app, api, (index, profile), request, &extract, &at, signer, facts);
         if nonce.is_none() {
             // Without a nonce the message itself must not come twice.
             let whole = key(facts.bytes.get(message).unwrap_or_default());
@@ -257,8 +259,8 @@ fn may_sign(app: &App, api: Option<&Api>, extract: &Extract<'_>, at: &At<'_>, in
     Ok(alg)
 }
 
-/// Whether any credential may have signed this request. If none, the reason of the one that came closest.
-fn any_key(app: &App, api: Option<&Api>, extract: &Extract<'_>, at: &At<'_>) -> Result<(), Refused> {
+/// The first credential that may have signed this request. If none, the reason of the one that came closest.
+fn first_signer(app: &App, api: Option<&Api>, extract: &Extract<'_>, at: &At<'_>) -> Result<(usize, Alg), Refused> {
     let closeness = |reason: Reason| match reason {
         Reason::UnknownKey => 0,
         Reason::WeakAlgorithm => 1,
@@ -269,7 +271,7 @@ fn any_key(app: &App, api: Option<&Api>, extract: &Extract<'_>, at: &At<'_>) -> 
     let mut closest = Reason::UnknownKey;
     for index in 0..app.credentials.len() {
         match may_sign(app, api, extract, at, index) {
-            Ok(_) => return Ok(()),
+            Ok(alg) => return Ok((index, alg)),
             Err(reason) if closeness(reason) > closeness(closest) => closest = reason,
             Err(_) => {}
         }
@@ -299,8 +301,8 @@ fn derive(
     at.map(Some).ok_or(())
 }
 
-/// Writes down every signature to check: one for each credential that may have signed and each signature that the request carries. Keys of
-/// one algorithm sign the same string, so it is written once. Returns where the last string stands.
+/// Writes down every signature to check: one for each credential that may have signed, of which `signer` is the first, and each signature
+/// that the request carries. Keys of one algorithm sign the same string, so it is written once. Returns where the last string stands.
 #[allow(clippy::too_many_arguments)]
 fn write_works(
     snapshot: &Snapshot,
@@ -310,12 +312,14 @@ fn write_works(
     request: &Request<'_>,
     extract: &Extract<'_>,
     at: &At<'_>,
+    signer: (usize, Alg),
     facts: &mut Facts<'_>,
 ) -> Range<usize> {
     let mut written: Option<(Alg, Range<usize>)> = None;
     let mut message = 0..0;
-    for index in 0..app.credentials.len() {
-        let Ok(alg) = may_sign(app, api, extract, at, index) else { continue };
+    for index in signer.0..app.credentials.len() {
+        let alg = if index == signer.0 { Ok(signer.1) } else { may_sign(app, api, extract, at, index) };
+        let Ok(alg) = alg else { continue };
         let Ok(derived) = derive(snapshot, app, (number, profile), extract, (index, alg), facts.derived) else {
             continue;
         };
@@ -378,8 +382,9 @@ pub(super) fn commit(
     slot: &mut Slot,
     verified: Option<usize>,
     user: &[u8],
-    hold: &mut Hold,
+    hands: &mut Hands,
 ) -> Result<Ticket, Refused> {
+    let Hands { hold, taken } = hands;
     let nonce = slot.nonce.as_ref().ok_or(Reason::Internal)?;
     let app = slot.app.and_then(|app| snapshot.apps().get(app.get())).ok_or(Reason::Internal)?;
     let Some(verified) = verified else {
@@ -389,7 +394,7 @@ pub(super) fn commit(
     };
     let api = slot.api.ok().flatten().and_then(|api| snapshot.apis().get(api.get()));
     let kid = app.credentials.get(verified).map_or(Label::EMPTY, |c| c.kid);
-    let parts = Parts { app: Some(app), kid: kid.as_str().as_bytes(), api, request, object: slot.object };
+    let parts = Parts { app: Some(app), kid: kid.as_bytes(), api, request, object: slot.object };
     let of_api = api.map_or(&[][..], |api| &api.limits.after_signature);
     let lists: [&[LimitIndex]; 3] = [&app.limits.before_signature, of_api, &app.limits.after_signature];
     // A replay is a replay, also where a limit would have refused it: the same answer as the look of stage 2 would have given.
@@ -398,7 +403,7 @@ pub(super) fn commit(
     }
     memory.guard.check_caller(app, Some(parts.kid), slot.now)?;
     tokens::check(snapshot, memory, request, app, api, slot.now)?;
-    let mut taken = Taken::take_all(snapshot, memory, &lists, &parts, slot.now, hold)?;
+    taken.take_all(snapshot, memory, &lists, &parts, slot.now, hold)?;
     let reserved = match tokens::reserve(snapshot, memory, request, app, api, user, slot.now) {
         Ok(reserved) => reserved,
         Err(refused) => {
@@ -448,11 +453,11 @@ impl Parts<'_> {
         let mut count = 2;
         for (place, part) in key[2..].iter_mut().zip(limit.key.iter()) {
             *place = match part {
-                KeyPart::App => self.app.map_or(&[], |app| app.id.as_str().as_bytes()),
+                KeyPart::App => self.app.map_or(&[], |app| app.id.as_bytes()),
                 KeyPart::ClientIp => ip,
                 KeyPart::Path => self.request.path(),
                 KeyPart::Method => self.request.method,
-                KeyPart::Api => self.api.map_or(&[], |api| api.id.as_str().as_bytes()),
+                KeyPart::Api => self.api.map_or(&[], |api| api.id.as_bytes()),
                 KeyPart::Kid => self.kid,
             };
             count += 1;

@@ -47,7 +47,7 @@ pub(super) fn check(
         _ => sent,
     };
     let max_age = rule.and_then(|rule| rule.max_age_ms);
-    store.check(&tokens.policy, app.id.as_str().as_bytes(), token, max_age, now)
+    store.check(&tokens.policy, app.id.as_bytes(), token, max_age, now)
 }
 
 /// What a call took of things that are good once: its one-time token and its grant; [`Ticket::NONE`] where there is none.
@@ -84,7 +84,7 @@ pub(super) fn reserve(
     }
     if rule.one_time != OneTime::Off {
         let one_time = match only(request, &policy.one_time.header) {
-            Ok(Some(token)) => store.reserve(policy, app.id.as_str().as_bytes(), token, now).map_err(Refused::from),
+            Ok(Some(token)) => store.reserve(policy, app.id.as_bytes(), token, now).map_err(Refused::from),
             Ok(None) if rule.one_time == OneTime::Required => Err(Reason::MissingField.into()),
             Ok(None) => Ok(Ticket::NONE),
             Err(reason) => Err(reason.into()),

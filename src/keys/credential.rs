@@ -87,7 +87,7 @@ impl Credential {
             Some(facts) if !self.named => {
                 facts.serial_hex.as_bytes().eq_ignore_ascii_case(kid) || facts.serial_decimal.as_bytes() == kid
             }
-            _ => !self.kid.is_empty() && self.kid.as_str().as_bytes() == kid,
+            _ => !self.kid.is_empty() && self.kid.as_bytes() == kid,
         }
     }
 

@@ -144,7 +144,7 @@ impl Indices {
         let mut holder_of: HashMap<(ProfileIndex, String), AppIndex> = HashMap::new();
         let mut users: Vec<Vec<AppIndex>> = profiles.iter().map(|_| Vec::new()).collect();
         for app in apps {
-            app_ids.push(0, app.id.as_str().as_bytes(), app.index.0);
+            app_ids.push(0, app.id.as_bytes(), app.index.0);
             for profile in &app.profiles {
                 // Two are enough to know that it is not one.
                 if let Some(users) = users.get_mut(profile.get())
