@@ -1,0 +1,3 @@
+module portcullis.example/portcullis
+
+go 1.19
