@@ -1,5 +1,8 @@
 //! Decryption of a field.
 
+use aes_gcm::AesGcm;
+use aes_gcm::aead::AeadInOut;
+use aes_gcm::aead::consts::U12;
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::cipher::{AES_128, AES_256, DecryptingKey, DecryptionContext, UnboundCipherKey};
 use aws_lc_rs::iv::FixedLength;
@@ -22,14 +25,20 @@ pub enum Cipher {
     Aes256Gcm,
     /// SM4 in CBC with the padding of PKCS#7.
     Sm4Cbc,
+    /// SM4 in GCM (RFC 8998).
+    Sm4Gcm,
 }
 
 impl Cipher {
+    /// All of them.
+    pub const ALL: [Cipher; 6] =
+        [Self::Aes128Cbc, Self::Aes256Cbc, Self::Aes128Gcm, Self::Aes256Gcm, Self::Sm4Cbc, Self::Sm4Gcm];
+
     /// Bytes of its key.
     #[must_use]
     pub const fn key_len(self) -> usize {
         match self {
-            Self::Aes128Cbc | Self::Aes128Gcm | Self::Sm4Cbc => 16,
+            Self::Aes128Cbc | Self::Aes128Gcm | Self::Sm4Cbc | Self::Sm4Gcm => 16,
             Self::Aes256Cbc | Self::Aes256Gcm => 32,
         }
     }
@@ -48,6 +57,7 @@ impl Cipher {
                     Err(_) => bad,
                 }
             }
+            Self::Sm4Gcm => sm4_gcm(key, iv, aad, text).map_or(bad, |len| (len, Choice::from(1))),
             Self::Aes128Cbc | Self::Aes256Cbc | Self::Sm4Cbc => {
                 let Ok(iv) = <[u8; BLOCK]>::try_from(iv) else { return bad };
                 if text.is_empty() || !text.len().is_multiple_of(BLOCK) || !aad.is_empty() {
@@ -74,6 +84,14 @@ fn aes_cbc(
 ) -> Option<()> {
     let key = DecryptingKey::cbc(UnboundCipherKey::new(algorithm, key).ok()?).ok()?;
     key.decrypt(text, DecryptionContext::Iv128(FixedLength::from(iv))).ok().map(drop)
+}
+
+fn sm4_gcm(key: &[u8], iv: &[u8], aad: &[u8], text: &mut [u8]) -> Option<usize> {
+    let cipher = AesGcm::<Sm4, U12>::new_from_slice(key).ok()?;
+    let nonce = <[u8; 12]>::try_from(iv).ok()?;
+    let (text, tag) = text.split_last_chunk_mut::<BLOCK>()?;
+    cipher.decrypt_inout_detached(&nonce.into(), aad, (&mut *text).into(), &(*tag).into()).ok()?;
+    Some(text.len())
 }
 
 fn sm4_cbc(key: &[u8], iv: [u8; BLOCK], text: &mut [u8]) -> Option<()> {
@@ -107,6 +125,33 @@ fn unpadded(text: &[u8]) -> (usize, Choice) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// RFC 8998, A.1.
+    #[test]
+    fn sm4_gcm_is_that_of_the_rfc() {
+        let bytes = |text: &str| crate::codec::hex::decode_vec(text.as_bytes()).unwrap();
+        let mut text = bytes(
+            "17f399f08c67d5ee19d0dc9969c4bb7d5fd46fd3756489069157b282bb200735d82710ca5c22f0ccfa7cbf93d496ac15\
+             a56834cbcf98c397b4024a2691233b8d83de3541e4c2b58177e065a9bf7b62ec",
+        );
+        let (key, iv) = (bytes("0123456789abcdeffedcba9876543210"), bytes("00001234567800000000abcd"));
+        let aad = bytes("feedfacedeadbeeffeedfacedeadbeefabaddad2");
+        let whole = text.clone();
+        let (len, good) = Cipher::Sm4Gcm.decrypt(&key, &iv, &aad, &mut text);
+        assert!(bool::from(good));
+        let plain = bytes(
+            "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbccccccccccccccccddddddddddddddddeeeeeeeeeeeeeeeeffffffffffffffff\
+             eeeeeeeeeeeeeeeeaaaaaaaaaaaaaaaa",
+        );
+        assert_eq!(text[..len], plain);
+        for at in 0..whole.len() {
+            let mut bad = whole.clone();
+            bad[at] ^= 1;
+            assert!(!bool::from(Cipher::Sm4Gcm.decrypt(&key, &iv, &aad, &mut bad).1), "{at}");
+        }
+        assert!(!bool::from(Cipher::Sm4Gcm.decrypt(&key, &iv, b"", &mut whole.clone()).1));
+        assert!(!bool::from(Cipher::Sm4Gcm.decrypt(&key, &iv, &aad, &mut whole[..15].to_vec()).1));
+    }
 
     #[test]
     fn exactly_the_paddings_of_pkcs7_are_good() {

@@ -12,8 +12,8 @@
 //!   unwrapping failed (implicit rejection, as TLS 1.2 does: RFC 5246, 7.4.7.1), chosen without a branch;
 //! - the padding of CBC is checked over its whole block without a branch that depends on it.
 //!
-//! RSA and AES are aws-lc's, constant-time; SM2 and SM4 are RustCrypto's (SM4 there is table-driven: it does not hide what it looks up from
-//! who shares the processor's cache). Of the two paddings of RSA prefer OAEP. GCM is better than CBC in every way; CBC is what the
+//! RSA and AES are aws-lc's, constant-time; SM2, SM4 and the GCM around it are RustCrypto's (SM4 there is table-driven: it does not hide what it
+//! looks up from who shares the processor's cache). `benches/timing.rs` measures what time tells of failures. Of the two paddings of RSA prefer OAEP. GCM is better than CBC in every way; CBC is what the
 //! guide asks for.
 //!
 //! What was opened is wiped when dropped ([`Opened`]; JR/T 0185-2020, 7.2.2).
@@ -31,6 +31,9 @@ use std::fmt;
 use subtle::{Choice, ConditionallySelectable};
 use unwrap::Unwrapper;
 use zeroize::Zeroizing;
+
+/// Bytes of the longest key.
+const KEY_MAX: usize = 32;
 
 /// A field could not be opened. It does not say why: see the head of this room.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -95,25 +98,58 @@ impl Opener {
         })
     }
 
-    /// Opens a field of the request that `verdict` accepted.
+    /// The key of the request that `verdict` accepted, for all its fields. A wrapped key that is none gives a key as well: one that opens nothing,
+    /// and says so no sooner than any other failure.
+    ///
+    /// # Errors
+    /// [`OpenError`] where the request was not accepted.
+    pub fn request_key(&self, verdict: &Verdict, cipher: Cipher, wrapped: &[u8]) -> Result<RequestKey, OpenError> {
+        if !verdict.ok() {
+            return Err(OpenError);
+        }
+        let mut key = Zeroizing::new([0u8; KEY_MAX]);
+        let mut other = Zeroizing::new([0u8; KEY_MAX]);
+        other.iter_mut().zip(hmac::sign(&self.rejection, wrapped).as_ref()).for_each(|(to, from)| *to = *from);
+        let unwrapped = self.unwrapper.unwrap(wrapped, cipher.key_len(), &mut key);
+        for (byte, other) in key.iter_mut().zip(other.iter()) {
+            *byte = u8::conditional_select(other, byte, unwrapped);
+        }
+        Ok(RequestKey { cipher, key, unwrapped })
+    }
+
+    /// Opens the only field of the request that `verdict` accepted. For several fields under one key unwrap it once: [`Opener::request_key`].
     ///
     /// # Errors
     /// [`OpenError`] for everything: not accepted, a wrapped key that cannot be unwrapped, lengths, padding, a tag.
     pub fn open(&self, verdict: &Verdict, cipher: Cipher, sealed: &Sealed<'_>) -> Result<Opened, OpenError> {
-        if !verdict.ok() {
-            return Err(OpenError);
-        }
-        let mut key = Zeroizing::new([0u8; 32]);
-        let mut other = Zeroizing::new([0u8; 32]);
-        other.iter_mut().zip(hmac::sign(&self.rejection, sealed.key).as_ref()).for_each(|(to, from)| *to = *from);
-        let unwrapped = self.unwrapper.unwrap(sealed.key, cipher.key_len(), &mut key);
-        for (byte, other) in key.iter_mut().zip(other.iter()) {
-            *byte = u8::conditional_select(other, byte, unwrapped);
-        }
-        let key = key.get(..cipher.key_len()).ok_or(OpenError)?;
-        let mut text = Zeroizing::new(sealed.text.to_vec());
-        let (len, good): (usize, Choice) = cipher.decrypt(key, sealed.iv, sealed.aad, &mut text);
-        if bool::from(good & unwrapped) {
+        self.request_key(verdict, cipher, sealed.key)?.open(sealed.iv, sealed.text, sealed.aad)
+    }
+}
+
+/// The unwrapped key of one request. Wiped when dropped, never printed.
+pub struct RequestKey {
+    cipher: Cipher,
+    key: Zeroizing<[u8; KEY_MAX]>,
+    /// Whether it was a key of that length; not asked before a field was decrypted under it.
+    unwrapped: Choice,
+}
+
+impl fmt::Debug for RequestKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RequestKey([redacted])")
+    }
+}
+
+impl RequestKey {
+    /// Opens a field; `iv`, `text` and `aad` as in [`Sealed`].
+    ///
+    /// # Errors
+    /// [`OpenError`] for everything.
+    pub fn open(&self, iv: &[u8], text: &[u8], aad: &[u8]) -> Result<Opened, OpenError> {
+        let key = self.key.get(..self.cipher.key_len()).ok_or(OpenError)?;
+        let mut text = Zeroizing::new(text.to_vec());
+        let (len, good): (usize, Choice) = self.cipher.decrypt(key, iv, aad, &mut text);
+        if bool::from(good & self.unwrapped) {
             text.truncate(len);
             Ok(Opened(text))
         } else {
