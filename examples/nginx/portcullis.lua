@@ -1,7 +1,8 @@
 -- portcullis for nginx with Lua (OpenResty, Kong and APISIX plugins call it the same way): verifies a request in access_by_lua.
 --
---   init_worker_by_lua_block { require("portcullis").open("/etc/portcullis.json") }
+--   init_worker_by_lua_block { require("portcullis").open("/etc/portcullis.json"); require("portcullis").watch("/etc/portcullis.json", 1) }
 --   access_by_lua_block      { require("portcullis").guard() }
+--   content_by_lua_block     { require("portcullis").metrics() }
 --
 -- The engine is opened in each worker process, after nginx has forked; with `state.path` in the document all workers share one memory
 -- of nonces and limits.
@@ -29,6 +30,7 @@ int portcullis_engine_open(portcullis_slice config, portcullis_engine **engine, 
 int portcullis_engine_load(portcullis_engine *engine, portcullis_slice config, char *message, size_t message_len);
 int portcullis_worker_open(portcullis_engine *engine, portcullis_worker **worker);
 int portcullis_verify(portcullis_worker *worker, const portcullis_request *request, portcullis_verdict *verdict);
+int portcullis_metrics(portcullis_engine *engine, char *buffer, size_t buffer_len, size_t *length);
 const char *portcullis_reason_name(uint16_t reason);
 const char *portcullis_result_message(int result);
 uint32_t portcullis_abi_version(void);
@@ -83,6 +85,30 @@ function M.load(path)
   put(config, text)
   if lib.portcullis_engine_load(engine, config, message, 512) ~= 0 then return nil, ffi.string(message) end
   return true
+end
+
+--- Looks every `seconds` whether the document at `path` changed, and puts it in force where it did, in this worker; every worker looks for
+--- itself. Call it in init_worker_by_lua. Replace the document by rename, so that nobody reads half of one; one that is refused is logged, and what was in
+--- force stays.
+function M.watch(path, seconds)
+  local last = read(path)
+  return ngx.timer.every(seconds, function()
+    local text = read(path)
+    if not text or text == last then return end
+    last = text
+    local ok, why = M.load(path)
+    ngx.log(ok and ngx.NOTICE or ngx.ERR, "portcullis: ", ok and "another document is in force" or why)
+  end)
+end
+
+--- For content_by_lua: what all workers have counted, for Prometheus. Let only the operator's network have it.
+function M.metrics()
+  if not engine then return ngx.exit(503) end
+  local size, length = 65536, ffi.new("size_t[1]")
+  local text = ffi.new("char[?]", size)
+  if lib.portcullis_metrics(engine, text, size, length) ~= 0 then return ngx.exit(500) end
+  ngx.header["Content-Type"] = "text/plain; version=0.0.4"
+  ngx.print(ffi.string(text, length[0]))
 end
 
 --- Judges a request: its parts as strings, its headers as an array of {name, value}. Returns the verdict's reason, status and struct.

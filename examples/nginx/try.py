@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Drives examples/nginx with real signed requests: accepted once, refused as a replay by whichever worker gets it, tampered refused.
+"""Drives examples/nginx with real signed requests: accepted once, refused as a replay by whichever worker gets it, tampered refused; the counters of
+both workers in one page; keys changed without a reload of nginx.
 
 Run from the repository's root, after `cargo build --release`: python3 examples/nginx/try.py
 """
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -25,13 +27,15 @@ def get(target):
         return answer.code, answer.read().decode()
 
 
-def signed(nonce, **more):
+def signed(nonce, secret=b"k3y", **more):
     params = [("partnerId", "p10001"), ("timestamp", str(int(time.time()))), ("nonce", nonce), *more.items()]
-    return f"/balance?{client.query([*params, ('sign', client.sign('md5', b'k3y', params))])}"
+    return f"/balance?{client.query([*params, ('sign', client.sign('md5', secret, params))])}"
 
 
 def main():
-    nginx = subprocess.Popen([os.path.join(ROOT, "examples/nginx/run"), str(PORT)], stdout=subprocess.DEVNULL)
+    folder = tempfile.mkdtemp()
+    environment = dict(os.environ, PORTCULLIS_DIR=folder)
+    nginx = subprocess.Popen([os.path.join(ROOT, "examples/nginx/run"), str(PORT)], stdout=subprocess.DEVNULL, env=environment)
     try:
         for _ in range(100):
             try:
@@ -54,7 +58,25 @@ def main():
         assert status == 401 and '"9992"' in body, (status, body)
         status, body = get("/balance")
         assert status == 401 and '"9993"' in body, (status, body)
-        print("nginx: 40 requests accepted once over two workers, 160 replays refused")
+        _, page = get("/metrics")
+        counted = dict(line.rsplit(" ", 1) for line in page.splitlines() if not line.startswith("#"))
+        assert counted['portcullis_verdicts_total{reason="ok"}'] == "40", page
+        assert counted['portcullis_verdicts_total{reason="replayed"}'] == "160", page
+
+        # Another secret, by rename: in force in both workers within a second, and the old one is not; half a document changes nothing.
+        path = os.path.join(folder, "config.json")
+        with open(path) as file:
+            document = file.read()
+        for text in (document.replace('"k3y"', '"another k3y"'), document[:100]):
+            with open(path + ".new", "w") as file:
+                file.write(text)
+            os.rename(path + ".new", path)
+            time.sleep(1)
+            for number in range(20):
+                assert get(signed(f"{time.time_ns()}-{number}"))[0] == 401
+                status, body = get(signed(f"{time.time_ns()}-{number}", b"another k3y"))
+                assert status == 200, (status, body)
+        print("nginx: 40 requests accepted once over two workers, 160 replays refused; counters and a change of keys in both workers")
     finally:
         nginx.terminate()
         nginx.wait()

@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""CPU microseconds a request of nginx with four workers: no check, portcullis, and the same check in Lua (baseline.lua); and who refuses a replay that
+comes to another worker. From the repository's root, after `cargo build --release`: python3 examples/nginx/bench.py [REQUESTS]
+
+Needs wrk, and Python's `cryptography`. CPU is user and system time of the worker processes over the run, from /proc.
+"""
+import http.client
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(ROOT, "vectors"))
+import client  # noqa: E402
+from cryptography.hazmat.primitives import serialization  # noqa: E402
+from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: E402
+
+PORT = 18081
+REQUESTS = int(sys.argv[1]) if len(sys.argv) > 1 else 20000
+SECRET = b"an HMAC secret of the bench"
+RSA = rsa.generate_private_key(65537, 2048)
+PEM = RSA.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+KEYS = {"hmac-sha256": ("p20001", SECRET), "rsa-pkcs1-sha256": ("p20002", RSA)}
+WRK = """
+local thread_count = 0
+function setup(thread) thread:set("id", thread_count); thread_count = thread_count + 1 end
+function init() lines, at = {}, 0; for line in io.lines("@FILE@" .. id) do lines[#lines + 1] = wrk.format("GET", line) end end
+function request() at = at + 1; if at > #lines then wrk.thread:stop() end; return lines[math.min(at, #lines)] end
+"""
+
+
+def signed(alg, nonce):
+    app, key = KEYS[alg]
+    params = [("partnerId", app), ("timestamp", str(int(time.time()))), ("nonce", nonce), ("amount", "100.00"), ("currency", "CNY"), ("account", "6222021234567890")]
+    return "?" + client.query([*params, ("sign", client.sign(alg, key, params))])
+
+
+def write_files(folder):
+    app = {"status": "active", "level": "A1", "profiles": ["openapi"]}
+    document = {"version": 1, "state": {"path": f"{folder}/state", "nonces": 1000000, "birth_rule": "off"},
+                "limits": [{"name": "all", "key": ["app"], "rate": 1000000, "per_ms": 1000}], "apps": [
+        {"app_id": "p20001", **app, "limits": ["all"], "credentials": [{"alg": "hmac-sha256", "secret": SECRET.decode()}]},
+        {"app_id": "p20002", **app, "limits": ["all"], "credentials": [{"alg": "rsa-pkcs1-sha256", "public_key_pem": PEM}]}]}
+    with open(f"{folder}/config.json", "w") as file:
+        json.dump(document, file)
+    with open(f"{folder}/apps.lua", "w") as file:
+        file.write(f"return {{ p20001 = {{ secret = [==[{SECRET.decode()}]==] }}, p20002 = {{ pem = [==[{PEM}]==] }} }}")
+    library = os.environ.get("PORTCULLIS_LIBRARY", f"{ROOT}/target/release/libportcullis.so")
+    with open(f"{HERE}/bench.conf") as file:
+        conf = file.read()
+    for name, text in {"DIR": folder, "HERE": HERE, "PORT": str(PORT), "LIBRARY": os.path.realpath(library), "USER": "user root;" if os.getuid() == 0 else ""}.items():
+        conf = conf.replace(f"@{name}@", text)
+    with open(f"{folder}/nginx.conf", "w") as file:
+        file.write(conf)
+
+
+def workers(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        return [int(child) for child in file.read().split()]
+
+
+def cpu_s(pids):
+    total = 0
+    for pid in pids:
+        with open(f"/proc/{pid}/stat") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / os.sysconf("SC_CLK_TCK")
+
+
+def run(folder, nginx, place, targets):
+    for thread in range(2):
+        with open(f"{folder}/targets{thread}", "w") as file:
+            file.writelines(f"{place}{target}\n" for target in targets[thread::2])
+    with open(f"{folder}/wrk.lua", "w") as file:
+        file.write(WRK.replace("@FILE@", f"{folder}/targets"))
+    before = cpu_s(workers(nginx.pid))
+    # wrk runs for a time, its threads stop when their targets are used up.
+    seconds = max(3, len(targets) // 2000)
+    said = subprocess.run(["wrk", "-t2", "-c16", f"-d{seconds}s", "-s", f"{folder}/wrk.lua", f"http://127.0.0.1:{PORT}/"], capture_output=True, text=True, check=True).stdout
+    used = cpu_s(workers(nginx.pid)) - before
+    done = int(next(line for line in said.splitlines() if "requests in" in line).split()[0])
+    refused = sum(int(line.split(":")[1]) for line in said.splitlines() if "Non-2xx" in line)
+    # What wrk sends while it stops is a replay, or not answered.
+    assert refused <= 64 and done >= len(targets) - 64, said
+    return used / done * 1e6
+
+
+def status(target):
+    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=10)
+    connection.request("GET", target)
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer.status
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        write_files(folder)
+        nginx = subprocess.Popen(["nginx", "-c", f"{folder}/nginx.conf", "-e", f"{folder}/error.log"])
+        try:
+            for _ in range(100):
+                try:
+                    status("/none")
+                    break
+                except OSError:
+                    time.sleep(0.1)
+            for place in ("/ours", "/lua", "/lua-own"):
+                accepted = 0
+                for number in range(10):
+                    target = place + signed("hmac-sha256", f"r{place}{number}")
+                    assert status(target) == 200, place
+                    accepted += sum(status(target) == 200 for _ in range(8))
+                print(f"{place[1:]:8} replays on new connections, four workers: {accepted} of 80 accepted")
+            for alg, count in (("hmac-sha256", REQUESTS), ("rsa-pkcs1-sha256", REQUESTS // 2)):
+                figures = {}
+                for place in ("/none", "/ours", "/lua", "/none", "/ours", "/lua"):
+                    targets = [signed(alg, f"{time.time_ns()}"[-14:] + f"-{number}") for number in range(count)]
+                    figures.setdefault(place, []).append(run(folder, nginx, place, targets))
+                best = {place: min(seen) for place, seen in figures.items()}
+                ratio = (best["/lua"] - best["/none"]) / max(best["/ours"] - best["/none"], 0.01)
+                print(f"{alg}: no check {best['/none']:.1f}, portcullis {best['/ours']:.1f}, Lua {best['/lua']:.1f} CPU µs a request; "
+                      f"whole {best['/lua'] / best['/ours']:.1f}×, of the check alone {ratio:.1f}×")
+        finally:
+            nginx.terminate()
+            nginx.wait()
+            with open(f"{folder}/error.log") as file:
+                sys.stderr.write(file.read())
+
+
+main()
