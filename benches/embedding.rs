@@ -1,0 +1,222 @@
+//! What the C ABI costs: `cargo bench --bench embedding`. A call of `portcullis_verify` against the Rust call, requests through a queue against
+//! `portcullis_verify_batch` on as many threads, and a lone request through an idle queue. Medians of interleaved rounds.
+#![allow(unsafe_code)]
+
+use portcullis::engine::Engine;
+use portcullis::ffi::*;
+use portcullis::request::Request;
+use portcullis::time::Millis;
+use portcullis_result::PORTCULLIS_OK;
+use rustix::event::{PollFd, PollFlags, poll};
+use std::hint::black_box;
+use std::time::Instant;
+
+const NOW: i64 = 1_700_000_000_000;
+const THREADS: usize = 4;
+/// A public key: the generator.
+const P256_G: &str = "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296\
+                      4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5";
+
+fn slice(text: &str) -> portcullis_slice {
+    portcullis_slice { ptr: text.as_ptr(), len: text.len() }
+}
+
+fn request(target: &str) -> portcullis_request {
+    // SAFETY: all zeros is a request without anything.
+    let mut request: portcullis_request = unsafe { std::mem::zeroed() };
+    request.struct_size = size_of::<portcullis_request>() as u32;
+    request.received_at_ms = NOW;
+    (request.method, request.target) = (slice("GET"), slice(target));
+    request
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+struct Handles {
+    engine: *mut portcullis_engine,
+    worker: *mut portcullis_worker,
+}
+
+fn open(document: &str) -> Handles {
+    let (mut engine, mut worker) = (std::ptr::null_mut(), std::ptr::null_mut());
+    let mut message = [0; 256];
+    // SAFETY: everything that is passed is alive and writable.
+    unsafe {
+        let opened = portcullis_engine_open(slice(document), &mut engine, message.as_mut_ptr(), message.len());
+        assert_eq!(opened, PORTCULLIS_OK, "{:?}", std::ffi::CStr::from_ptr(message.as_ptr()));
+        assert_eq!(portcullis_worker_open(engine, &mut worker), PORTCULLIS_OK);
+    }
+    Handles { engine, worker }
+}
+
+fn document(credential: &str) -> String {
+    format!(
+        r#"{{"version":1,"state":{{"nonces":1000000,"birth_rule":"off"}},"apps":[{{"app_id":"p10001","status":"active","level":"A1",
+        "profiles":["openapi"],"allow_weak":true,"credentials":[{credential}]}}]}}"#
+    )
+}
+
+/// The border alone: a request that is refused at once, and one that is judged whole, each through Rust and through C.
+fn border() {
+    let document = document(r#"{"alg":"md5","secret":"k3y"}"#);
+    let handles = open(&document);
+    let mut worker = Engine::open(document.as_bytes()).expect("the document").worker();
+    for target in ["/t", "/t?nonce=1&partnerId=p10001&timestamp=1700000000&sign=2f9ca37c0612118fb1b01b74e6854589"] {
+        let own = Request { received_at: Some(Millis(NOW)), ..Request::new(b"GET", target.as_bytes(), b"") };
+        let theirs = request(target);
+        // SAFETY: all zeros is a verdict.
+        let mut verdict: portcullis_verdict = unsafe { std::mem::zeroed() };
+        verdict.struct_size = size_of::<portcullis_verdict>() as u32;
+        let (mut rust, mut c) = (Vec::new(), Vec::new());
+        for _ in 0..201 {
+            let start = Instant::now();
+            for _ in 0..500 {
+                black_box(worker.verify(black_box(&own)));
+            }
+            rust.push(start.elapsed().as_nanos() as f64 / 500.0);
+            let start = Instant::now();
+            for _ in 0..500 {
+                // SAFETY: the request's texts are alive.
+                black_box(unsafe { portcullis_verify(handles.worker, black_box(&theirs), &mut verdict) });
+            }
+            c.push(start.elapsed().as_nanos() as f64 / 500.0);
+        }
+        let (rust, c) = (median(rust), median(c));
+        println!(
+            "one request, reason {:2}: Rust {rust:.0} ns, C {c:.0} ns, the border {:.0} ns",
+            verdict.reason,
+            c - rust
+        );
+    }
+}
+
+struct Shared<T>(T);
+// SAFETY: handles are numbers; the requests point to texts that outlive the threads.
+unsafe impl<T> Sync for Shared<T> {}
+// SAFETY: as above.
+unsafe impl<T> Send for Shared<T> {}
+impl<T> Shared<T> {
+    fn get(&self) -> &T {
+        &self.0
+    }
+}
+
+/// Requests with tampered signatures (whole work, and no nonce taken, so that rounds are alike).
+fn throughput(name: &str, credential: &str, signature_len: usize, count: usize) {
+    assert_eq!(signature_len % 3, 1);
+    let handles = open(&document(credential));
+    // Base64 of bytes in range for every algorithm, which no key made.
+    let sign = "BBBB".repeat(signature_len / 3) + "BA%3D%3D";
+    let targets: Vec<String> = (0..count)
+        .map(|n| format!("/t?nonce=n{n}&partnerId=p10001&timestamp=1700000000&amount=100&sign={sign}"))
+        .collect();
+    let requests = Shared(targets.iter().map(|target| request(target)).collect::<Vec<_>>());
+    let workers: Vec<_> = (0..THREADS).map(|_| open_worker(handles.engine)).collect();
+    let workers = Shared(workers);
+    let (mut queue, mut descriptor) = (std::ptr::null_mut(), -1);
+    let options = portcullis_queue_options { struct_size: 16, threads: THREADS as u32, capacity: 8192, reserved: 0 };
+    // SAFETY: all of it is alive and writable.
+    assert_eq!(unsafe { portcullis_queue_open(handles.engine, &options, &mut queue, &mut descriptor) }, PORTCULLIS_OK);
+    let queue = Shared(queue);
+    // SAFETY: all zeros is a verdict; the same for completions.
+    let (mut blank, mut done) =
+        unsafe { (std::mem::zeroed::<portcullis_verdict>(), std::mem::zeroed::<portcullis_completion>()) };
+    blank.struct_size = size_of::<portcullis_verdict>() as u32;
+    done.struct_size = size_of::<portcullis_completion>() as u32;
+    let mut completions = vec![done; 256];
+    let (mut batches, mut queued) = (Vec::new(), Vec::new());
+    for _ in 0..7 {
+        let start = Instant::now();
+        std::thread::scope(|scope| {
+            for (thread, own) in requests.get().chunks(count / THREADS).enumerate() {
+                let (own, workers) = (Shared(own), &workers);
+                scope.spawn(move || {
+                    let mut verdicts = vec![blank; own.get().len()];
+                    let worker = workers.get()[thread];
+                    // SAFETY: as many verdicts as requests.
+                    unsafe {
+                        portcullis_verify_batch(worker, own.get().as_ptr(), own.get().len(), verdicts.as_mut_ptr())
+                    };
+                });
+            }
+        });
+        batches.push(start.elapsed().as_secs_f64());
+        let start = Instant::now();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for one in requests.get() {
+                    // SAFETY: the request's texts are alive.
+                    while unsafe { portcullis_submit(*queue.get(), one, 0) } != PORTCULLIS_OK {
+                        std::thread::yield_now();
+                    }
+                }
+            });
+            reap(*queue.get(), descriptor, &mut completions, count);
+        });
+        queued.push(start.elapsed().as_secs_f64());
+    }
+    assert_eq!(completions[0].verdict.reason, 19, "bad_signature");
+    let (batches, queued) = (median(batches), median(queued));
+    let rate = |seconds: f64| count as f64 / seconds / 1e3;
+    println!(
+        "{name}: verify_batch on {THREADS} threads {:.0} k/s, through the queue {:.0} k/s: {:.0} %",
+        rate(batches),
+        rate(queued),
+        100.0 * batches / queued
+    );
+    let mut alone = Vec::new();
+    for one in requests.get().iter().cycle().take(2000) {
+        std::thread::sleep(std::time::Duration::from_micros(200));
+        let start = Instant::now();
+        // SAFETY: the request's texts are alive.
+        assert_eq!(unsafe { portcullis_submit(*queue.get(), one, 0) }, PORTCULLIS_OK);
+        reap(*queue.get(), descriptor, &mut completions, 1);
+        alone.push(start.elapsed().as_nanos() as f64 / 1e3);
+    }
+    let mut inline = Vec::new();
+    let mut verdict = blank;
+    for one in requests.get().iter().cycle().take(2000) {
+        std::thread::sleep(std::time::Duration::from_micros(200));
+        let start = Instant::now();
+        // SAFETY: as above.
+        unsafe { portcullis_verify(handles.worker, one, &mut verdict) };
+        inline.push(start.elapsed().as_nanos() as f64 / 1e3);
+    }
+    let (alone, inline) = (median(alone), median(inline));
+    println!(
+        "{name}: a lone request through the queue {alone:.1} µs, called directly {inline:.1} µs, after its own time {:.1} µs",
+        alone - inline
+    );
+    portcullis_queue_close(*queue.get());
+}
+
+fn open_worker(engine: *mut portcullis_engine) -> *mut portcullis_worker {
+    let mut worker = std::ptr::null_mut();
+    // SAFETY: writable.
+    assert_eq!(unsafe { portcullis_worker_open(engine, &mut worker) }, PORTCULLIS_OK);
+    worker
+}
+
+fn reap(queue: *mut portcullis_queue, descriptor: i32, completions: &mut [portcullis_completion], mut left: usize) {
+    // SAFETY: the descriptor lives as long as the queue.
+    let readable = unsafe { rustix::fd::BorrowedFd::borrow_raw(descriptor) };
+    while left > 0 {
+        poll(&mut [PollFd::new(&readable, PollFlags::IN)], None).expect("poll");
+        let mut count = 0;
+        // SAFETY: as many completions, with their sizes.
+        unsafe { portcullis_reap(queue, completions.as_mut_ptr(), completions.len(), &mut count) };
+        left -= count;
+    }
+}
+
+fn main() {
+    border();
+    let rsa = std::fs::read_to_string("vectors/demo/config.json").expect("the demonstration");
+    let pem = rsa.split("\"public_key_pem\": \"").nth(1).and_then(|rest| rest.split('"').next()).expect("an RSA key");
+    throughput("rsa2048", &format!(r#"{{"alg":"rsa-pkcs1-sha256","public_key_pem":"{pem}"}}"#), 256, 16_384);
+    let key = P256_G;
+    throughput("p256", &format!(r#"{{"alg":"ecdsa-p256-sha256","public_key_hex":"{key}"}}"#), 64, 65_536);
+}
