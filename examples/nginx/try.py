@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Drives examples/nginx with real signed requests: accepted once, refused as a replay by whichever worker gets it, tampered refused; the counters of
-both workers in one page; keys changed without a reload of nginx.
+both workers in one page; keys changed without a reload of nginx; workers killed and nginx reloaded under load, and nothing accepted twice.
 
 Run from the repository's root, after `cargo build --release`: python3 examples/nginx/try.py
 """
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -17,6 +19,7 @@ sys.path.insert(0, os.path.join(ROOT, "vectors"))
 import client  # noqa: E402
 
 PORT = 18080
+RELOADS = 100 if os.environ.get("PORTCULLIS_SLOW") else 8
 
 
 def get(target):
@@ -30,6 +33,65 @@ def get(target):
 def signed(nonce, secret=b"k3y", **more):
     params = [("partnerId", "p10001"), ("timestamp", str(int(time.time()))), ("nonce", nonce), *more.items()]
     return f"/balance?{client.query([*params, ('sign', client.sign('md5', secret, params))])}"
+
+
+def workers(master):
+    with open(f"/proc/{master}/task/{master}/children") as file:
+        return [int(child) for child in file.read().split()]
+
+
+def memory_kib(process):
+    with open(f"/proc/{process}/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
+
+
+def once(target):
+    """The status of a request that is sent again, the same, where its connection broke: its worker was killed or is going."""
+    for attempt in range(50):
+        try:
+            return get(target)[0], attempt
+        except OSError:
+            time.sleep(0.05)
+    raise SystemExit("nginx does not answer")
+
+
+def under_load(folder, master, secret):
+    """Kills a worker and reloads nginx while requests come: each is accepted once, and never again. Returns how many, and how many broke."""
+    accepted, stop, broken = [], threading.Event(), [0]
+
+    def load(name):
+        number = 0
+        while not stop.is_set():
+            target = signed(f"{name}-{time.time_ns()}", secret)
+            number += 1
+            status, attempts = once(target)
+            broken[0] += attempts > 0
+            # One whose answer was lost may have been accepted: its retry is then a replay.
+            assert status == 200 or (status == 409 and attempts > 0), (status, attempts)
+            accepted.append(target)
+
+    threads = [threading.Thread(target=load, args=(name,)) for name in range(4)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.3)
+    os.kill(workers(master)[0], signal.SIGKILL)
+    time.sleep(0.3)
+    first = memory_kib(master)
+    for _ in range(RELOADS):
+        subprocess.run(["nginx", "-s", "reload", "-c", f"{folder}/nginx.conf", "-e", f"{folder}/error.log"], check=True)
+        time.sleep(0.25)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    for target in accepted:
+        assert once(target)[0] == 409, "accepted twice"
+    for _ in range(100):
+        if len(workers(master)) == 2:
+            break
+        time.sleep(0.1)
+    grown = memory_kib(master) - first
+    assert grown < 4096, f"the master grew by {grown} KiB over {RELOADS} reloads"
+    return len(accepted), broken[0], grown
 
 
 def main():
@@ -76,6 +138,15 @@ def main():
                 assert get(signed(f"{time.time_ns()}-{number}"))[0] == 401
                 status, body = get(signed(f"{time.time_ns()}-{number}", b"another k3y"))
                 assert status == 200, (status, body)
+        with open(os.path.join(folder, "nginx.pid")) as file:
+            master = int(file.read())
+        with open(path + ".new", "w") as file:
+            file.write(document)
+        os.rename(path + ".new", path)
+        time.sleep(1)
+        count, broken, grown = under_load(folder, master, b"k3y")
+        print(f"nginx: a worker killed and {RELOADS} reloads under load: {count} requests accepted, {broken} of them sent again, none accepted twice; the master "
+              f"grew by {grown} KiB")
         print("nginx: 40 requests accepted once over two workers, 160 replays refused; counters and a change of keys in both workers")
     finally:
         nginx.terminate()
