@@ -1,26 +1,32 @@
-//! `portcullis bench`: a quick table of what this machine does.
+//! `portcullis bench`: what this machine does, one row an algorithm, beside the library that verifies one signature at a time.
 //!
-//! A look, not a measurement to quote: the peers and their ratios are in `cargo bench --bench peers`.
+//! Ours alone, ours in batches and the library take turns, so that a noisy machine is noisy for all three; medians. Whole requests, nonces and
+//! rates beside their peers are in `cargo bench --bench peers`.
+
+mod page;
+mod peer;
 
 use crate::{End, Failure};
-use aws_lc_rs::encoding::AsDer;
-use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
-};
-use portcullis::alg::{Algorithm, Item, Key, MacInput, SignatureForm, SigningKey, Verifier};
+use peer::Made;
+use portcullis::alg::{Algorithm, Item, MacInput, SignatureForm, Verifier};
 use portcullis::lanes::Cpu;
 use std::hint::black_box;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// Measure this machine: nanoseconds a verification, alone and in batches, on one core.
+/// Measure this machine: nanoseconds a verification on one core, alone, in batches, and by the library that does one at a time.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  portcullis bench\n  portcullis bench --json rsa\n\n\
-    PORTCULLIS_LANES=scalar|avx2|avx512 holds the lanes down to a lower backend.")]
+#[command(
+    after_help = "Example:\n  portcullis bench\n  portcullis bench --html bench.html\n  portcullis bench --json rsa\n\n\
+    PORTCULLIS_LANES=scalar|avx2|avx512 holds the lanes down to a lower backend."
+)]
 pub struct Arguments {
     /// One line of JSON a row
     #[arg(long)]
     json: bool,
+    /// Write a page with bar charts as well
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Items in a batch
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4_096))]
     batch: u32,
@@ -30,13 +36,37 @@ pub struct Arguments {
 
 /// Bytes of the signed strings.
 const MESSAGE: usize = 300;
+/// How long each of the three is measured for a row.
+const EACH: Duration = Duration::from_millis(150);
+
+/// What was measured of an algorithm, in nanoseconds a verification.
+struct Row {
+    name: &'static str,
+    one: f64,
+    batch: f64,
+    /// The library's name, and what it takes.
+    library: &'static str,
+    alone: f64,
+}
+
+impl Row {
+    /// How many of ours in batches the library's one takes the time of.
+    fn ratio(&self) -> f64 {
+        self.alone / self.batch
+    }
+}
 
 pub fn run(arguments: &Arguments) -> Result<End, Failure> {
     let cpu = Cpu::detect();
+    let size = arguments.batch as usize;
     if !arguments.json {
-        println!("{:?}, messages of {MESSAGE} bytes, batches of {}", cpu, arguments.batch);
-        println!("{:<22} {:>12} {:>12} {:>14}", "algorithm", "one, ns", "batch, ns", "batch, /s/core");
+        println!("{} lanes, messages of {MESSAGE} bytes, batches of {size}", cpu.backend().name());
+        println!(
+            "{:<22} {:>11} {:>11} {:>14}   {:<12} {:>11} {:>8}",
+            "algorithm", "one, ns", "batch, ns", "batch, /s/core", "library", "one, ns", "ratio"
+        );
     }
+    let mut rows = Vec::new();
     for algorithm in Algorithm::ALL {
         if arguments.filter.as_ref().is_some_and(|part| !algorithm.name().contains(part.as_str())) {
             continue;
@@ -45,24 +75,43 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
             // Its signatures are no longer made, so there is nothing to verify here; it costs what rsa-pkcs1-sha256 does.
             continue;
         }
-        let (one, batch) = row(*algorithm, arguments.batch as usize, cpu)?;
+        let row = row(*algorithm, size, cpu)?;
         if arguments.json {
             println!(
-                "{{\"name\":\"{}\",\"one_ns\":{one:.1},\"batch_ns\":{batch:.1},\"batch\":{}}}",
-                algorithm.name(),
-                arguments.batch
+                "{{\"name\":\"{}\",\"one_ns\":{:.1},\"batch_ns\":{:.1},\"batch\":{size},\"peer\":\"{}\",\"peer_ns\":{:.1},\"ratio\":{:.2}}}",
+                row.name,
+                row.one,
+                row.batch,
+                row.library,
+                row.alone,
+                row.ratio()
             );
         } else {
-            println!("{:<22} {one:>12.0} {batch:>12.0} {:>14.0}", algorithm.name(), 1e9 / batch);
+            println!(
+                "{:<22} {:>11.0} {:>11.0} {:>14.0}   {:<12} {:>11.0} {:>7.1}x",
+                row.name,
+                row.one,
+                row.batch,
+                1e9 / row.batch,
+                row.library,
+                row.alone,
+                row.ratio()
+            );
         }
+        rows.push(row);
+    }
+    if let Some(path) = &arguments.html {
+        let about = format!("{} lanes, messages of {MESSAGE} bytes, batches of {size}, one core", cpu.backend().name());
+        let page = page::write(&rows, &about)?;
+        std::fs::write(path, page).map_err(|e| format!("{}: {e}", path.display()))?;
     }
     Ok(End::Done)
 }
 
-fn row(algorithm: Algorithm, batch: usize, cpu: Cpu) -> Result<(f64, f64), Failure> {
-    let (signing, key) = keys(algorithm)?;
+fn row(algorithm: Algorithm, size: usize, cpu: Cpu) -> Result<Row, Failure> {
+    let Made { signing, key, library, alone } = peer::make(algorithm)?;
     let input = if algorithm == Algorithm::Md5 { MacInput::AppendKey } else { MacInput::Plain };
-    let messages: Vec<Vec<u8>> = (0..batch).map(|n| (0..MESSAGE).map(|at| (at * 7 + n * 13) as u8).collect()).collect();
+    let messages: Vec<Vec<u8>> = (0..size).map(|n| (0..MESSAGE).map(|at| (at * 7 + n * 13) as u8).collect()).collect();
     let signatures: Vec<Vec<u8>> = messages
         .iter()
         .map(|m| signing.sign(m, SignatureForm::Der, input))
@@ -82,63 +131,37 @@ fn row(algorithm: Algorithm, batch: usize, cpu: Cpu) -> Result<(f64, f64), Failu
             return Err(format!("{}: a good signature was refused", algorithm.name()));
         }
     }
-    let batch_ns = median(|| verifier.verify(black_box(&items), &mut good)) / items.len() as f64;
-    let one_ns = median(|| {
-        for (item, good) in items.iter().zip(good.iter_mut()) {
-            verifier.verify(black_box(std::slice::from_ref(item)), std::slice::from_mut(good));
-        }
-    }) / items.len() as f64;
-    Ok((one_ns, batch_ns))
+    if !items.iter().all(|item| alone(item.message, item.signature)) {
+        return Err(format!("{}: {library} refused a good signature", algorithm.name()));
+    }
+    let (mut ones, mut batches, mut peers) = (Vec::new(), Vec::new(), Vec::new());
+    let started = Instant::now();
+    while batches.len() < 5 || started.elapsed() < 3 * EACH && batches.len() < 10_000 {
+        batches.push(time(|| verifier.verify(black_box(&items), &mut good)));
+        ones.push(time(|| {
+            for (item, good) in items.iter().zip(good.iter_mut()) {
+                verifier.verify(black_box(std::slice::from_ref(item)), std::slice::from_mut(good));
+            }
+        }));
+        peers.push(time(|| {
+            for item in &items {
+                black_box(alone(black_box(item.message), item.signature));
+            }
+        }));
+    }
+    let each = |times: &mut Vec<f64>| median(times) / items.len() as f64;
+    let (one, batch, alone) = (each(&mut ones), each(&mut batches), each(&mut peers));
+    Ok(Row { name: algorithm.name(), one, batch, library, alone })
 }
 
-/// The median time of a call in nanoseconds, over about 0.2 s.
-fn median(mut call: impl FnMut()) -> f64 {
-    let mut times = Vec::new();
-    let started = Instant::now();
-    while times.len() < 5 || started.elapsed() < Duration::from_millis(200) && times.len() < 10_000 {
-        let one = Instant::now();
-        call();
-        times.push(one.elapsed().as_nanos() as f64);
-    }
+/// Nanoseconds of a call.
+fn time(call: impl FnOnce()) -> f64 {
+    let start = Instant::now();
+    call();
+    start.elapsed().as_nanos() as f64
+}
+
+fn median(times: &mut [f64]) -> f64 {
     times.sort_by(f64::total_cmp);
     times[times.len() / 2]
-}
-
-fn keys(algorithm: Algorithm) -> Result<(SigningKey, Key), Failure> {
-    let failed = |_| format!("{}: no key could be made", algorithm.name());
-    if algorithm.is_mac() {
-        let secret = [0x5a; 32];
-        let signing = SigningKey::secret(algorithm, &secret).map_err(|e| e.to_string())?;
-        return Ok((signing, Key::secret(algorithm, &secret).map_err(|e| e.to_string())?));
-    }
-    let random = aws_lc_rs::rand::SystemRandom::new();
-    let der: Vec<u8> = match algorithm {
-        Algorithm::EcdsaP256Sha256 => {
-            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random).map_err(failed)?.as_ref().to_vec()
-        }
-        Algorithm::EcdsaP384Sha384 => {
-            EcdsaKeyPair::generate_pkcs8(&ECDSA_P384_SHA384_ASN1_SIGNING, &random).map_err(failed)?.as_ref().to_vec()
-        }
-        Algorithm::Ed25519 => Ed25519KeyPair::generate_pkcs8(&random).map_err(failed)?.as_ref().to_vec(),
-        Algorithm::Sm2Sm3 => {
-            // PKCS#8 (RFC 5958) of an SM2 private key: id-ecPublicKey with the curve 1.2.156.10197.1.301, then the scalar.
-            let mut der = portcullis::codec::hex::decode_vec(
-                b"3041020100301306072a8648ce3d020106082a811ccf5501822d042730250201010420",
-            )
-            .map_err(|_| "hex")?;
-            let mut scalar = [0u8; 32];
-            aws_lc_rs::rand::fill(&mut scalar[1..]).map_err(failed)?;
-            der.extend_from_slice(&scalar);
-            der
-        }
-        _ => {
-            let pair = aws_lc_rs::rsa::KeyPair::generate(KeySize::Rsa2048).map_err(failed)?;
-            let der: aws_lc_rs::encoding::Pkcs8V1Der<'_> = pair.as_der().map_err(failed)?;
-            der.as_ref().to_vec()
-        }
-    };
-    let signing = SigningKey::from_pkcs8_der(algorithm, &der, None).map_err(|e| e.to_string())?;
-    let public = signing.public_key().ok_or("no public half")?;
-    let key = Key::public(algorithm, &public, None).map_err(|e| e.to_string())?;
-    Ok((signing, key))
 }
