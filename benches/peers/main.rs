@@ -6,6 +6,7 @@ mod assembled;
 mod ecc;
 mod harness;
 mod hash;
+mod json;
 mod pipeline;
 mod processes;
 mod rsa;
@@ -19,6 +20,7 @@ fn main() {
     hash::rows(&bench);
     rsa::rows(&bench);
     ecc::rows(&bench);
+    json::rows(&bench);
     pipeline::rows(&bench);
     state::rows(&bench);
     processes::tables(&bench);
