@@ -251,7 +251,8 @@ def aws():
     text = sign(r, now)
     assert r["sig"] == "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"
     s.add("get-vanilla", "the suite's first", done(r), now, "ok", text)
-    for name, target, path in [("slashes", "//example//", "/example/"), ("dots", "/example1/example2/../..", "/"), ("unreserved", "/-._~0123Aa", None), ("encoded", "/a%20b", "/a%2520b")]:
+    for name, target, path in [("slashes", "//example//", "/example/"), ("dots", "/example1/example2/../..", "/"), ("unreserved", "/-._~0123Aa", None), ("encoded", "/a%20b", "/a%2520b"),
+                               ("dot-at-the-end", "/a/../b//c/.", "/b/c")]:
         r = {"method": "GET", "target": target, "headers": [["Host", "example.amazonaws.com"]], "body": ""}
         s.add(f"path-{name}", "the path normalised, and encoded again", done((sign(r, now, path=path), r)[1]), now)
     for name, query in [("order-key-case", "Param2=value2&Param1=value1"), ("empty", "Param1"), ("values", "Param1=value2&Param1=Value1"), ("utf8", "%E1%88%B4=bar&a=b%20c"), ("encoded-order", "a%2Db=1&a%7Eb=2&a=%21")]:
@@ -349,13 +350,13 @@ def acs3():
     cred = [{"kid": "YourAccessKeyId", "alg": "hmac-sha256", "secret": "YourAccessKeySecret"}]
     s = Scheme("alibabacloud-acs3", cred, "Alibaba Cloud documentation, V3 request structure and signature: RunInstances as printed, SHA-256 and SM3", 900_000)
 
-    def sign(r, ms, algo="sha256", nonce="3156853299f313e23d1673dc12e1703d", when=None, payload=None):
+    def sign(r, ms, algo="sha256", nonce="3156853299f313e23d1673dc12e1703d", when=None, payload=None, called=None):
         word = {"sha256": "ACS3-HMAC-SHA256", "sm3": "ACS3-HMAC-SM3"}[algo]
         when = when or datetime.fromtimestamp(ms / 1000, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-        r["headers"] += [["x-acs-date", when], ["x-acs-signature-nonce", nonce], [f"x-acs-content-{payload or algo}", H(r["body"], payload or algo)]]
+        r["headers"] += [["x-acs-date", when], ["x-acs-signature-nonce", nonce], [f"x-acs-content-{called or payload or algo}", H(r["body"], payload or algo)]]
         names = sorted(n.lower() for n, _ in r["headers"])
         p, q = split(r["target"])
-        cr = canonical(r, names, p, canonical_query(q), H(r["body"], payload or algo))
+        cr = canonical(r, names, p, canonical_query(q.replace("+", "%20")), H(r["body"], payload or algo))
         string = f"{word}\n{H(cr, algo)}"
         sig = mac(cred[0]["secret"], string, algo).hex()
         r["headers"].append(["Authorization", f"{word} Credential=YourAccessKeyId,SignedHeaders={';'.join(names)},Signature={sig}"])
@@ -370,6 +371,9 @@ def acs3():
     text = sign(r, now)
     assert s.last == "06563a9e1b43f5dfe96b81484da74bceab24a1d853912eee15083a6f0f3283c0"
     s.add("printed", "the documentation's request", r, now, "ok", text)
+    r = {**run(), "target": "/?Name=a+b%2Bc&Empty="}
+    text = sign(r, now)
+    s.add("space-as-plus", "the clients sign %20 and send + (alibabacloud-tea-openapi)", r, now, "ok", text)
     good, _ = s.attack(sign, {**run(), "body": "a=1"}, now, body="bad_digest")
     auth = header(good, "Authorization")
     s.add("unsigned-acs-header", "every x-acs- header must be signed", {**good, "headers": good["headers"] + [["x-acs-security-token", "x"]]}, now, "invalid_field")
@@ -385,8 +389,16 @@ def acs3():
     r = run()
     text = sign(r, now, "sm3")
     s.add("payload-too", "and with SM3 throughout", r, now, "ok", text)
+    r = {**run(), "body": "a=1"}
+    text = sign(r, now, "sm3", called="sha256")
+    s.add("payload-too-by-the-name-of-the-other", "an SM3 digest as x-acs-content-sha256 (alibabacloud-tea-openapi)", r, now, "ok", text)
+    s.add("payload-lies", "and a body that has another", {**r, "body": "a=2"}, now, "bad_digest")
     r2 = {**r, "headers": [[n, v.replace("ACS3-HMAC-SM3", "ACS3-HMAC-SHA256")] for n, v in r["headers"]]}
-    s.add("other-algorithm", "the word chooses nothing that the key is not good for", r2, now, "unknown_key")
+    s.add("other-algorithm", "what is no SHA-256 digest is none under that word", r2, now, "bad_digest")
+    r = run()
+    sign(r, now, "sm3")
+    r2 = {**r, "headers": [[n, v.replace("ACS3-HMAC-SM3", "ACS3-HMAC-SHA256")] for n, v in r["headers"]]}
+    s.add("other-algorithm-good-digest", "the word chooses nothing that the key is not good for", r2, now, "unknown_key")
     os.makedirs("vectors/alibabacloud-acs3", exist_ok=True)
     out = {"source": s.source, "made_by": "vectors/schemes.py", "app": {"credentials": s.credentials}, "cases": s.cases}
     with open("vectors/alibabacloud-acs3/sm3.json", "w") as f:
@@ -414,12 +426,20 @@ def ali_old():
     s.add("printed", "the documentation's request", r, now, "ok", text)
     form = [["Content-Type", "application/x-www-form-urlencoded"]]
     s.attack(sign, {"method": "POST", "target": "/?" + query, "headers": form, "body": "Name=a+b&Tag=%E4%B8%AD*~c"}, now, method="method_not_allowed", path="ok")
+    whole = {"method": "POST", "target": "/?" + query + "&Name=a+b", "headers": form, "body": ""}
+    text = sign(whole, now)
+    whole = {**whole, "target": "/", "body": whole["target"][2:]}
+    s.add("form", "everything in the form (@alicloud/pop-core)", whole, now, "ok", text)
+    s.add("form-and-query", "the signature in both", {**whole, "target": "/?Signature=" + E(s.last)}, now, "duplicate_field")
+    s.add("form-and-query-key", "the key's id in both", {**whole, "target": "/?AccessKeyId=testid"}, now, "duplicate_field")
     s.write()
 
     s = Scheme("alibabacloud-roa", [{"kid": "testid", "alg": "hmac-sha1", "secret": "testsecret"}], "Alibaba Cloud documentation, ROA signature; recomputed", 900_000)
 
-    def sign_roa(r, ms):
-        r["headers"] += [["Accept", "application/json"], ["Date", rfc1123(ms)], ["x-acs-signature-nonce", "n1"], ["X-Acs-Version", "2015-12-15"]]
+    def sign_roa(r, ms, nonce="n1"):
+        r["headers"] += [["Accept", "application/json"], ["Date", rfc1123(ms)], ["X-Acs-Version", "2015-12-15"]]
+        if nonce:
+            r["headers"].append(["x-acs-signature-nonce", nonce])
         if r["body"]:
             r["headers"] += [["Content-Type", "application/json"], ["Content-MD5", b64(hashlib.md5(r["body"].encode()).digest())]]
         p, q = split(r["target"])
@@ -430,6 +450,10 @@ def ali_old():
         return string
 
     good, _ = s.attack(sign_roa, {"method": "POST", "target": "/clusters/c1?size=1&a=b", "headers": [], "body": "{}"}, now, body="bad_digest")
+    r = {"method": "GET", "target": "/clusters/c1?size=1", "headers": [], "body": ""}
+    text = sign_roa(r, now, nonce=None)
+    s.add("no-nonce", "some clients send none (aliyun-python-sdk-core): the same signed request is taken once", r, now, "ok", text)
+    s.add("nonce-added", "and none can be added", {**r, "headers": r["headers"] + [["x-acs-signature-nonce", "n2"]]}, now, "bad_signature")
     s.add("no-content-md5", "a body must have its digest", {**good, "headers": [h for h in good["headers"] if h[0] != "Content-MD5"]}, now, "missing_field")
     s.write()
 
@@ -716,7 +740,8 @@ def wechat_v2():
     s.add("entity", "a document type, and what it would make of an entity", post('<!DOCTYPE xml [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]><xml><appid>&b;</appid></xml>'), 0, "malformed_request")
     s.add("nested", "an element inside a parameter", post(xml({**pairs, "sign": md5}).replace("test", "<b>test</b>")), 0, "malformed_request")
     s.add("twice", "a parameter twice", post(xml({**pairs, "sign": md5}).replace("</xml>", "<body>x</body></xml>")), 0, "duplicate_field")
-    s.add("json", "another type of body", {**post("{}"), "headers": [["Content-Type", "application/json"]]}, 0, "invalid_field")
+    s.add("json", "another kind of body", {**post("{}"), "headers": [["Content-Type", "application/json"]]}, 0, "malformed_request")
+    s.add("no-type", "no content type (wechatpy): the body is XML, or nothing", {**post(xml({**pairs, "sign": md5})), "headers": []}, 0, "ok", string)
     s.write_app("wxd930ea5d5a258f4f")
 
 
@@ -772,9 +797,12 @@ def rfc9421():
     # Appendix B.2 leaves open what it does not cover: a profile that names its holes.
     loose = {"name": "appendix-b", "shape": "structured-fields", "with_body": [],
              "legacy_unsafe": ["no_nonce", "unsigned_method", "unsigned_path", "unsigned_query", "unsigned_digest", "unsigned_body"],
-             "algorithms": {n: {"signature": "base64"} for n in ("rsa-pss-sha512", "hmac-sha256", "ed25519")}}
+             "structured": {"example-dict": "dictionary"},
+             "algorithms": {n: {"signature": "base64"} for n in ("rsa-pss-sha512", "hmac-sha256", "ed25519", "ecdsa-p256-sha256")}}
     credentials = [{"kid": "test-key-rsa-pss", "alg": "rsa-pss-sha512", "public_key_pem": RSA_PSS_B12},
                    {"kid": "test-shared-secret", "alg": "hmac-sha256", "secret_base64": SHARED_B15},
+                   {"kid": "test-key-ecc-p256", "alg": "ecdsa-p256-sha256",
+                    "public_key_hex": "04a885586552c2acf6471878cfd7b0935b4ffe0fd2dfc341248ea17bc41e058af031ce2737d2d30ce0617e851e83c61ef5679d151867657649035d90a74cd9e85d"},
                    {"kid": "test-key-ed25519", "alg": "ed25519", "public_key_base64": "JrQLj5P/89iXES9+vFgrIy29clF9CC/oPPsw3c5D0bs="}]
     printed = [
         ("b22", '("@authority" "content-digest" "@query-param";name="Pet");created=1618884473;keyid="test-key-rsa-pss";tag="header-example"',
@@ -802,6 +830,48 @@ def rfc9421():
         add(label + "-other-host", "another authority", {**good, "headers": [[n, v.replace("example.com", "example.org")] for n, v in good["headers"]]}, "bad_signature")
         add(label + "-late", "after the window", good, "timestamp_too_old", now + 300_001)
         add(label + "-key", "the key of another algorithm", signed(label, params.replace('keyid="', 'alg="ecdsa-p256-sha256";keyid="'), signature), "unknown_key")
+    # B.2.1 covers nothing but its own parameters, and has a nonce.
+    minimal = ('();created=1618884473;keyid="test-key-rsa-pss";nonce="b3k2pp5k7z-50gnwp.yemd"',
+               "d2pmTvmbncD3xQm8E9ZV2828BjQWGgiwAaw5bAkgibUopemLJcWDy/lkbbHAve4cRAtx31Iq786U7it++wgGxbtRxf8Udx7zFZsckzXaJMkA7ChG52eSkFxykJeNqsrWH5S+oxNFlD4dzVuwe8DhTSja8xxbR/Z2cOGdCbzR72rgFWhzx2VjBqJzsPLMIQKhO4DGezXehhWwE56YCE+O6c0mKZsfxVrogUvA4HELjVKWmAvtl6UnCh8jYzuVG5WSb/QEVPnP5TmcAnLH1g+s++v6d4s8m0gCw1fV5/SITLq9mhho8K3+7EPYTU8IU1bLhdxO5Nyt8C8ssinQ98Xw9Q==")
+    add("b21", "Appendix B.2.1", signed("b21", *minimal), "ok")
+    add("b21-other-body", "nothing of the message is covered: the profile says so by name", {**signed("b21", *minimal), "body": "other", "target": "/bar"}, "ok")
+    add("b21-nonce", "the nonce is signed", signed("b21", minimal[0].replace("b3k2", "b3k3"), minimal[1]), "bad_signature")
+    # B.3: what a proxy that ends TLS adds.
+    certificate = (":MIIBqDCCAU6gAwIBAgIBBzAKBggqhkjOPQQDAjA6MRswGQYDVQQKDBJMZXQncyBBdXRoZW50aWNhdGUxGzAZBgNVBAMMEkxBIEludGVybWVkaWF0ZSBDQTAeFw0yMDAxMTQyMjU1MzNaFw0yMTAxMjMyMjU1MzNaMA0xCzAJBgNVBAMMAkJDMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE8YnXXfaUgmnMtOXU/IncWalRhebrXmckC8vdgJ1p5Be5F/3YC8OthxM4+k1M6aEAEFcGzkJiNy6J84y7uzo9M6NyMHAwCQYDVR0TBAIwADAfBgNVHSMEGDAWgBRm3WjLa38lbEYCuiCPct0ZaSED2DAOBgNVHQ8BAf8EBAMCBsAwEwYDVR0lBAwwCgYIKwYBBQUHAwIwHQYDVR0RAQH/BBMwEYEPYmRjQGV4YW1wbGUuY29tMAoGCCqGSM49BAMCA0gAMEUCIBHda/r1vaL6G3VliL4/Di6YK0Q6bMjeSkC3dFCOOB8TAiEAx/kHSB4urmiZ0NX5r5XarmPk0wmuydBVoU4hBVZ1yhk=:")
+    proxied = {**request, "headers": [["Host", "service.internal.example"], ["Date", "Tue, 20 Apr 2021 02:07:55 GMT"], ["Content-Type", "application/json"],
+                                      ["Content-Length", "18"], ["Client-Cert", certificate],
+                                      ["Signature-Input", 'ttrp=("@path" "@query" "@method" "@authority" "client-cert");created=1618884473;keyid="test-key-ecc-p256"'],
+                                      ["Signature", "ttrp=:xVMHVpawaAC/0SbHrKRs9i8I3eOs5RtTMGCWXm/9nvZzoHsIg6Mce9315T6xoklyy0yzhD9ah4JHRwMLOgmizw==:"]]}
+    add("b3", "Appendix B.3", proxied, "ok")
+    add("b3-other-certificate", "the client's certificate is covered", {**proxied, "headers": [[n, v.replace("MIIBqDCC", "MIIBqDCD")] for n, v in proxied["headers"]]}, "bad_signature")
+    add("b3-other-query", "the query is covered", {**proxied, "target": "/foo?param=value&Pet=dog"}, "bad_signature")
+    # B.4: what may be changed on the way, and what may not.
+    moved = {"method": "GET", "target": "/demo?name1=Value1&Name2=value2", "scheme": "https", "body": "",
+             "headers": [["Host", "example.org"], ["Date", "Fri, 15 Jul 2022 14:24:55 GMT"], ["Accept", "application/json"], ["Accept", "*/*"],
+                         ["Signature-Input", 'transform=("@method" "@path" "@authority" "accept");created=1618884473;keyid="test-key-ed25519"'],
+                         ["Signature", "transform=:ZT1kooQsEHpZ0I1IjCqtQppOmIqlJPeo7DHR3SoMn0s5JZ1eRGS0A+vyYP9t/LXlh5QMFFQ6cpLt2m0pmj3NDA==:"]]}
+    def changed_headers(change):
+        return {**moved, "headers": [h for pair in moved["headers"] for h in change(pair)]}
+    add("b4", "Appendix B.4", moved, "ok")
+    add("b4-more-query-and-header", "its first transformation", {**moved, "target": moved["target"] + "&param=added", "headers": moved["headers"] + [["Accept-Language", "en-US,en;q=0.5"]]}, "ok")
+    add("b4-joined", "its second: lines joined, another referer", changed_headers(lambda h: [] if h[1] == "*/*" else [["Accept", "application/json, */*"], ["Referer", "https://developer.example.org/demo"]] if h[0] == "Accept" else [h]), "ok")
+    add("b4-reordered", "its third: lines of other fields moved", {**moved, "headers": list(sorted(moved["headers"], key=lambda h: h[0].lower()))}, "ok")
+    add("b4-other-method", "a change that breaks it", {**moved, "method": "POST"}, "bad_signature")
+    add("b4-other-authority", "a change that breaks it", changed_headers(lambda h: [["Host", "example.com"]] if h[0] == "Host" else [h]), "bad_signature")
+    add("b4-other-order", "a change that breaks it: the lines of one field in another order", changed_headers(lambda h: [["Accept", "*/*" if h[1] != "*/*" else "application/json"]] if h[0] == "Accept" else [h]), "bad_signature")
+    # sf: the field as its type is written canonically (2.1.1); what is signed by it does not depend on how it is spaced.
+    import hmac as hmac_module
+    canonical_dict = "a=1, b=2;x=1;y=2, c=(a b c), d"
+    sf_params = '("example-dict";sf);created=1618884473;keyid="test-shared-secret"'
+    sf_base = f'"example-dict";sf: {canonical_dict}\n"@signature-params": {sf_params}'
+    sf_mac = b64(hmac_module.new(base64.b64decode(SHARED_B15), sf_base.encode(), "sha256").digest())
+    for name, value, reason in [("as-printed", "a=1,    b=2;x=1;y=2,   c=(a   b   c), d", "ok"), ("canonical", canonical_dict, "ok"), ("true", "a=1, b=2;x=1;y=2, c=(a b c), d=?1", "ok"),
+                                ("other", "a=1, b=2;x=1;y=2, c=(a b), d", "bad_signature"), ("broken", "a=1, b=2;x=1;y=2, c=(a b c, d", "malformed_request"), ("twice", "a=1, a=1", "malformed_request")]:
+        r = {**request, "headers": request["headers"] + [["Example-Dict", value]]}
+        add("sf-" + name, "a structured field, canonically (2.1.1)", signed("sf", sf_params, sf_mac, r), reason)
+    add("sf-unknown-type", "a field whose type nobody knows has no canonical form", signed("sf", sf_params.replace("example-dict", "date"), sf_mac), "invalid_field")
+    add("sf-of-derived", "what is derived is no structured field", signed("sf", sf_params.replace("example-dict", "@method"), sf_mac), "invalid_field")
+    add("tr-of-request", "trailers come after a request was judged", signed("sf", sf_params.replace('"example-dict";sf', '"date";tr'), sf_mac), "invalid_field")
     label, params, signature = printed[1]
     add("digest-lies", "the digest is held against the body", {**signed(label, params, signature), "body": '{"hello": "World"}'}, "bad_digest")
     for name, changed, reason in [
@@ -825,7 +895,7 @@ def rfc9421():
     good = signed(label, params, signature)
     add("two-labels", "two signatures, of which none is named", {**good, "headers": good["headers"] + [["Signature-Input", f"other={params}"]]}, "duplicate_field")
     add("other-label", "the signature of another label", {**good, "headers": [[n, v.replace("sig-b23=:", "sig=:")] for n, v in good["headers"]]}, "missing_signature")
-    dump_file("vectors/rfc9421/appendix-b.json", {"source": "RFC 9421, Appendix B.2, with the keys of B.1, as printed", "made_by": "vectors/schemes.py", "profile": loose,
+    dump_file("vectors/rfc9421/appendix-b.json", {"source": "RFC 9421, Appendix B.2, B.3 and B.4, with the keys of B.1, as printed; and sf of 2.1.1, signed in Python", "made_by": "vectors/schemes.py", "profile": loose,
                                                    "app": {"credentials": credentials}, "cases": cases})
     # The built-in profile asks for more.
     s = Scheme("rfc9421", [{"kid": "k", "alg": "hmac-sha256", "secret": "0123456789abcdef0123456789abcdef"}], "RFC 9421, signed by the base's rules in Python", 300_000)
@@ -884,6 +954,35 @@ def jose():
     detached("no-signature", "nothing signed", good[: good.rindex(".") + 1], "$.02", "missing_signature")
     dump_file("vectors/jws-detached/rfc.json", {"source": "RFC 7797, 4, and RFC 8037, A.4, as printed", "made_by": "vectors/schemes.py", "app": {"credentials": [secret, ed]}, "cases": cases,
               "profile": {"name": "rfc-examples", "shape": "jose", "form": "detached", "header": "x-jws-signature", "legacy_unsafe": holes, "algorithms": algs}})
+
+    # RFC 7515, A.1 to A.3 and A.5, which all sign one payload: a token. (A.4 is of P-521, which is no algorithm here; A.6 and A.7 are JSON,
+    # which stands in no header.)
+    payload = u64('{"iss":"joe",\r\n "exp":1300819380,\r\n "http://example.com/is_root":true}')
+    assert payload == "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ"
+    n = ("ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ")
+    keys = [{**secret, "kid": "a1"}, {"kid": "a2", "alg": "rsa-pkcs1-sha256", "public_key_jwk": {"kty": "RSA", "n": n, "e": "AQAB"}},
+            {"kid": "a3", "alg": "ecdsa-p256-sha256", "public_key_jwk": {"kty": "EC", "crv": "P-256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}}]
+    tokens = [
+        ("a1", '{"typ":"JWT",\r\n "alg":"HS256"}', "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
+        ("a2", '{"alg":"RS256"}', "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw"),
+        ("a3", '{"alg":"ES256"}', "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q"),
+    ]
+    rfc = []
+
+    def bearer(name, why, text, reason, at=1300819379_000):
+        rfc.append({"name": name, "why": why, "request": {"method": "GET", "target": "/x", "headers": [["Authorization", "Bearer " + text]], "body": "", "received_at_ms": at}, "reason": reason})
+
+    for name, head, signature in tokens:
+        bearer(name, "Appendix A." + name[1], f"{u64(head)}.{payload}.{signature}", "ok")
+        bearer(name + "-bit", "a bit of the signature", f"{u64(head)}.{payload}.{('A' if signature[0] != 'A' else 'B') + signature[1:]}", "bad_signature")
+        bearer(name + "-payload", "another payload", f"{u64(head)}.{payload.replace('MDA4', 'MDA5')}.{signature}", "bad_signature")
+        bearer(name + "-header", "the same header, written otherwise", f"{u64(head + ' ')}.{payload}.{signature}", "bad_signature")
+        bearer(name + "-late", "after its exp", f"{u64(head)}.{payload}.{signature}", "timestamp_too_old", 1300819380_001)
+    bearer("a5", "Appendix A.5, which nobody signed", f"{u64('{' + chr(34) + 'alg' + chr(34) + ':' + chr(34) + 'none' + chr(34) + '}')}.{payload}.", "missing_signature")
+    dump_file("vectors/jwt/rfc7515.json", {"source": "RFC 7515, Appendix A.1, A.2, A.3 and A.5, with the keys printed there", "made_by": "vectors/schemes.py", "app": {"app_id": "joe", "credentials": keys}, "cases": rfc,
+              "profile": {"name": "rfc7515", "shape": "jose", "form": "compact", "scheme": "Bearer", "legacy_unsafe": ["no_timestamp", "no_nonce", "unsigned_method", "unsigned_path", "unsigned_query", "unsigned_body"],
+                          "fields": {"app_id": "iss", "expires": "exp"},
+                          "algorithms": {"hmac-sha256": {"signature": "base64url"}, "rsa-pkcs1-sha256": {"signature": "base64url"}, "ecdsa-p256-sha256": {"signature": "base64url", "form": "fixed"}}}})
 
     s = Scheme("jws-detached", [{"kid": "ob", "alg": "rsa-pss-sha256", "public_key_pem": RSA_PEM}], "Open Banking security profile, message signing (b64 true and false); keys of this repository", 300_000)
     OB = "http://openbanking.org.uk/"

@@ -63,7 +63,7 @@ impl Program {
     fn has(&self, draft: &Draft, field: &Field) -> bool {
         match &field.place {
             Place::Header(names) => names.iter().any(|n| draft.header(n).is_some()),
-            Place::Query(names) => {
+            Place::Query(names) | Place::Params(names) => {
                 let target = &draft.target;
                 let query = memchr::memchr(b'?', target).and_then(|at| target.get(at + 1..)).unwrap_or_default();
                 query.split(|b| *b == b'&').any(|pair| {
@@ -95,7 +95,7 @@ impl Program {
             Place::Header(names) => {
                 draft.headers.push((names.first().map(|n| n.to_vec()).unwrap_or_default(), text));
             }
-            Place::Query(names) => {
+            Place::Query(names) | Place::Params(names) => {
                 if let Some(name) = names.first() {
                     add_query(&mut draft.target, name, &text);
                 }

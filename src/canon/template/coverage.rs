@@ -73,6 +73,7 @@ impl Program {
                 Place::Pairs(_) => self.any_segment(|s| matches!(s, Segment::PairsBeforeSignature)),
                 Place::Query(_) => self.line().query,
                 Place::Body(_) => self.body_gap().is_none(),
+                Place::Params(_) => self.any_segment(|s| matches!(s, Segment::Params)),
                 Place::Header(names) => {
                     let signed = |name: &[u8]| {
                         self.any_segment(|segment| match segment {
@@ -214,9 +215,14 @@ impl Program {
             (_, Some(index)) if !self.sign_types.is_empty() => self.cover(Some(index)),
             _ => Cover::Absent,
         };
+        let nonce = match (self.cover(self.nonce), self.nonce.and_then(|at| self.fields.get(at))) {
+            // One that a request may leave out is as good as none.
+            (Cover::Signed, Some(field)) if !field.required => Cover::Absent,
+            (nonce, _) => nonce,
+        };
         Coverage {
             timestamp: self.cover(self.timestamp),
-            nonce: self.cover(self.nonce),
+            nonce,
             app_id: self.cover(self.app_id),
             algorithm,
             method: line.method || self.methods.len() == 1,

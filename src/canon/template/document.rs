@@ -5,9 +5,9 @@ use super::super::document::{self, field_name, is_token};
 use super::super::key::{Link, Recipe};
 use super::super::{NonceMode, NonceScope};
 use super::pairs::PairRules;
+use super::segments::Compiler;
 use super::{
-    Absent, Day, DigestHeader, DigestOf, DigestText, Field, Hash, ListRules, ListStyle, PathMode, Payload, Place,
-    Program, QueryMode, Segment, Segments,
+    Day, DigestHeader, DigestText, Field, Hash, ListRules, Payload, Place, Program, QueryMode, Segment, Segments,
 };
 use crate::codec::civil::DayFormat;
 use crate::codec::doc::{Node, Object};
@@ -23,41 +23,26 @@ pub(in crate::canon) enum Kind {
     HeaderList,
 }
 
-const HASHES: &[(&str, Hash)] = &[
+pub(super) const HASHES: &[(&str, Hash)] = &[
     ("md5", Hash::Md5),
     ("sha256", Hash::Sha256),
     ("sha512", Hash::Sha512),
     ("sm3", Hash::Sm3),
     ("of-algorithm", Hash::OfAlgorithm),
 ];
-const TEXTS: &[(&str, DigestText)] = &[("hex", DigestText::Hex), ("base64", DigestText::Base64)];
-const PATHS: &[(&str, PathMode)] = &[
-    ("raw", PathMode::Raw),
-    ("decoded", PathMode::Decoded),
-    ("normalised", PathMode::Normalised),
-    ("reencoded", PathMode::Reencoded),
-    ("reencoded-slash", PathMode::ReencodedSlash),
-];
-const QUERIES: &[(&str, QueryMode)] = &[
-    ("raw", QueryMode::Raw),
-    ("encoded", QueryMode::Encoded),
-    ("decoded-order", QueryMode::DecodedOrder),
-    ("raw-sorted", QueryMode::RawSorted),
-];
-const ABSENT: &[(&str, Absent)] =
-    &[("refuse", Absent::Refuse), ("empty", Absent::Empty), ("skip", Absent::Skip), ("name", Absent::Name)];
+pub(super) const TEXTS: &[(&str, DigestText)] = &[("hex", DigestText::Hex), ("base64", DigestText::Base64)];
 
-type Names = Vec<Box<[u8]>>;
+pub(super) type Names = Vec<Box<[u8]>>;
 
-fn bytes(text: &str) -> Box<[u8]> {
+pub(super) fn bytes(text: &str) -> Box<[u8]> {
     text.as_bytes().into()
 }
 
-fn text_of(object: &Object<'_>, name: &'static str, default: &str) -> Result<Box<[u8]>, DocumentError> {
+pub(super) fn text_of(object: &Object<'_>, name: &'static str, default: &str) -> Result<Box<[u8]>, DocumentError> {
     Ok(bytes(object.optional(name).map_or(Ok(default), |node| node.str())?))
 }
 
-fn choice<T: Copy>(
+pub(super) fn choice<T: Copy>(
     object: &Object<'_>,
     name: &'static str,
     choices: &[(&str, T)],
@@ -77,7 +62,7 @@ fn byte(object: &Object<'_>, name: &'static str, default: u8) -> Result<u8, Docu
 }
 
 /// One name or a list of them.
-fn name_list(node: &Node<'_>, header: bool) -> Result<Names, DocumentError> {
+pub(super) fn name_list(node: &Node<'_>, header: bool) -> Result<Names, DocumentError> {
     let nodes = if node.is_str() { vec![node.clone()] } else { node.array()? };
     let mut names: Names = Vec::new();
     for node in &nodes {
@@ -96,7 +81,7 @@ fn name_list(node: &Node<'_>, header: bool) -> Result<Names, DocumentError> {
     Ok(names)
 }
 
-fn lower(names: Names) -> Names {
+pub(super) fn lower(names: Names) -> Names {
     names.into_iter().map(|name| name.to_ascii_lowercase().into()).collect()
 }
 
@@ -186,7 +171,8 @@ fn field(name: &str, object: &Object<'_>, admitted: AlgSet, pairs: bool) -> Resu
         "header" => Place::Header(lower(names)),
         "query" => Place::Query(names),
         "body" => Place::Body(names),
-        _ => return Err(object.error("\"in\": expected one of auth, header, query, body")),
+        "params" => Place::Params(names),
+        _ => return Err(object.error("\"in\": expected one of auth, header, query, body, params")),
     };
     if let Place::Header(names) = &place
         && !names.iter().all(|n| is_token(n))
@@ -203,7 +189,7 @@ fn field(name: &str, object: &Object<'_>, admitted: AlgSet, pairs: bool) -> Resu
     let query = object.optional("query").map(|node| Ok(bytes(&field_name(&node)?))).transpose()?;
     let required = match object.optional("required") {
         None => required,
-        Some(node) if ["timestamp", "nonce", "signature", "app_id"].contains(&name) => {
+        Some(node) if ["timestamp", "signature", "app_id"].contains(&name) => {
             return Err(node.error("a field that a request is judged by is always required"));
         }
         Some(node) => node.bool()?,
@@ -223,186 +209,6 @@ fn field(name: &str, object: &Object<'_>, admitted: AlgSet, pairs: bool) -> Resu
     let equals = object.optional("equals").map(|node| node.str().map(bytes)).transpose()?;
     let field = Field { role, name: name.to_owned(), place, query, prefix, part, equals, required, min, max };
     Ok(Parsed { field, day, algs, many })
-}
-
-/// The fields by their documents' names.
-struct Compiler<'p> {
-    fields: &'p [Field],
-    has_list: bool,
-    has_payload: bool,
-    has_canonical: bool,
-    pairs: bool,
-}
-
-impl Compiler<'_> {
-    fn index(&self, name: &str) -> Option<usize> {
-        self.fields.iter().position(|f| f.name == name)
-    }
-
-    /// An array of segments, or an object with `segments`, `join` and `end`.
-    fn segments(&self, node: &Node<'_>, join: &str) -> Result<Segments, DocumentError> {
-        let mut out = Segments { join: bytes(join), ..Segments::default() };
-        let list = if node.is_object() {
-            let object = node.object()?;
-            out.join = text_of(&object, "join", join)?;
-            out.end = text_of(&object, "end", "")?;
-            let list = object.required("segments")?;
-            object.finish()?;
-            list
-        } else {
-            node.clone()
-        };
-        for item in list.array()? {
-            out.list.push(self.segment(&item)?);
-        }
-        if out.list.is_empty() {
-            return Err(node.error("expected at least one segment"));
-        }
-        self.bounds(&mut out, node)?;
-        Ok(out)
-    }
-
-    /// Says for each field which byte ends it.
-    fn bounds(&self, segments: &mut Segments, node: &Node<'_>) -> Result<(), DocumentError> {
-        let count = segments.list.len();
-        for at in 0..count {
-            let Some(Segment::Field { .. }) = segments.list.get(at) else { continue };
-            let next = match (segments.join.first(), segments.list.get(at + 1)) {
-                (_, None) => segments.end.first().copied(),
-                (Some(byte), Some(_)) => Some(*byte),
-                (None, Some(Segment::Text(text))) => text.first().copied(),
-                (None, Some(_)) => return Err(node.error("a field needs a join or a text behind it")),
-            };
-            if let Some(Segment::Field { until, .. }) = segments.list.get_mut(at) {
-                *until = next;
-            }
-        }
-        Ok(())
-    }
-
-    fn segment(&self, node: &Node<'_>) -> Result<Segment, DocumentError> {
-        if node.is_object() {
-            return self.object(node);
-        }
-        let name = node.str()?;
-        Ok(match name {
-            "method" => Segment::Method { lower: false },
-            "target" => Segment::Target,
-            "path" => Segment::Path(PathMode::Raw),
-            "query" => Segment::Query(QueryMode::Raw),
-            "body" => Segment::Body,
-            "authority" => Segment::Authority,
-            "params" => Segment::Params,
-            "scheme" if self.pairs => Segment::Scheme,
-            "auth-before-signature" if self.pairs => Segment::PairsBeforeSignature,
-            "signed_headers" if self.has_list => Segment::ListedNames,
-            "payload" if self.has_payload => Segment::Payload,
-            _ => match self.index(name) {
-                Some(index) => Segment::Field { index, until: None },
-                None => {
-                    return Err(node.error(format!(
-                        "expected a segment (method, target, path, query, body, authority, params, scheme, \
-                         auth-before-signature, signed_headers, payload, a field of this profile, or an object); \
-                         there is no {name:?}"
-                    )));
-                }
-            },
-        })
-    }
-
-    fn object(&self, node: &Node<'_>) -> Result<Segment, DocumentError> {
-        let members = node.members()?;
-        let object = node.object()?;
-        let kind = [
-            "text",
-            "method",
-            "path",
-            "query",
-            "resource",
-            "header",
-            "headers_from",
-            "headers",
-            "digest",
-            "encode",
-            "group",
-        ]
-        .into_iter()
-        .find(|kind| members.iter().any(|(name, _)| name == kind));
-        let Some(kind) = kind else {
-            return Err(node.error(
-                "expected one of text, method, path, query, resource, header, headers_from, headers, digest, encode, group",
-            ));
-        };
-        let value = object.required(kind)?;
-        let segment = match kind {
-            "text" => Segment::Text(bytes(value.str()?)),
-            "method" => Segment::Method { lower: value.one_of(&[("lower", true), ("as-sent", false)])? },
-            "path" => Segment::Path(value.one_of(PATHS)?),
-            "query" => Segment::Query(value.one_of(QUERIES)?),
-            "resource" => {
-                let modes = value.object()?;
-                let path = choice(&modes, "path", PATHS, PathMode::Raw)?;
-                let query = choice(&modes, "query", QUERIES, QueryMode::Raw)?;
-                modes.finish()?;
-                Segment::Resource(path, query)
-            }
-            "header" => {
-                let Some(name) = lower(name_list(&value, true)?).into_iter().next() else {
-                    return Err(value.error("expected a name"));
-                };
-                let absent = choice(&object, "absent", ABSENT, Absent::Refuse)?;
-                if absent == Absent::Name {
-                    return Err(node.error("\"absent\": \"name\" is for listed headers"));
-                }
-                Segment::Header { name, absent }
-            }
-            "headers_from" => Segment::HeadersFrom(value.str()?.to_ascii_lowercase().as_bytes().into()),
-            "headers" if self.has_list => Segment::Listed(self.style(&value)?),
-            "headers" => return Err(node.error("\"headers\" needs the member \"signed_headers\" of the profile")),
-            "digest" => {
-                let digest = value.object()?;
-                let of =
-                    digest.required("of")?.one_of(&[("body", DigestOf::Body), ("canonical", DigestOf::Canonical)])?;
-                if of == DigestOf::Canonical && !self.has_canonical {
-                    return Err(value.error("there is no \"canonical\" in this profile, or this stands in it"));
-                }
-                let hash = choice(&digest, "hash", HASHES, Hash::Sha256)?;
-                let text = choice(&digest, "as", TEXTS, DigestText::Hex)?;
-                digest.finish()?;
-                Segment::Digest { of, hash, text }
-            }
-            "group" => Segment::Group(self.segments(&value, "")?),
-            _ => Segment::Encode(self.segments(&value, "")?),
-        };
-        object.finish()?;
-        Ok(segment)
-    }
-
-    fn style(&self, node: &Node<'_>) -> Result<ListStyle, DocumentError> {
-        let object = node.object()?;
-        let mut specials = Vec::new();
-        if let Some(node) = object.optional("specials") {
-            for (name, node) in node.members()? {
-                let name = name.to_ascii_lowercase();
-                specials.push((bytes(&name), self.segments(&node, "")?));
-            }
-        }
-        let style = ListStyle {
-            separator: text_of(&object, "separator", ":")?,
-            absent: choice(&object, "absent", ABSENT, Absent::Refuse)?,
-            collapse: object.optional("collapse").map_or(Ok(false), |n| n.bool())?,
-            lower: object.optional("lower").map_or(Ok(false), |n| n.bool())?,
-            names_as_sent: choice(&object, "names", &[("lower", false), ("as-sent", true)], false)?,
-            join: text_of(&object, "join", "\n")?,
-            end: text_of(&object, "end", "")?,
-            specials,
-        };
-        object.finish()?;
-        if style.join.first().is_none_or(|b| *b != b'\n') {
-            return Err(node.error("expected a \"join\" that begins with a line end: header values cannot hold one"));
-        }
-        Ok(style)
-    }
 }
 
 fn list_rules(node: &Node<'_>, field: usize) -> Result<ListRules, DocumentError> {
@@ -457,8 +263,11 @@ fn payload(node: &Node<'_>) -> Result<Payload, DocumentError> {
         if !is_token(name.as_bytes()) {
             return Err(node.error("expected a header's name (RFC 9110, 5.1)"));
         }
-        headers
-            .push((bytes(&name.to_ascii_lowercase()), node.one_of(&[("sha256", Hash::Sha256), ("sm3", Hash::Sm3)])?));
+        let nodes = if node.is_str() { vec![node] } else { node.array()? };
+        let hash = |node: &Node<'_>| {
+            node.one_of(&[("sha256", Hash::Sha256), ("sm3", Hash::Sm3), ("of-algorithm", Hash::OfAlgorithm)])
+        };
+        headers.push((bytes(&name.to_ascii_lowercase()), nodes.iter().map(hash).collect::<Result<_, _>>()?));
     }
     let optional = |name| object.optional(name).map(|node| node.str().map(bytes)).transpose();
     let payload = Payload { headers, unsigned: optional("unsigned")?, presigned: optional("presigned")? };
@@ -646,6 +455,7 @@ impl Program {
             self.fields.iter().any(|f| match &f.place {
                 Place::Query(_) => query,
                 Place::Body(_) => !query,
+                Place::Params(_) => true,
                 _ => query && f.query.is_some(),
             })
         };

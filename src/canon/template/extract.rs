@@ -1,14 +1,14 @@
 //! Reading a request: where its pairs stand, its fields, the list of what it signed, and the digests that it carries.
 
-use super::super::alg::AlgSet;
+use super::super::alg::{Alg, AlgSet};
 use super::super::extract::Rest;
 use super::super::params::media::{self, Charset, Media};
 use super::super::{Extract, Refusal, Scratch};
 use super::places::{Facts, Memory, PairAt, Span};
 use super::write::digest;
 use super::{
-    Absent, DigestHeader, DigestText, Field, LIST_MAX, Payload, Place, Program, QueryMode, Segment, Segments, list,
-    pairs,
+    Absent, DigestHeader, DigestText, Field, Hash, LIST_MAX, Payload, Place, Program, QueryMode, Segment, Segments,
+    list, pairs,
 };
 use crate::codec::civil::Format;
 use crate::codec::percent::{self, Plus};
@@ -30,12 +30,17 @@ fn sole<'r>(request: &Request<'r>, name: &[u8], role: &'static str) -> Result<Op
     }
 }
 
-/// The one parameter of that name from the query, or from the body.
-fn parameter<'r>(view: &View<'r>, name: &[u8], query: bool, role: &'static str) -> Result<Option<usize>, Refusal> {
+/// The one parameter of that name from the query, from the body, or (`None`) from either.
+fn parameter<'r>(
+    view: &View<'r>,
+    name: &[u8],
+    query: Option<bool>,
+    role: &'static str,
+) -> Result<Option<usize>, Refusal> {
     let mut found = None;
     let mut from = 0;
     while let Some(at) = view.find_from(from, name) {
-        if (view.source(at) == Source::Query) == query && found.replace(at).is_some() {
+        if query.is_none_or(|query| (view.source(at) == Source::Query) == query) && found.replace(at).is_some() {
             return Err(Refusal::duplicate(role));
         }
         from = at + 1;
@@ -46,16 +51,24 @@ fn parameter<'r>(view: &View<'r>, name: &[u8], query: bool, role: &'static str) 
 impl Program {
     /// Whether something by the signature's name stands in its place, as far as the target and the headers show.
     pub(in crate::canon) fn recognises(&self, request: &Request<'_>) -> bool {
-        let in_query = |wanted: &[u8]| {
-            request.query().split(|b| *b == b'&').any(|pair| {
+        let in_pairs = |text: &[u8], wanted: &[u8]| {
+            text.split(|b| *b == b'&').any(|pair| {
                 let end = memchr::memchr(b'=', pair).unwrap_or(pair.len());
                 pair.get(..end) == Some(wanted)
             })
         };
+        let in_query = |wanted: &[u8]| in_pairs(request.query(), wanted);
         match self.fields.get(self.signature).map(|f| &f.place) {
             Some(Place::Header(names)) => names.iter().any(|name| request.header_values(name).next().is_some()),
             Some(Place::Query(names)) => names.iter().any(|name| in_query(name)),
             Some(Place::Body(_)) => !request.body.is_empty(),
+            Some(Place::Params(names)) => {
+                let form = || {
+                    matches!(media::read(request.header_values(b"content-type").next()?), Some((Media::Form, _)))
+                        .then_some(request.body)
+                };
+                names.iter().any(|name| in_query(name) || form().is_some_and(|body| in_pairs(body, name)))
+            }
             Some(Place::Pairs(_)) => self.pairs.as_ref().is_some_and(|rules| {
                 let said = |name: &[u8]| request.header_values(name).any(|value| rules.text(value).is_some());
                 rules.headers.iter().any(|name| said(name))
@@ -111,7 +124,7 @@ impl Program {
             check_digest(rule, request)?;
         }
         if let Some(rule) = &self.payload {
-            read_payload(rule, request, memory)?;
+            read_payload(rule, request, memory, algorithms)?;
         }
         self.check_segments(request, memory)?;
         self.sort_parameters(&view, memory, left_out);
@@ -185,7 +198,7 @@ impl Program {
             }
         }
         if let Some((prefix, marker)) = &rules.query
-            && let Some(at) = parameter(view, marker, true, "authorization")?
+            && let Some(at) = parameter(view, marker, Some(true), "authorization")?
         {
             if scheme.is_some() {
                 return Err(Refusal::duplicate("authorization"));
@@ -247,7 +260,7 @@ impl Program {
             }
         } else if let Some(span) = self.find(field, request, view, memory)? {
             memory.signatures.push((span, admitted));
-            if let Place::Query(names) | Place::Body(names) = &field.place {
+            if let Place::Query(names) | Place::Body(names) | Place::Params(names) = &field.place {
                 left_out = names.iter().find_map(|name| view.find(name));
             }
         }
@@ -276,7 +289,7 @@ impl Program {
         let put = |found: &mut Option<Span>, span: Span| {
             if found.replace(span).is_some() { Err(Refusal::duplicate(role)) } else { Ok(()) }
         };
-        let params = |names: &[Box<[u8]>], query: bool, memory: &mut Memory| -> Result<Option<Span>, Refusal> {
+        let params = |names: &[Box<[u8]>], query: Option<bool>, memory: &mut Memory| -> Result<Option<Span>, Refusal> {
             let mut found = None;
             for name in names {
                 if let Some(at) = parameter(view, name, query, role)? {
@@ -287,7 +300,7 @@ impl Program {
         };
         match (&field.place, &field.query) {
             (Place::Header(_), Some(name)) if memory.in_query => {
-                found = params(std::slice::from_ref(name), true, memory)?;
+                found = params(std::slice::from_ref(name), Some(true), memory)?;
             }
             (Place::Header(names), _) => {
                 // The first alternative that is there: a list that says which is signed decides whether it may be.
@@ -298,8 +311,9 @@ impl Program {
                     }
                 }
             }
-            (Place::Query(names), _) => found = params(names, true, memory)?,
-            (Place::Body(names), _) => found = params(names, false, memory)?,
+            (Place::Query(names), _) => found = params(names, Some(true), memory)?,
+            (Place::Body(names), _) => found = params(names, Some(false), memory)?,
+            (Place::Params(names), _) => found = params(names, None, memory)?,
             (Place::Pairs(names), _) => {
                 for pair in &memory.pairs {
                     if names.iter().any(|name| **name == *memory.get(pair.name)) {
@@ -495,13 +509,19 @@ fn check_digest(rule: &DigestHeader, request: &Request<'_>) -> Result<(), Refusa
 }
 
 /// Takes the payload's digest out of its header, where there is one, and holds it against the body.
-fn read_payload(rule: &Payload, request: &Request<'_>, memory: &mut Memory) -> Result<(), Refusal> {
-    for (name, hash) in &rule.headers {
+fn read_payload(rule: &Payload, request: &Request<'_>, memory: &mut Memory, algorithms: AlgSet) -> Result<(), Refusal> {
+    let is = |hash: Hash, alg, value| digest(hash, alg, request.body).is_text(DigestText::Hex, value);
+    for (name, hashes) in &rule.headers {
         let value = match sole(request, name, "digest")? {
             None | Some([]) => None,
             Some(value) => {
                 let unsigned = rule.unsigned.as_deref() == Some(value);
-                if !unsigned && !digest(*hash, None, request.body).is_text(DigestText::Hex, value) {
+                let right = |hash: &Hash| match hash {
+                    // Of which algorithm the signature is, its key says later; the request has narrowed them.
+                    Hash::OfAlgorithm => Alg::all().any(|alg| algorithms.has(alg) && is(*hash, Some(alg), value)),
+                    _ => is(*hash, None, value),
+                };
+                if !unsigned && !hashes.iter().any(right) {
                     return Err(Refusal::new(Reason::BadDigest, "digest"));
                 }
                 Some(memory.keep(value))

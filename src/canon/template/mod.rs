@@ -22,6 +22,7 @@ mod extract;
 mod list;
 mod pairs;
 mod places;
+mod segments;
 mod write;
 
 use super::alg::AlgSet;
@@ -176,6 +177,8 @@ enum Place {
     Header(Vec<Box<[u8]>>),
     Query(Vec<Box<[u8]>>),
     Body(Vec<Box<[u8]>>),
+    /// A parameter of the query or of the body, of one of them only.
+    Params(Vec<Box<[u8]>>),
 }
 
 /// A field of a request.
@@ -207,6 +210,7 @@ impl Field {
             Place::Header(names) => ("header", names),
             Place::Query(names) => ("query parameter", names),
             Place::Body(names) => ("body parameter", names),
+            Place::Params(names) => ("parameter", names),
         };
         let names: Vec<_> = names.iter().map(|n| String::from_utf8_lossy(n)).collect();
         format!("{place} `{}`", names.join("` or `"))
@@ -251,7 +255,8 @@ struct DigestHeader {
 /// The payload's digest in a canonical request: out of one of these headers, or of the body.
 #[derive(Debug)]
 struct Payload {
-    headers: Vec<(Box<[u8]>, Hash)>,
+    /// By which hash: one of these.
+    headers: Vec<(Box<[u8]>, Vec<Hash>)>,
     /// A value that stands for no digest at all (`UNSIGNED-PAYLOAD`).
     unsigned: Option<Box<[u8]>>,
     /// What stands for the payload where the pairs are in the query and there is no header.
