@@ -9,6 +9,7 @@
 //! | `key` | a key bound to its algorithm, checked and prepared |
 //! | `verifier`, `scheme` | items, their grouping, and the trait behind which one-message and many-message code stand |
 //! | `sign` | the other side |
+//! | `otherwise` | what else a signature may be, for the doctor |
 //! | `ec_signature` | DER and r‖s |
 //! | one folder each | `mod` the key and the scheme, `scalar` one message at a time |
 //!
@@ -26,6 +27,7 @@ mod import;
 mod key;
 mod key_error;
 mod keyed;
+mod otherwise;
 mod rsa;
 mod scheme;
 mod sign;

@@ -103,7 +103,32 @@ pub(super) fn of_request(request: &Request<'_>) -> Vec<(String, Draft)> {
             });
         }
     }
+    // A host that stands elsewhere in the request: a proxy's, or the one that it hides.
+    let others =
+        ["x-forwarded-host", "x-original-host", "host"].into_iter().filter_map(|name| sent.header(name.as_bytes()));
+    for host in others.chain(request.authority).map(<[u8]>::to_vec).collect::<Vec<_>>() {
+        let shown = String::from_utf8_lossy(&host).into_owned();
+        guess(&format!("the signature is for host {shown}: sign the host that is sent"), &|d| {
+            for (_, text) in d.headers.iter_mut().filter(|(name, _)| name.eq_ignore_ascii_case(b"host")) {
+                text.clone_from(&host);
+            }
+            d.authority = d.authority.as_ref().map(|_| host.clone());
+        });
+    }
     guesses
+}
+
+/// The timestamp in the other unit, as it stands in the string: `at` in milliseconds since 1970.
+pub(super) fn of_moment(right: &[u8], at: i64) -> Option<Guess> {
+    let text = std::str::from_utf8(right).ok()?;
+    let (ms, seconds) = (at.to_string(), at.div_euclid(1000).to_string());
+    let (from, to, unit) = match text.contains(&ms) {
+        true => (ms, seconds, "seconds"),
+        false if text.contains(&seconds) => (seconds, ms, "milliseconds"),
+        false => return None,
+    };
+    let fix = format!("the timestamp was signed in {unit}: sign it as it is sent");
+    Some(Guess { fix, string: text.replacen(&from, &to, 1).into_bytes() })
 }
 
 /// The JSON text written in other ways: without space, with a space behind colons and commas (as Python does), and in lines.
@@ -309,9 +334,14 @@ pub(super) fn of_string(right: &[u8]) -> Vec<Guess> {
     }
     add("the string was put into lower case", right.to_ascii_lowercase());
     add("the string was put into upper case", right.to_ascii_uppercase());
-    for (fix, digest) in [("SHA-256", crate::hash::sha256::digest(right)), ("SM3", crate::hash::sm3::digest(right))] {
+    for (fix, digest) in [
+        ("SHA-256", crate::hash::sha256::digest(right).to_vec()),
+        ("SM3", crate::hash::sm3::digest(right).to_vec()),
+        ("SHA-512", crate::hash::sha512::digest(right).to_vec()),
+        ("MD5", crate::hash::md5::digest(right).to_vec()),
+    ] {
         let hex = crate::codec::hex::to_string(&digest);
-        add(&format!("the {fix} digest of the string was signed, not the string"), digest.to_vec());
+        add(&format!("the {fix} digest of the string was signed, not the string"), digest);
         add(&format!("the hexadecimal text of the string's {fix} digest was signed, not the string"), hex.into_bytes());
     }
     guesses

@@ -303,14 +303,21 @@ impl<'a> Case<'a> {
                     let fix = format!("the signature is written as {is}: write it as {wanted}");
                     found.push(Candidate { bytes, form: SignatureForm::Either, fix: Some(fix) });
                 }
-                continue;
             }
-            let text: Vec<u8> = text.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
+            // Even where it can be read as the profile has it: hexadecimal digits are base64 as well.
             let spaces = text.iter().map(|b| if *b == b' ' { b'+' } else { *b }).collect::<Vec<u8>>();
+            let text: Vec<u8> = text.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
+            let digits = hex::decode_vec(&text);
+            let own = digits.as_ref().ok().and_then(|bytes| self.profile.encode_signature(alg, bytes));
+            let of_case = own.is_some_and(|own| own.as_bytes().eq_ignore_ascii_case(&text));
             let bare: Vec<u8> = text.iter().copied().take_while(|b| *b != b'=').collect();
             let padded = [&bare[..], &b"=="[..(4 - bare.len() % 4) % 4 % 3]].concat();
             for (what, bytes) in [
-                ("hexadecimal of another case than the profile's", hex::decode_vec(&text)),
+                (if of_case { "hexadecimal of another case than the profile's" } else { "hexadecimal" }, digits),
+                (
+                    "base64 of its hexadecimal text",
+                    base64::decode_vec(base64::Variant::Standard, &text).and_then(|text| hex::decode_vec(&text)),
+                ),
                 ("base64", base64::decode_vec(base64::Variant::Standard, &text)),
                 (
                     "base64 whose + became spaces on the way: percent-encode it",
@@ -319,7 +326,9 @@ impl<'a> Case<'a> {
                 ("base64 without its padding", base64::decode_vec(base64::Variant::Standard, &padded)),
                 ("base64url", base64::decode_vec(base64::Variant::UrlSafeNoPad, &bare)),
             ] {
-                if let Ok(bytes) = bytes {
+                if let Ok(bytes) = bytes
+                    && found.iter().all(|candidate| candidate.bytes != bytes)
+                {
                     let fix = format!("the signature is written as {what}; the profile takes another form");
                     found.push(Candidate { bytes, form: SignatureForm::Either, fix: Some(fix) });
                 }
@@ -341,12 +350,20 @@ impl<'a> Case<'a> {
                 if self.verify(key, string, candidate, input) {
                     return candidate.fix.clone();
                 }
+            }
+            for candidate in &candidates {
                 for guess in self.guesses(extract, credential.alg, string) {
                     if self.verify(key, &guess.string, candidate, input) {
                         return Some(with(guess.fix, candidate));
                     }
                 }
                 if let Some(fix) = self.secret_mistake(credential, string, candidate) {
+                    return Some(with(fix, candidate));
+                }
+                let ids =
+                    [b"1234567812345678", &[][..], app.id.as_str().as_bytes(), credential.kid.as_str().as_bytes()];
+                if let Some(what) = key.made_otherwise(string, &candidate.bytes, &ids) {
+                    let fix = format!("the signature is {what}; the key is registered for {}", credential.algorithm());
                     return Some(with(fix, candidate));
                 }
             }
@@ -374,6 +391,7 @@ impl<'a> Case<'a> {
                 guesses.push(guess);
             }
         }
+        guesses.extend(extract.timestamp.and_then(|at| mistakes::of_moment(string, at.0)));
         guesses.extend(mistakes::of_string(string));
         guesses
     }

@@ -33,6 +33,11 @@ impl P256Key {
         let (x, y) = ec::coordinates(point);
         Ok(Self { slot: ec::Slot::new(montgomery_point::<P256>(&x, &y)), parsed })
     }
+
+    /// The library's form of it.
+    pub fn parsed(&self) -> &ParsedPublicKey {
+        &self.parsed
+    }
 }
 
 #[derive(Default)]

@@ -24,6 +24,11 @@ impl P384Key {
     pub fn new(point: &[u8; 97]) -> Result<Self, KeyError> {
         Ok(Self { point: *point, parsed: scalar::parse(point)? })
     }
+
+    /// The library's form of it.
+    pub fn parsed(&self) -> &ParsedPublicKey {
+        &self.parsed
+    }
 }
 
 #[derive(Default)]

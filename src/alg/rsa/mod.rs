@@ -130,6 +130,11 @@ impl RsaKey {
         Ok(key)
     }
 
+    /// Modulus, big-endian, and exponent.
+    pub fn numbers(&self) -> (&[u8], u64) {
+        (&self.n, self.e)
+    }
+
     /// Whether the lane kernels take it.
     fn in_lanes(&self) -> bool {
         self.n.len() <= MAX_BYTES && self.e <= MAX_EXPONENT

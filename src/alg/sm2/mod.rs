@@ -38,6 +38,23 @@ impl Sm2Key {
         let (x, y) = ec::coordinates(point);
         Ok(Self { slot: ec::Slot::new(montgomery_point::<curve::Sm2>(&x, &y)), z, parsed })
     }
+
+    /// Whether (r, s) is the message's.
+    pub fn signed(&self, message: &[u8], pair: &[[u8; 32]; 2]) -> bool {
+        self.parsed.verify(message, pair)
+    }
+
+    /// Whether it is one of the message without Z before it, which no standard knows.
+    pub fn signed_without_id(&self, message: &[u8], pair: &[[u8; 32]; 2]) -> bool {
+        self.parsed.verify_hash(&sm3::digest(message), pair)
+    }
+
+    /// Whether it is one of the message by a signer of that identifier.
+    pub fn signed_with_id(&self, message: &[u8], pair: &[[u8; 32]; 2], id: &[u8]) -> bool {
+        let point = self.parsed.point();
+        let z = point.and_then(|point| scalar::z(&point, id).ok());
+        z.is_some_and(|z| self.parsed.verify_hash(&sm3::digest(&[&z[..], message].concat()), pair))
+    }
 }
 
 #[derive(Default)]

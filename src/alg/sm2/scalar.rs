@@ -74,8 +74,17 @@ impl Parsed {
 
     /// The crate checks the range of r and s, and t ≠ 0.
     pub fn verify(&self, message: &[u8], pair: &[[u8; 32]; 2]) -> bool {
-        let e = self.hash(message);
-        Signature::from_slice(pair.as_flattened()).is_ok_and(|pair| self.key.verify_prehash(&e, &pair).is_ok())
+        self.verify_hash(&self.hash(message), pair)
+    }
+
+    /// The same of a finished hash e.
+    pub fn verify_hash(&self, e: &[u8; 32], pair: &[[u8; 32]; 2]) -> bool {
+        Signature::from_slice(pair.as_flattened()).is_ok_and(|pair| self.key.verify_prehash(e, &pair).is_ok())
+    }
+
+    /// The point as 04 ‖ x ‖ y.
+    pub fn point(&self) -> Option<[u8; 65]> {
+        self.key.as_affine().to_sec1_point(false).as_bytes().try_into().ok()
     }
 }
 
