@@ -74,14 +74,14 @@
 //! | `fields` | object, required | `app_id`, `kid`, `timestamp`, `nonce`, `signature`, `sign_type`, `expires` (seconds; it only narrows the window), `signed_headers`, and any others that segments or keys use |
 //! | `signed_headers` | object | rules of the list in the field of that name: `divider` (**`;`**), `default` (names, where there is no list), `must` (names, or lists of which one must be there), `must_prefix`, `with_body`, `fields` (**`must`** \| `may`: headers that fields are read from) |
 //! | `digests` | array | headers with a digest of the body: `header`, `hash`, `as` (`hex` \| **`base64`**), `prefix`, `required` (**`with-body`** \| `never`); a wrong one is `bad_digest` |
-//! | `payload` | object | `headers` (name to `sha256` \| `sm3`), `unsigned` (a text that stands for no digest; hole `unsigned_body`), `presigned` (the same, in a query) |
+//! | `payload` | object | `headers` (name to `sha256` \| `sm3` \| `of-algorithm`, or several of them), `unsigned` (a text that stands for no digest; hole `unsigned_body`), `presigned` (the same, in a query) |
 //! | `key` | object | the key made from the secret: `strip`, `decode` (`base64`), `prefix`, `suffix`, `chain` (fields and `{"text"}`; each an HMAC under the one before) |
 //! | `canonical` | segments | of `canonical-request`: what the string holds the digest of |
 //! | `string` | segments, required | the string to sign |
 //!
-//! A field has `in` (`auth` \| `header` \| `query` \| `body`), `name` (one or several; for a signature also an object from name to algorithms),
+//! A field has `in` (`auth` \| `header` \| `query` \| `body` \| `params`, which is query or body), `name` (one or several; for a signature also an object from name to algorithms),
 //! `prefix`, `part`, `of` and `divider` (one piece of several), `query` (the parameter in place of a header, where the pairs are in the
-//! query), `equals`, `required`, `min`, `max`; `format` (`unix-seconds`, `unix-milliseconds`, `rfc1123`, `iso8601`, `iso8601-basic`,
+//! query), `equals`, `required` (a nonce that need not be there is the hole `no_nonce`), `min`, `max`; `format` (`unix-seconds`, `unix-milliseconds`, `rfc1123`, `iso8601`, `iso8601-basic`,
 //! `yyyy-MM-dd HH:mm:ss`, `yyyyMMddHHmmss`) and `zone`; `mode` and `scope`; `values`; `day` (must be the timestamp's); `many`.
 //!
 //! Segments are an array, joined by line ends, or `{"segments", "join", "end"}`. A segment is `method`, `target` (as sent), `path`, `query`,
@@ -100,6 +100,7 @@
 //! | | `must` | components, or lists of which one must be covered |
 //! | | `with_body` | components that must be covered with a body (**`["content-digest"]`**, which is held against it) |
 //! | | `nonce`, `tag` | **`optional`** \| `required`; the only tag taken |
+//! | | `structured` | from a field to `item` \| `list` \| `dictionary`, for `sf`, beside the registered ones |
 //! | `jose` (RFC 7515, 7797, 7519) | `form`, `header`, `scheme` | `detached` \| `compact`; where it stands |
 //! | | `crit`, `require_crit` | critical members that are understood; whether they must be there |
 //! | | `fields` | `app_id`, `timestamp`, `nonce`, `expires`, `not_before`: names of members |
@@ -133,6 +134,7 @@ pub use builtin::{builtin, builtin_document, builtin_names};
 pub use extract::{Extract, Refusal, Scratch};
 pub use key::Recipe;
 pub use lint::{Finding, HOLES};
+pub use structured::Answer;
 
 use crate::codec::doc::{Node, Object};
 use crate::error::DocumentError;
@@ -476,6 +478,23 @@ impl Profile {
             Some(scheme) if scheme.eq_ignore_ascii_case(b"https") => Ok(()),
             Some(_) => Err(Refusal::invalid("scheme")),
             None => Err(Refusal::missing("scheme")),
+        }
+    }
+
+    /// Reads a response as [`extract`](Self::extract) reads a request, for profiles of the shape `structured-fields` (RFC 9421, 2.4); what
+    /// [`write_message`](Self::write_message) then appends is the signature base of the response.
+    ///
+    /// # Errors
+    /// As for a request; every response where the profile is of another shape.
+    pub fn extract_answer<'r>(
+        &self,
+        answer: &Answer<'_>,
+        scratch: &'r mut Scratch,
+        sizes: &Sizes,
+    ) -> Result<Extract<'r>, Refusal> {
+        match &self.shape {
+            Shape::Structured(program) => program.extract_answer(answer, scratch, sizes, self.admitted),
+            _ => Err(Refusal::invalid("profile")),
         }
     }
 

@@ -1,13 +1,14 @@
-//! Shape `structured-fields`: HTTP Message Signatures (RFC 9421), requests.
+//! Shape `structured-fields`: HTTP Message Signatures (RFC 9421), of requests, and of responses to them.
 //!
 //! Coded rather than made of segments: a request names in `Signature-Input`, a dictionary of structured fields (RFC 8941), what it signed,
 //! and the signature's own parameters are signed with it. The signature base has a line for each component in the order of the request,
 //! and last `"@signature-params"`, the inner list written in its one canonical form.
 //!
 //! Components: `@method`, `@authority`, `@scheme`, `@target-uri`, `@request-target`, `@path`, `@query`, `@query-param` with `name`, and
-//! fields, also with `bs` and `key`. `sf`, `req` and `tr` are refused: nothing here knows the types of other fields, and a request has
-//! neither another request nor trailers. A component twice, one that is missing, or a parameter that is not known is refused
-//! (RFC 9421, 2.5). `content-digest` (RFC 9530), where it is covered, is held against the body.
+//! fields, also with `bs`, `key`, and `sf` where the field's type is known. Of a response ([`Answer`]) also `@status`, fields of its trailers
+//! with `tr`, and with `req` everything of the request that it answers; a request has neither, and is refused with them. A component twice, one
+//! that is missing, or a parameter that is not known is refused (RFC 9421, 2.5). `content-digest` (RFC 9530), where it is covered, is held
+//! against the body.
 //!
 //! # Members
 //!
@@ -18,8 +19,10 @@
 //! | `with_body` | names (**`["content-digest"]`**) | components that must be covered when there is a body |
 //! | `nonce` | **`optional`** \| `required` | the parameter `nonce`; without one, the whole signature base must not come twice |
 //! | `tag` | text | the parameter `tag` must be this |
+//! | `structured` | object from field to `item` \| `list` \| `dictionary` | types of fields for `sf`, beside those that are registered |
 
 mod reader;
+mod write;
 
 use super::alg::{Alg, AlgSet};
 use super::client::{Draft, Fill};
@@ -29,14 +32,15 @@ use super::{Caller, Extract, NonceMode, NonceScope, Refusal, Scratch};
 use crate::codec::base64::{self, Variant};
 use crate::codec::dates;
 use crate::codec::doc::Object;
-use crate::codec::percent::{self, Plus};
+use crate::codec::percent::Plus;
 use crate::error::DocumentError;
 use crate::hash::{sha256, sha512};
-use crate::request::{Request, Sizes};
+use crate::request::{Header, Request, Sizes};
 use crate::time::Millis;
 use crate::verdict::{KID_MAX, Reason};
-use reader::{Component, Pairs, Reader, string};
+use reader::{Inner, Kind, Reader, string};
 use std::ops::Range;
+use write::{Signed, Writer, join};
 
 /// Names of RFC 9421, 6.2.2, and what documents call them.
 const ALGS: [(&str, &str); 6] = [
@@ -46,6 +50,24 @@ const ALGS: [(&str, &str); 6] = [
     ("ecdsa-p256-sha256", "ecdsa-p256-sha256"),
     ("ecdsa-p384-sha384", "ecdsa-p384-sha384"),
     ("ed25519", "ed25519"),
+];
+
+/// Types of fields that are registered (RFC 8941's own, RFC 9421, 9530, 9440, 9218, 9211, 9209, 8942).
+const FIELDS: [(&str, Kind); 14] = [
+    ("accept-ch", Kind::List),
+    ("accept-signature", Kind::Dictionary),
+    ("cache-status", Kind::List),
+    ("cdn-cache-control", Kind::Dictionary),
+    ("client-cert", Kind::Item),
+    ("client-cert-chain", Kind::List),
+    ("content-digest", Kind::Dictionary),
+    ("priority", Kind::Dictionary),
+    ("proxy-status", Kind::List),
+    ("repr-digest", Kind::Dictionary),
+    ("signature", Kind::Dictionary),
+    ("signature-input", Kind::Dictionary),
+    ("want-content-digest", Kind::Dictionary),
+    ("want-repr-digest", Kind::Dictionary),
 ];
 
 /// Most components, and most labels.
@@ -62,6 +84,23 @@ pub(super) struct Program {
     with_body: Vec<String>,
     nonce_required: bool,
     tag: Option<String>,
+    /// Types of fields, the document's own before the registered ones.
+    structured: Vec<(Vec<u8>, Kind)>,
+}
+
+/// A response, and the request that it answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'r> {
+    /// 100 to 599.
+    pub status: u16,
+    /// Its header lines.
+    pub headers: &'r [Header<'r>],
+    /// Its body.
+    pub body: &'r [u8],
+    /// Its trailer lines.
+    pub trailers: &'r [Header<'r>],
+    /// What it answers, for components with `req`.
+    pub request: &'r Request<'r>,
 }
 
 /// Memory of one request at a time.
@@ -69,54 +108,12 @@ pub(super) struct Program {
 pub struct Memory {
     /// Header lines of one name, joined.
     joined: Vec<u8>,
-    /// The chosen inner list in canonical form.
-    list: Vec<u8>,
-    /// The components: identifier, name, and parameters, as places in `list`.
-    components: Vec<Component>,
-    /// The parameters of the list: key and value.
-    params: Pairs,
+    /// The chosen inner list.
+    list: Inner,
+    /// One that is read for its form alone.
+    spare: Inner,
     /// Texts of fields.
     kept: Vec<u8>,
-}
-
-/// The header lines of one name as one value (RFC 9421, 2.1): trimmed, joined by a comma and a space.
-fn join(request: &Request<'_>, name: &[u8], out: &mut Vec<u8>) -> bool {
-    let mut any = false;
-    for value in request.headers.iter().filter(|h| h.name.eq_ignore_ascii_case(name)).map(|h| h.value) {
-        if any {
-            out.extend_from_slice(b", ");
-        }
-        any = true;
-        out.extend_from_slice(value.trim_ascii());
-    }
-    any
-}
-
-/// Appends host and port in lower case, without the scheme's own port.
-fn authority(request: &Request<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
-    let mut hosts = request.header_values(b"host");
-    let host = match (request.authority, hosts.next(), hosts.next()) {
-        (Some(host), _, _) | (None, Some(host), None) => host.trim_ascii(),
-        (None, Some(_), Some(_)) => return Err(Refusal::duplicate("host")),
-        (None, None, _) => return Err(Refusal::missing("host")),
-    };
-    let own: &[u8] = match request.scheme {
-        Some(scheme) if scheme.eq_ignore_ascii_case(b"http") => b":80",
-        _ => b":443",
-    };
-    out.extend(host.strip_suffix(own).unwrap_or(host).iter().map(u8::to_ascii_lowercase));
-    Ok(())
-}
-
-/// Percent-encodes as RFC 9421, 2.2.8 asks: the form's set, a space as `%20`.
-fn encode_param(text: &[u8], out: &mut Vec<u8>) {
-    for byte in text {
-        if byte.is_ascii_alphanumeric() || b"*-._".contains(byte) {
-            out.push(*byte);
-        } else {
-            out.extend_from_slice(format!("%{byte:02X}").as_bytes());
-        }
-    }
 }
 
 impl Program {
@@ -146,7 +143,15 @@ impl Program {
         let nonce_required = object
             .optional("nonce")
             .map_or(Ok(false), |node| node.one_of(&[("optional", false), ("required", true)]))?;
-        Ok(Self { label: text("label")?, must, with_body, nonce_required, tag: text("tag")? })
+        let mut structured = Vec::new();
+        if let Some(node) = object.optional("structured") {
+            for (name, node) in node.members()? {
+                let kinds = [("item", Kind::Item), ("list", Kind::List), ("dictionary", Kind::Dictionary)];
+                structured.push((name.to_ascii_lowercase().into_bytes(), node.one_of(&kinds)?));
+            }
+        }
+        structured.extend(FIELDS.iter().map(|(name, kind)| (name.as_bytes().to_vec(), *kind)));
+        Ok(Self { label: text("label")?, must, with_body, nonce_required, tag: text("tag")?, structured })
     }
 
     pub(super) fn caller(&self) -> Caller {
@@ -204,42 +209,65 @@ impl Program {
         admitted: AlgSet,
         signed: bool,
     ) -> Result<Extract<'r>, Refusal> {
+        self.extract_signed(Signed { own: request, answer: None }, scratch, sizes, admitted, signed)
+    }
+
+    /// The same of a response.
+    pub(super) fn extract_answer<'r>(
+        &self,
+        answer: &Answer<'_>,
+        scratch: &'r mut Scratch,
+        sizes: &Sizes,
+        admitted: AlgSet,
+    ) -> Result<Extract<'r>, Refusal> {
+        let own = Request { headers: answer.headers, ..Request::new(b"", b"", answer.body) };
+        self.extract_signed(Signed { own: &own, answer: Some(answer) }, scratch, sizes, admitted, true)
+    }
+
+    fn extract_signed<'r>(
+        &self,
+        message: Signed<'_, '_>,
+        scratch: &'r mut Scratch,
+        sizes: &Sizes,
+        admitted: AlgSet,
+        signed: bool,
+    ) -> Result<Extract<'r>, Refusal> {
+        let request = message.own;
         let Scratch { params, text: base, structured: memory, .. } = scratch;
         base.clear();
         memory.kept.clear();
         memory.joined.clear();
-        if !join(request, b"signature-input", &mut memory.joined) {
+        if !join(request.headers, b"signature-input", &mut memory.joined) {
             return Err(Refusal::new(Reason::MissingSignature, "signature"));
         }
         let label = self.read_input(memory)?;
         let signature = read_signature(request, memory, label.clone(), signed)?;
         params.clear();
-        let queried = memory.components.iter().any(|c| memory.list.get(c.name.clone()) == Some(b"@query-param"));
+        let queried = memory.list.components.iter().any(|c| memory.list.get(&c.name) == b"@query-param");
+        // Of a response a parameter can only be its request's.
+        let query = message.answer.map_or(request, |answer| answer.request).query();
         if queried {
-            params.parse_query(request.query(), Plus::Space, sizes)?;
+            params.parse_query(query, Plus::Space, sizes)?;
         }
-        for at in 0..memory.components.len() {
-            let Some(component) = memory.components.get(at) else { continue };
-            if memory
-                .components
-                .iter()
-                .take(at)
-                .any(|other| memory.list.get(other.identifier.clone()) == memory.list.get(component.identifier.clone()))
-            {
+        let Memory { joined, list, spare, .. } = &mut *memory;
+        for (at, component) in list.components.iter().enumerate() {
+            let identifier = list.get(&component.identifier);
+            if list.components.iter().take(at).any(|other| list.get(&other.identifier) == identifier) {
                 return Err(Refusal::duplicate("component"));
             }
-            base.extend_from_slice(memory.list.get(component.identifier.clone()).unwrap_or_default());
+            base.extend_from_slice(identifier);
             base.extend_from_slice(b": ");
-            value(request, &memory.list, component, &params.view(request.query(), &[]), &mut memory.joined, base)?;
+            let mut writer = Writer { list, view: params.view(query, &[]), joined, spare, types: &self.structured };
+            writer.value(message, component, base)?;
             base.push(b'\n');
         }
         base.extend_from_slice(b"\"@signature-params\": ");
-        base.extend_from_slice(&memory.list);
+        base.extend_from_slice(&memory.list.text);
         self.check_covered(request, memory)?;
 
         let param = |name: &str| {
-            let found = memory.params.iter().find(|(key, _)| memory.list.get(key.clone()) == Some(name.as_bytes()));
-            found.and_then(|(_, value)| memory.list.get(value.clone()))
+            let mut own = memory.list.params(&memory.list.own);
+            own.find(|(key, _)| *key == name.as_bytes()).map(|(_, value)| value)
         };
         let text = |name: &'static str| match param(name) {
             None => Ok(None),
@@ -295,22 +323,20 @@ impl Program {
 
     /// Reads `Signature-Input`, and keeps the list of the one label that counts.
     fn read_input(&self, memory: &mut Memory) -> Result<Range<usize>, Refusal> {
-        let Memory { joined, list, components, params, kept } = memory;
+        let Memory { joined, list, spare, kept } = memory;
         let (mut labels, mut twice) = (0usize, false);
         let mut chosen = None;
         list.clear();
         let mut reader = Reader { text: joined, at: 0 };
-        let mut spare = Vec::new();
         let read = reader.dictionary(|key, reader| {
             reader.byte(b'=')?;
             let ours = self.label.as_ref().is_none_or(|label| label.as_bytes() == key);
-            let out = if ours { &mut *list } else { &mut spare };
+            let out = if ours { &mut *list } else { &mut *spare };
             out.clear();
-            let (found, found_params) = reader.list(out)?;
+            reader.list(out)?;
             if ours {
                 twice |= labels > 0;
                 labels += 1;
-                (*components, *params) = (found, found_params);
                 let start = kept.len();
                 kept.extend_from_slice(key);
                 chosen = Some(start..kept.len());
@@ -328,8 +354,8 @@ impl Program {
     fn check_covered(&self, request: &Request<'_>, memory: &mut Memory) -> Result<(), Refusal> {
         let has = |name: &str| {
             // A component with parameters covers a part of a field only.
-            let mut whole = memory.components.iter().filter(|c| c.params.is_empty());
-            whole.any(|c| memory.list.get(c.name.clone()) == Some(name.as_bytes()))
+            let mut whole = memory.list.components.iter().filter(|c| c.params.is_empty());
+            whole.any(|c| memory.list.get(&c.name) == name.as_bytes())
         };
         let body = !request.body.is_empty();
         if !self.must.iter().all(|group| group.iter().any(|n| has(n)))
@@ -339,20 +365,21 @@ impl Program {
         }
         if has("content-digest") {
             memory.joined.clear();
-            join(request, b"content-digest", &mut memory.joined);
+            join(request.headers, b"content-digest", &mut memory.joined);
             let (mut known, mut good) = (0, true);
             let mut reader = Reader { text: &memory.joined, at: 0 };
             let read = reader.dictionary(|key, reader| {
                 reader.byte(b'=')?;
                 let item = reader.item()?;
                 let said = item.strip_prefix(b":")?.strip_suffix(b":")?;
+                let mut text = [0; 88];
                 let right = match key {
-                    b"sha-256" => base64::to_string(Variant::Standard, &sha256::digest(request.body)),
-                    b"sha-512" => base64::to_string(Variant::Standard, &sha512::digest(request.body)),
+                    b"sha-256" => base64::encode(Variant::Standard, &sha256::digest(request.body), &mut text),
+                    b"sha-512" => base64::encode(Variant::Standard, &sha512::digest(request.body), &mut text),
                     _ => return Some(()),
                 };
                 known += 1;
-                good &= right.as_bytes() == said;
+                good &= right.is_ok_and(|right| right == said);
                 Some(())
             });
             if read.is_none() || known == 0 {
@@ -410,15 +437,16 @@ fn read_signature(
     signed: bool,
 ) -> Result<Range<usize>, Refusal> {
     memory.joined.clear();
-    let there = join(request, b"signature", &mut memory.joined);
+    let there = join(request.headers, b"signature", &mut memory.joined);
     let mut found: Option<Range<usize>> = None;
-    let Memory { joined, kept, .. } = memory;
+    let Memory { joined, kept, spare, .. } = memory;
+    spare.clear();
     let mut twice = false;
     let read = Reader { text: joined, at: 0 }.dictionary(|key, reader| {
         reader.byte(b'=')?;
         let item = reader.item()?;
         let text = item.strip_prefix(b":")?.strip_suffix(b":")?;
-        reader.params(&mut Vec::new())?;
+        reader.params(&mut spare.text, &mut spare.pool)?;
         if kept.get(label.clone()) == Some(key) {
             twice |= found.is_some();
             let start = kept.len();
@@ -437,121 +465,4 @@ fn read_signature(
         None if signed => Err(Refusal::new(Reason::MissingSignature, "signature")),
         None => Ok(0..0),
     }
-}
-
-/// Appends the value of a component.
-fn value(
-    request: &Request<'_>,
-    list: &[u8],
-    component: &Component,
-    view: &crate::request::View<'_>,
-    joined: &mut Vec<u8>,
-    out: &mut Vec<u8>,
-) -> Result<(), Refusal> {
-    let identifier = list.get(component.identifier.clone()).unwrap_or_default();
-    let name = list.get(component.name.clone()).unwrap_or_default();
-    // A string, without escapes, and in lower case.
-    if !identifier.starts_with(b"\"") || name.iter().any(|b| b.is_ascii_uppercase() || matches!(b, b'\\' | b'"' | b' '))
-    {
-        return Err(INVALID);
-    }
-    let (mut bytes, mut key, mut param) = (false, None, None);
-    for (word, value) in &component.params {
-        let value = list.get(value.clone()).unwrap_or_default();
-        match list.get(word.clone()).unwrap_or_default() {
-            b"bs" if value.is_empty() => bytes = true,
-            b"key" => key = Some(string(value).ok_or(INVALID)?),
-            b"name" => param = Some(string(value).ok_or(INVALID)?),
-            _ => return Err(INVALID),
-        }
-    }
-    let derived = name.starts_with(b"@");
-    if (derived && (bytes || key.is_some()))
-        || (param.is_some() != (name == b"@query-param"))
-        || (bytes && key.is_some())
-    {
-        return Err(INVALID);
-    }
-    match name {
-        b"@method" => out.extend_from_slice(request.method),
-        b"@authority" => authority(request, out)?,
-        b"@scheme" | b"@target-uri" => {
-            let scheme = request.scheme.ok_or(Refusal::missing("scheme"))?;
-            out.extend(scheme.iter().map(u8::to_ascii_lowercase));
-            if name == b"@target-uri" {
-                out.extend_from_slice(b"://");
-                authority(request, out)?;
-                out.extend_from_slice(request.target);
-            }
-        }
-        b"@request-target" => out.extend_from_slice(request.target),
-        b"@path" if request.path().is_empty() => out.push(b'/'),
-        b"@path" => out.extend_from_slice(request.path()),
-        b"@query" => {
-            out.push(b'?');
-            out.extend_from_slice(request.query());
-        }
-        b"@query-param" => {
-            let mut wanted = Vec::new();
-            percent::decode(param.unwrap_or_default(), Plus::Literal, &mut wanted).map_err(|_| INVALID)?;
-            let at = view.find(&wanted).ok_or(Refusal::missing("component"))?;
-            // One that is there twice cannot be signed alone (RFC 9421, 2.2.8).
-            if view.find_from(at + 1, &wanted).is_some() {
-                return Err(Refusal::duplicate("component"));
-            }
-            encode_param(view.value(at), out);
-        }
-        _ if derived => return Err(INVALID),
-        _ if bytes => {
-            let mut any = false;
-            for value in request.headers.iter().filter(|h| h.name.eq_ignore_ascii_case(name)).map(|h| h.value) {
-                if any {
-                    out.extend_from_slice(b", ");
-                }
-                any = true;
-                out.extend_from_slice(
-                    format!(":{}:", base64::to_string(Variant::Standard, value.trim_ascii())).as_bytes(),
-                );
-            }
-            if !any {
-                return Err(Refusal::missing("component"));
-            }
-        }
-        _ => {
-            joined.clear();
-            if !join(request, name, joined) {
-                return Err(Refusal::missing("component"));
-            }
-            let Some(key) = key else {
-                out.extend_from_slice(joined);
-                return Ok(());
-            };
-            let start = out.len();
-            let mut found = false;
-            let read = Reader { text: joined, at: 0 }.dictionary(|member, reader| {
-                let ours = member == key;
-                if ours {
-                    out.truncate(start);
-                    found = true;
-                }
-                let mut spare = Vec::new();
-                let to = if ours { &mut *out } else { &mut spare };
-                if reader.byte(b'=').is_none() {
-                    to.extend_from_slice(b"?1");
-                    reader.params(to)?;
-                } else if reader.peek() == Some(b'(') {
-                    reader.list(to)?;
-                } else {
-                    to.extend_from_slice(reader.item()?);
-                    reader.params(to)?;
-                }
-                Some(())
-            });
-            read.ok_or(Refusal::new(Reason::MalformedRequest, "component"))?;
-            if !found {
-                return Err(Refusal::missing("component"));
-            }
-        }
-    }
-    Ok(())
 }

@@ -1,18 +1,72 @@
 //! Structured fields (RFC 8941), read strictly: dictionaries, inner lists and items, with their parameters.
 
 use super::MOST;
-use crate::codec::base64::{self, Variant};
 use std::ops::Range;
 
 /// Keys and values of parameters, as places in a text.
 pub(super) type Pairs = Vec<(Range<usize>, Range<usize>)>;
 
-/// An item of an inner list with its parameters, as places in its canonical form.
-#[derive(Clone)]
+/// An item of an inner list with its parameters, as places in its canonical form; the parameters themselves are in a pool of all of them.
 pub(super) struct Component {
     pub identifier: Range<usize>,
     pub name: Range<usize>,
-    pub params: Pairs,
+    pub params: Range<usize>,
+}
+
+/// An inner list, read: its canonical form, its items, all parameters, and which of those are the list's own.
+#[derive(Default)]
+pub(super) struct Inner {
+    pub text: Vec<u8>,
+    pub components: Vec<Component>,
+    pub pool: Pairs,
+    pub own: Range<usize>,
+}
+
+impl Inner {
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.components.clear();
+        self.pool.clear();
+        self.own = 0..0;
+    }
+
+    /// The parameters of a component, or of the list, as texts: key and value.
+    pub fn params(&self, range: &Range<usize>) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let pairs = self.pool.get(range.clone()).unwrap_or_default();
+        pairs.iter().map(|(key, value)| (self.get(key), self.get(value)))
+    }
+
+    pub fn get(&self, range: &Range<usize>) -> &[u8] {
+        self.text.get(range.clone()).unwrap_or_default()
+    }
+}
+
+/// Which type a structured field has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    Item,
+    List,
+    Dictionary,
+}
+
+/// Whether the text is base64 with padding, and no bit of it left over (RFC 4648, 3.5 and 4).
+fn is_base64(text: &[u8]) -> bool {
+    let value = |b: u8| match b {
+        b'A'..=b'Z' => Some(b - b'A'),
+        b'a'..=b'z' => Some(b - b'a' + 26),
+        b'0'..=b'9' => Some(b - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
+    };
+    let (bare, over) = match text {
+        [rest @ .., b'=', b'='] => (rest, 15),
+        [rest @ .., b'='] => (rest, 3),
+        all => (all, 0),
+    };
+    text.len().is_multiple_of(4)
+        && bare.iter().all(|b| value(*b).is_some())
+        && bare.last().is_none_or(|b| value(*b).is_some_and(|bits| bits & over == 0))
 }
 
 /// A reader of structured fields (RFC 8941, 4.2), which writes what it reads in canonical form.
@@ -75,7 +129,7 @@ impl<'t> Reader<'t> {
                 let rest = self.text.get(start + 1..)?;
                 let len = memchr::memchr(b':', rest)?;
                 let coded = rest.get(..len)?;
-                if !coded.is_empty() && base64::decode_vec(Variant::Standard, coded).is_err() {
+                if !is_base64(coded) {
                     return None;
                 }
                 self.at = start + len + 2;
@@ -113,9 +167,9 @@ impl<'t> Reader<'t> {
         self.text.get(start..self.at)
     }
 
-    /// Parameters, appended to `out` as `;key=value`; where each stands there.
-    pub fn params(&mut self, out: &mut Vec<u8>) -> Option<Pairs> {
-        let mut found = Pairs::new();
+    /// Parameters, appended to `out` as `;key=value`, and to `pool` where each stands there.
+    pub fn params(&mut self, out: &mut Vec<u8>, pool: &mut Pairs) -> Option<Range<usize>> {
+        let from = pool.len();
         while self.peek() == Some(b';') {
             self.at += 1;
             self.blanks(false);
@@ -137,17 +191,19 @@ impl<'t> Reader<'t> {
                 }
             }
             // The last of a key counts in RFC 8941; a signer has no reason to write two.
+            let found = pool.get(from..).unwrap_or_default();
             if found.len() >= MOST || found.iter().any(|(k, _)| out.get(k.clone()) == out.get(name.clone())) {
                 return None;
             }
-            found.push((name, value));
+            pool.push((name, value));
         }
-        Some(found)
+        Some(from..pool.len())
     }
 
-    /// An inner list with its parameters, appended to `out` in canonical form.
-    pub fn list(&mut self, out: &mut Vec<u8>) -> Option<(Vec<Component>, Pairs)> {
-        let mut components: Vec<Component> = Vec::new();
+    /// An inner list with its parameters, in canonical form behind what `inner` has.
+    pub fn list(&mut self, inner: &mut Inner) -> Option<()> {
+        let Inner { text: out, components, pool, own } = inner;
+        let before = components.len();
         self.byte(b'(')?;
         out.push(b'(');
         loop {
@@ -155,25 +211,105 @@ impl<'t> Reader<'t> {
             if self.byte(b')').is_some() {
                 break;
             }
-            if components.len() >= MOST {
+            if components.len() - before >= MOST {
                 return None;
             }
-            if !components.is_empty() {
+            if components.len() > before {
                 out.push(b' ');
             }
             let start = out.len();
             let item = self.item()?;
             out.extend_from_slice(item);
             let name = start + 1..out.len().saturating_sub(1);
-            let params = self.params(out)?;
+            let params = self.params(out, pool)?;
             components.push(Component { identifier: start..out.len(), name, params });
             if !matches!(self.peek(), Some(b' ' | b')')) {
                 return None;
             }
         }
         out.push(b')');
-        let params = self.params(out)?;
-        Some((components, params))
+        *own = self.params(out, pool)?;
+        Some(())
+    }
+
+    /// An item or an inner list with its parameters, in canonical form.
+    fn member(&mut self, inner: &mut Inner) -> Option<()> {
+        if self.peek() == Some(b'(') {
+            return self.list(inner);
+        }
+        let item = self.item()?;
+        inner.text.extend_from_slice(item);
+        self.params(&mut inner.text, &mut inner.pool).map(drop)
+    }
+
+    /// What stands behind the key of a dictionary's member, as its value alone in canonical form.
+    pub fn value(&mut self, inner: &mut Inner) -> Option<()> {
+        if self.byte(b'=').is_some() {
+            return self.member(inner);
+        }
+        inner.text.extend_from_slice(b"?1");
+        self.params(&mut inner.text, &mut inner.pool).map(drop)
+    }
+
+    /// The whole field in canonical form (RFC 8941, 4.1), which is how `sf` signs it (RFC 9421, 2.1.1). A key that comes twice is refused.
+    pub fn field(&mut self, kind: Kind, inner: &mut Inner) -> Option<()> {
+        match kind {
+            Kind::Item => {
+                self.blanks(false);
+                let item = self.item()?;
+                inner.text.extend_from_slice(item);
+                self.params(&mut inner.text, &mut inner.pool)?;
+                self.blanks(false);
+                (self.at == self.text.len()).then_some(())
+            }
+            Kind::List => {
+                self.blanks(false);
+                let mut count = 0;
+                while self.at < self.text.len() {
+                    count += 1;
+                    if count > 1 {
+                        inner.text.extend_from_slice(b", ");
+                    }
+                    self.member(inner).filter(|()| count <= MOST)?;
+                    self.blanks(true);
+                    if self.at == self.text.len() {
+                        break;
+                    }
+                    self.byte(b',')?;
+                    self.blanks(true);
+                    self.peek()?;
+                }
+                Some(())
+            }
+            Kind::Dictionary => {
+                let mut keys: [Range<usize>; MOST] = [const { 0..0 }; MOST];
+                let mut count = 0;
+                self.dictionary(|key, reader| {
+                    if keys.iter().take(count).any(|other| inner.text.get(other.clone()) == Some(key)) {
+                        return None;
+                    }
+                    if count > 0 {
+                        inner.text.extend_from_slice(b", ");
+                    }
+                    let at = inner.text.len();
+                    inner.text.extend_from_slice(key);
+                    *keys.get_mut(count)? = at..inner.text.len();
+                    count += 1;
+                    if reader.byte(b'=').is_none() {
+                        return reader.params(&mut inner.text, &mut inner.pool).map(drop);
+                    }
+                    let at = inner.text.len();
+                    inner.text.push(b'=');
+                    // True is written as the key alone.
+                    if reader.text.get(reader.at..).is_some_and(|rest| rest.starts_with(b"?1")) {
+                        inner.text.truncate(at);
+                        reader.at += 2;
+                        return reader.params(&mut inner.text, &mut inner.pool).map(drop);
+                    }
+                    reader.member(inner)
+                })
+            }
+        }
     }
 
     /// Hands over each member of a dictionary: its key; the reader then stands at its value, which `read` must read.
