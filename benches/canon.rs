@@ -6,6 +6,8 @@
 mod documents;
 #[path = "../tests/canon/oracle.rs"]
 mod oracle;
+#[path = "../tests/canon/straight.rs"]
+mod straight;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use documents::{Rng, payment};
@@ -79,5 +81,162 @@ fn openapi(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, openapi);
+/// A straightforward implementation of a scheme.
+type Straight = fn(&straight::Sent) -> Option<String>;
+
+/// One request of a scheme of each shape, two thousand and forty-eight times with another path, nonce and body: reading it and writing its
+/// string, ours and straightforwardly. For AWS that includes the digests of body and canonical request, which both have from the same
+/// library or better. `lines` are also held against their floor: the body copied once and hashed once.
+fn schemes(c: &mut Criterion) {
+    const COUNT: usize = 2048;
+    let sha256: straight::Sha256 = |bytes| portcullis::hash::sha256::digest(bytes).to_vec();
+    let mut rng = Rng(11);
+    let mut sent = |name: &str| -> Vec<straight::Sent> {
+        (0..COUNT)
+            .map(|_| {
+                let body = String::from_utf8(payment(&mut rng, 512)).unwrap();
+                let (word, digits) = (rng.word(24), rng.digits(10));
+                let digest = sha256(body.as_bytes());
+                let digest = portcullis::codec::base64::to_string(portcullis::codec::base64::Variant::Standard, &digest);
+                let (target, headers) = match name {
+                    "wechatpay-v3" => (
+                        format!("/v3/pay/{word}?mchid={digits}"),
+                        vec![(
+                            "Authorization",
+                            format!(
+                                r#"WECHATPAY2-SHA256-RSA2048 mchid="{digits}",nonce_str="{word}",timestamp="1{digits:.9}",serial_no="1DDE55AD98ED71D6EDD4A4A16996DE7B47773A8C",signature="{}""#,
+                                "AAAA".repeat(85) + "AA=="
+                            ),
+                        )],
+                    ),
+                    "aws-sigv4" => (
+                        format!("/a%20b/{word}?b={digits}&a=1&c=%E4%B8%AD"),
+                        vec![
+                            ("Host", "api.example.com".to_owned()),
+                            ("Content-Type", "application/json".to_owned()),
+                            ("X-Amz-Date", "20231114T221320Z".to_owned()),
+                            (
+                                "Authorization",
+                                format!(
+                                    "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20231114/eu-west-1/execute-api/aws4_request, SignedHeaders=content-type;host;x-amz-date, Signature={}",
+                                    "0123456789abcdef".repeat(4)
+                                ),
+                            ),
+                        ],
+                    ),
+                    "kong-hmac" => (
+                        format!("/a/{word}?b={digits}"),
+                        vec![
+                            ("Host", "api.example.com".to_owned()),
+                            ("Date", "Tue, 14 Nov 2023 22:13:20 GMT".to_owned()),
+                            ("Digest", format!("SHA-256={digest}")),
+                            (
+                                "Authorization",
+                                r#"hmac username="k", algorithm="hmac-sha256", headers="date @request-target digest", signature="AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=""#
+                                    .to_owned(),
+                            ),
+                        ],
+                    ),
+                    "jws-detached" => {
+                        let head = "http://openbanking.org.uk/";
+                        let json = format!(
+                            r#"{{"alg":"PS256","kid":"{word}","crit":["{head}iat","{head}iss","{head}tan"],"{head}iat":1700000000,"{head}iss":"i{digits}","{head}tan":"t.example"}}"#
+                        );
+                        let jws = format!("{}..{}", straight::base64url(json.as_bytes()), "AAAA".repeat(85) + "AA");
+                        (format!("/pay/{word}"), vec![("x-jws-signature", jws)])
+                    }
+                    _ => (
+                        format!("/hook/{word}"),
+                        vec![("Stripe-Signature", format!("t=1{digits:.9},v1={}", "0123456789abcdef".repeat(4)))],
+                    ),
+                };
+                straight::Sent {
+                    method: "POST".to_owned(),
+                    target,
+                    headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+                    body,
+                }
+            })
+            .collect()
+    };
+    let table: [(&str, &str, Straight); 5] = [
+        ("wechatpay-v3", "rsa-pkcs1-sha256", straight::wechat),
+        ("aws-sigv4", "hmac-sha256", |sent| {
+            straight::sigv4(sent, |bytes| portcullis::hash::sha256::digest(bytes).to_vec())
+        }),
+        ("kong-hmac", "hmac-sha256", straight::kong),
+        ("jws-detached", "rsa-pss-sha256", |sent| straight::detached(sent, |_| false).map(|(_, string)| string)),
+        ("stripe", "hmac-sha256", |sent| {
+            let header = &sent.headers.first()?.1;
+            let stamp = straight::pairs(header).into_iter().find(|(name, _)| name == "t")?.1;
+            Some(format!("{stamp}.{}", sent.body))
+        }),
+    ];
+    for (name, alg, plain) in table {
+        let (profile, alg) = (portcullis::canon::builtin(name).unwrap(), Alg::from_name(alg).unwrap());
+        let made = sent(name);
+        let headers: Vec<Vec<Header<'_>>> = made
+            .iter()
+            .map(|sent| sent.headers.iter().map(|(n, v)| Header { name: n.as_bytes(), value: v.as_bytes() }).collect())
+            .collect();
+        let bytes: usize = made
+            .iter()
+            .map(|s| {
+                s.target.len() + s.body.len() + s.headers.iter().map(|(n, v)| n.len() + v.len() + 4).sum::<usize>()
+            })
+            .sum();
+        let (mut scratch, mut out) = (Scratch::new(), Vec::new());
+        let write = |at: usize, scratch: &mut Scratch, out: &mut Vec<u8>| {
+            let sent = black_box(&made[at]);
+            let request = Request {
+                headers: &headers[at],
+                ..Request::new(sent.method.as_bytes(), sent.target.as_bytes(), sent.body.as_bytes())
+            };
+            let extract = profile.extract(&request, scratch, &Sizes::default()).unwrap();
+            out.clear();
+            profile.write_message(&extract, &request, alg, out).unwrap();
+        };
+        // What is compared is the same.
+        for (at, sent) in made.iter().enumerate() {
+            write(at, &mut scratch, &mut out);
+            assert_eq!(String::from_utf8_lossy(&out), plain(sent).unwrap());
+        }
+        let mut group = c.benchmark_group(format!("scheme-{name}"));
+        for (unit, throughput) in
+            [("requests", Throughput::Elements(COUNT as u64)), ("bytes", Throughput::Bytes(bytes as u64))]
+        {
+            group.throughput(throughput);
+            group.bench_function(format!("ours/{unit}"), |b| {
+                b.iter(|| (0..COUNT).for_each(|at| write(at, &mut scratch, &mut out)));
+            });
+        }
+        group.throughput(Throughput::Elements(COUNT as u64));
+        group.bench_function("straightforward", |b| {
+            b.iter(|| made.iter().for_each(|sent| _ = black_box(plain(black_box(sent)))));
+        });
+        // Reading, writing and hashing the string, against copying the body and hashing it.
+        if ["wechatpay-v3", "stripe"].contains(&name) {
+            group.bench_function("ours-and-hash", |b| {
+                b.iter(|| {
+                    for at in 0..COUNT {
+                        write(at, &mut scratch, &mut out);
+                        black_box(portcullis::hash::sha256::digest(&out));
+                    }
+                });
+            });
+            group.bench_function("memcpy-and-hash", |b| {
+                b.iter(|| {
+                    for sent in &made {
+                        out.clear();
+                        out.extend_from_slice(black_box(sent.target.as_bytes()));
+                        out.extend_from_slice(sent.body.as_bytes());
+                        black_box(portcullis::hash::sha256::digest(&out));
+                    }
+                });
+            });
+        }
+    }
+}
+
+criterion_group!(benches, openapi, schemes);
 criterion_main!(benches);
