@@ -135,3 +135,92 @@ fn of_many_threads_requests_each_comes_back_once_with_its_own_verdict() {
     assert_eq!(portcullis_queue_close(queue.get()), PORTCULLIS_BAD_HANDLE);
     assert_eq!(portcullis_engine_close(engine), PORTCULLIS_OK);
 }
+
+/// A document in which both apps have the secret `secret`.
+fn document(secret: &str) -> String {
+    let app = |id: &str| {
+        format!(
+            r#"{{"app_id":"{id}","status":"active","level":"A1","profiles":["openapi"],"allow_weak":true,
+            "credentials":[{{"kid":"{secret}","alg":"md5","secret":"{secret}"}}]}}"#
+        )
+    };
+    format!(
+        r#"{{"version":1,"state":{{"nonces":400000,"birth_rule":"off"}},"apps":[{},{}]}}"#,
+        app("p10001"),
+        app("p10002")
+    )
+}
+
+#[test]
+fn documents_swapped_under_load_judge_every_batch_by_one_of_them() {
+    const SWAPS: usize = 1_000;
+    let documents = ["one", "two"].map(document);
+    let mut engine = std::ptr::null_mut();
+    // SAFETY: everything that is passed is alive and writable.
+    let opened = unsafe { portcullis_engine_open(slice(&documents[0]), &mut engine, std::ptr::null_mut(), 0) };
+    assert_eq!(opened, PORTCULLIS_OK);
+    let engine = engine.addr();
+    let (stop, judged) = (std::sync::atomic::AtomicBool::new(false), [const { AtomicUsize::new(0) }; 2]);
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let (stop, judged) = (&stop, &judged);
+            scope.spawn(move || {
+                let mut worker = std::ptr::null_mut();
+                let engine = std::ptr::without_provenance_mut(engine);
+                // SAFETY: writable.
+                assert_eq!(unsafe { portcullis_worker_open(engine, &mut worker) }, PORTCULLIS_OK);
+                for number in 0.. {
+                    // Between two swaps at least, so that the test means something on any machine; no more than there is room for.
+                    if stop.load(Ordering::SeqCst) || number == 20_000 {
+                        break;
+                    }
+                    let secret = ["one", "two"][number % 2];
+                    let targets = ["p10001", "p10002"].map(|app| {
+                        let query = format!("nonce={thread}-{number}&partnerId={app}&timestamp=1700000000");
+                        format!("/t?{query}&sign={}", md5(&format!("{query}&partnerKey={secret}")))
+                    });
+                    // SAFETY: all zeros is a request without anything, and a verdict.
+                    let (mut requests, mut verdicts) =
+                        unsafe { std::mem::zeroed::<([portcullis_request; 2], [portcullis_verdict; 2])>() };
+                    for (request, target) in requests.iter_mut().zip(&targets) {
+                        request.struct_size = size_of::<portcullis_request>() as u32;
+                        request.received_at_ms = 1_700_000_000_000;
+                        (request.method, request.target) = (slice("GET"), slice(target));
+                    }
+                    verdicts
+                        .iter_mut()
+                        .for_each(|verdict| verdict.struct_size = size_of::<portcullis_verdict>() as u32);
+                    // SAFETY: two of each, alive.
+                    let result =
+                        unsafe { portcullis_verify_batch(worker, requests.as_ptr(), 2, verdicts.as_mut_ptr()) };
+                    assert_eq!(result, PORTCULLIS_OK);
+                    let reasons = verdicts.map(|verdict| verdict.reason);
+                    assert!(
+                        reasons == [0, 0] || reasons == [19, 19],
+                        "half by one document, half by the other: {reasons:?}"
+                    );
+                    judged[usize::from(reasons[0] == 0)].fetch_add(1, Ordering::Relaxed);
+                }
+                assert_eq!(portcullis_worker_close(worker), PORTCULLIS_OK);
+            });
+        }
+        for swap in 1..=SWAPS {
+            let text = &documents[swap % 2];
+            let engine = std::ptr::without_provenance_mut(engine);
+            // SAFETY: the document is alive.
+            let loaded = unsafe { portcullis_engine_load(engine, slice(text), std::ptr::null_mut(), 0) };
+            assert_eq!(loaded, PORTCULLIS_OK);
+            // One in ten is refused, and changes nothing.
+            if swap % 10 == 0 {
+                // SAFETY: as above.
+                let refused = unsafe { portcullis_engine_load(engine, slice(&text[..60]), std::ptr::null_mut(), 0) };
+                assert_eq!(refused, PORTCULLIS_BAD_CONFIG);
+            }
+        }
+        stop.store(true, Ordering::SeqCst);
+    });
+    let [refused, accepted] = judged.map(AtomicUsize::into_inner);
+    assert!(refused > 0 && accepted > 0, "{refused} batches refused, {accepted} accepted");
+    println!("{SWAPS} swaps, {} batches", refused + accepted);
+    assert_eq!(portcullis_engine_close(std::ptr::without_provenance_mut(engine)), PORTCULLIS_OK);
+}
