@@ -235,13 +235,88 @@ fn a_full_file_system_is_an_error_and_no_signal() {
         env!("CARGO_BIN_EXE_portcullis"),
         config.display()
     );
-    let Ok(output) = Command::new("unshare").args(["-rm", "sh", "-c", &script]).output() else { return };
-    if !output.status.success() {
+    // Root needs no user name space of its own, and may be denied one.
+    let run = |flags: &str| Command::new("unshare").args([flags, "sh", "-c", &script]).output().ok();
+    let Some(output) = ["-m", "-rm"].iter().filter_map(|flags| run(flags)).find(|output| output.status.success())
+    else {
+        eprintln!("SKIPPED: a full file system: neither root nor a user name space may mount a tmpfs here");
         return;
-    }
+    };
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(out.contains("code 2") && out.trim_end().ends_with('0'), "{out}{err}");
     assert!(err.contains("no space"), "{err}");
+}
+
+#[test]
+fn another_user_s_region_and_one_that_may_only_be_read_are_errors() {
+    let dir = Dir::new("users");
+    let region = dir.file("region");
+    drop(engine(&region, 1000, 1000).unwrap());
+    let config = dir.document(&region, 1000, 1000);
+    // The command line must be where anybody may run it.
+    let program = dir.file("portcullis");
+    std::fs::copy(env!("CARGO_BIN_EXE_portcullis"), &program).unwrap();
+    for (path, mode) in [(&dir.0, 0o755), (&config, 0o644), (&program, 0o755)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let nobody = |arguments: &[&str]| {
+        let user = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+        Command::new("setpriv").args(user).arg(&program).args(arguments).output().ok()
+    };
+    if !nobody(&["--version"]).is_some_and(|output| output.status.success()) {
+        eprintln!("SKIPPED: another user's region: only root may run a process as another user");
+        return;
+    }
+    let cases: [(Option<u32>, u32, &str); 4] = [
+        (Some(0), 0o600, "reading and writing"),
+        (Some(65534), 0o400, "reading and writing"),
+        (Some(12_345), 0o660, "belongs to user 12345"),
+        (Some(65534), 0o602, "anybody may write it"),
+    ];
+    for (owner, mode, word) in cases {
+        std::os::unix::fs::chown(&region, owner, Some(65534)).unwrap();
+        std::fs::set_permissions(&region, std::fs::Permissions::from_mode(mode)).unwrap();
+        let (region, config) = (region.to_str().unwrap(), config.to_str().unwrap());
+        for arguments in [&["verify", "--config", config, "/dev/null"][..], &["inspect", region]] {
+            let output = nobody(arguments).unwrap();
+            let text = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{owner:?} {mode:o} {arguments:?}: {text}");
+            assert!(text.contains(word) && text.contains(region), "{owner:?} {mode:o} {arguments:?}: {text}");
+        }
+    }
+    // A directory in which it may make nothing.
+    std::fs::remove_file(&region).unwrap();
+    let output = nobody(&["verify", "--config", config.to_str().unwrap(), "/dev/null"]).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_region_that_is_truncated_while_it_is_used_refuses_and_nothing_dies() {
+    portcullis::shm::survive_truncation().unwrap();
+    let dir = Dir::new("truncated");
+    for length in [0, 4096, 3 * 4096] {
+        let path = dir.file(&format!("region-{length}"));
+        let engine = engine(&path, 3000, 10_000).unwrap();
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        // Three workers with the same requests; in the middle of it the file is cut off.
+        let answers: Vec<Vec<Reason>> = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..3).map(|_| scope.spawn(|| judge(&engine, 0..2000))).collect();
+            std::thread::sleep(std::time::Duration::from_millis(3));
+            file.set_len(length).unwrap();
+            workers.into_iter().map(|worker| worker.join().unwrap()).collect()
+        });
+        for n in 0..2000 {
+            assert!(answers.iter().filter(|of| of[n] == Reason::Ok).count() <= 1, "request {n} was accepted twice");
+        }
+        assert!(judge(&engine, 2000..2100).iter().all(|reason| *reason == Reason::SharedUnavailable));
+        let found = std::fs::metadata(&path).unwrap().len();
+        assert_eq!(found, length, "nothing has put the file together again");
+        // Another region of the same process is as it was.
+        let other = dir.file("other");
+        let _ = std::fs::remove_file(&other);
+        let whole = self::engine(&other, 3000, 10_000).unwrap();
+        assert!(judge(&whole, 0..100).iter().all(|reason| *reason == Reason::Ok));
+    }
 }
 
 #[test]

@@ -45,6 +45,12 @@ impl Bench {
         self.filter.is_empty() || self.filter.iter().any(|part| name.contains(part.as_str()))
     }
 
+    /// Whether it was asked for by name: for what takes long.
+    #[allow(dead_code, reason = "not every bench has such")]
+    pub fn asked(&self, name: &str) -> bool {
+        !self.filter.is_empty() && self.wants(name)
+    }
+
     /// Whether what is no row may be printed: not among lines of JSON.
     #[allow(dead_code, reason = "not every bench has tables")]
     pub fn speaks(&self) -> bool {

@@ -24,4 +24,5 @@ fn main() {
     pipeline::rows(&bench);
     state::rows(&bench);
     processes::tables(&bench);
+    state::curve(&bench);
 }

@@ -286,6 +286,70 @@ fn bucket_row(bench: &Bench, name: &str, keys: u64, count: u64, batch: usize) {
     bench.row(name, "governor", (total, || run_ours(ops, batch)), (total, || run_governor(ops)));
 }
 
+/// Millions of operations a second: the median of seven runs.
+fn millions(ops: usize, mut run: impl FnMut(usize)) -> f64 {
+    let mut rates: Vec<f64> = (0..7)
+        .map(|_| {
+            let start = std::time::Instant::now();
+            run(ops);
+            ops as f64 / start.elapsed().as_secs_f64() / 1e6
+        })
+        .collect();
+    rates.sort_by(f64::total_cmp);
+    rates[3]
+}
+
+fn our_rate(live: u64, mode: Mode, count: u64) -> f64 {
+    let ours = Nonces::new(live, mode);
+    let ids: Vec<Slot> = (0..count).map(|thread| RefCell::new(Ids::new(thread, count)).into()).collect();
+    let run = |ops: usize| {
+        let each = ops / count as usize / BATCH * BATCH;
+        threads(count, |t| ids[t as usize].with(|ids| ours.run(ids, each, BATCH)));
+    };
+    run((live + live / 3) as usize);
+    millions(1_000_000, run)
+}
+
+/// Bytes of memory that are to be had.
+fn available() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    line.and_then(|line| line.split_ascii_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024
+}
+
+/// Throughput against live entries, in batches of 16, as lines of CSV and as bars: `cargo bench --bench peers -- curve`. Not among the rows: it takes
+/// a minute, and some gigabytes.
+pub fn curve(bench: &Bench) {
+    if !bench.asked("curve") || !bench.speaks() {
+        return;
+    }
+    println!("curve: millions of operations a second");
+    println!("live,strict 1 thread,message 1 thread,strict 4 threads,message 4 threads,dashmap 1 thread");
+    let mut bars = String::new();
+    for live in (4..=8).map(|power| 10u64.pow(power)) {
+        if live * 15 * 3 / 2 > available() {
+            println!("{live},not enough memory");
+            continue;
+        }
+        let rates = [(Mode::Strict, 1), (Mode::Message, 1), (Mode::Strict, 4), (Mode::Message, 4)];
+        let rates = rates.map(|(mode, count)| our_rate(live, mode, count));
+        // dashmap takes some 70 bytes an entry, and half as much again while it is made.
+        let peer = (live <= 10_000_000).then(|| {
+            let dash = Dash::new(live);
+            let mut ids = Ids::new(0, 1);
+            dash.run(&mut ids, live, (live + live / 3) as usize);
+            millions(1_000_000, |ops| dash.run(&mut ids, live, ops))
+        });
+        let columns =
+            rates.iter().map(|rate| format!("{rate:.1}")).chain([peer.map_or("-".into(), |p| format!("{p:.1}"))]);
+        println!("{live},{}", columns.collect::<Vec<_>>().join(","));
+        for (name, rate) in [("strict 1", rates[0]), ("strict 4", rates[2]), ("dashmap 1", peer.unwrap_or(0.0))] {
+            bars += &format!("{live:>10} {name:<9} {:6.1} {}\n", rate, "#".repeat(rate.round() as usize));
+        }
+    }
+    print!("{bars}");
+}
+
 /// All rows of this part.
 pub fn rows(bench: &Bench) {
     nonce_row(bench, "nonce-1m-one", 1_000_000, Mode::Strict, 1, 1, false);

@@ -216,11 +216,11 @@ mod tests {
             (0..200).all(|key| take(key, 2, now + 1000, now).is_none_or(|passed| passed)),
             "the living keep theirs"
         );
-        for round in 1..50 {
+        for round in 1..10 {
             let now = now + round * 100_000;
             for key in 0..40 {
                 let name = (round * 1000 + key).cast_unsigned();
-                let passed = (0..1000).filter(|n| take(name, *n, now + 1000, now) == Some(true)).count();
+                let passed = (0..60).filter(|n| take(name, *n, now + 1000, now) == Some(true)).count();
                 assert!(passed >= 10, "{passed} in round {round}");
             }
         }

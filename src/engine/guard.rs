@@ -255,9 +255,9 @@ impl Guard {
     }
 
     /// The app's place among the capped ones, and its cap.
-    pub fn share(&self, app: &App) -> Option<(&Shares, ShareKey, u64)> {
+    pub fn share(&self, app: &App, now: Millis) -> Option<(&Shares, ShareKey, u64)> {
         let cap = app.nonces?;
-        Some((&self.shares, self.shares.key(app.id.as_bytes()), cap))
+        Some((&self.shares, self.shares.key(app.id.as_bytes(), now), cap))
     }
 
     /// What is left of a suspension under this limit's key, in milliseconds.
@@ -535,6 +535,10 @@ impl Taken {
 
     /// Asks the API's circuit breaker, and writes down what the request holds while it is in flight; 0 where that is nothing.
     pub fn begin(&mut self, memory: &Memory, api: Option<&Api>, now: Millis, hold: &mut Hold) -> Result<u64, Refused> {
+        // For those without a nonce.
+        if memory.is_lost() {
+            return Err(Reason::SharedUnavailable.into());
+        }
         let guard = &memory.guard;
         if let Some((api, rule)) = api.and_then(|api| Some((api, api.breaker.as_ref()?))) {
             match guard.breakers.allow(api.id.as_bytes(), rule, now) {

@@ -29,6 +29,7 @@ pub(super) struct Memory {
     pub metrics: Metrics,
     config: NonceConfig,
     warnings: Vec<String>,
+    region: Region,
 }
 
 /// What the commit of a nonce came to.
@@ -109,6 +110,7 @@ impl Memory {
             },
             config,
             warnings: warnings(state.path.as_deref()),
+            region,
         })
     }
 
@@ -178,13 +180,20 @@ impl Memory {
         self.nonces.peek(nonce)
     }
 
+    /// Whether the region's file was truncated under this process: nothing may be accepted any more.
+    pub fn is_lost(&self) -> bool {
+        self.region.is_lost()
+    }
+
     /// Takes the nonce: the point of acceptance. `token` stands for what the request holds while it is in flight.
     pub fn admit(&self, nonce: &NonceKey, app: &App, token: u64, now: Millis) -> Admitted {
-        let answer = match self.guard.share(app) {
+        let answer = match self.guard.share(app, now) {
             None => self.nonces.admit(nonce, now),
             Some((shares, key, cap)) => self.nonces.admit_within(nonce, now, shares, &key, cap),
         };
         match answer {
+            // Asked after all that a decision hangs on: limits come before the nonce.
+            Admit::Ok(_) if self.is_lost() => Admitted::Refused(Reason::SharedUnavailable),
             Admit::Ok(ticket) => {
                 let [slot, word] = ticket.to_words();
                 Admitted::Fresh(Ticket::of([slot, word, token]))

@@ -67,7 +67,7 @@ pub fn inspect(path: &Path, now: Millis) -> Result<Inspection, Error> {
     let anomalies = made_for("anomalies", "anomaly_keys")
         .map(|keys| Anomalies::open(&region, &AnomaliesConfig { keys }))
         .transpose()?;
-    Ok(Inspection {
+    let inspection = Inspection {
         bytes: std::fs::metadata(path).map_or(0, |meta| meta.len()),
         birth: region.birth(),
         nonces: nonces.map(|config| Store::open(&region, &config)).transpose()?.map(|store| store.occupancy(now)),
@@ -89,8 +89,14 @@ pub fn inspect(path: &Path, now: Millis) -> Result<Inspection, Error> {
             loudest.map(|(whose, name, counts)| (spoken(whose, &name), counts.by_kind)).collect()
         }),
         sections: found,
-    })
+    };
+    if region.is_lost() {
+        return Err(Error::Region { path: path.display().to_string(), message: TRUNCATED.to_owned() });
+    }
+    Ok(inspection)
 }
+
+const TRUNCATED: &str = "was truncated by another process while it was read";
 
 impl fmt::Display for Inspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -189,6 +195,9 @@ pub fn migrate(old: &Path, new: &Path, nonces: Option<u64>, limit_keys: Option<u
             "limits" => bucket::carry(old, new),
             _ => copy(old, new),
         };
+        if region.is_lost() {
+            return Err(format!("the old region {TRUNCATED}"));
+        }
         if carried { Ok(()) } else { Err(format!("section `{name}` cannot be carried over")) }
     })?;
     Ok(migrated)

@@ -6,9 +6,10 @@
 //! word 0: tag, never zero | words 1..=10, by generation mod 10: generation mod 2^20 (20 bits), count (44 bits) | the rest: zero
 //! ```
 //!
-//! An app's rows in use are found by walking from the row that its hash names; a row's tag is a write-once register, so two processes
-//! never give one app two rows. Where 64 rows on are all taken, the app shares the first row with its owner: its cap is then reached
-//! sooner, never later.
+//! An app's row is found by walking from the row that its hash names, 64 rows at most. Where it has none it takes the first that was never used,
+//! else the first whose nonces are all over. Two processes that do so at once, for one app, while the first row's last nonces expire,
+//! may take two; all then find the first, and the cap may be exceeded by what the other counted in that moment. Where no row is to be had,
+//! the app shares the first with its owner: its cap is then reached sooner.
 //!
 //! A nonce is counted after it was admitted, and the cap looked at before: at the cap as many more may pass as there are threads admitting
 //! for that app at that moment. A process that is killed between the two leaves one nonce uncounted until its generation is over. Both
@@ -33,7 +34,7 @@ const COUNT_BITS: u32 = 64 - word::GENERATION_BITS;
 /// What the rows are made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SharesConfig {
-    /// Apps that ever use the region.
+    /// Apps with live nonces at one time.
     pub apps: u64,
 }
 
@@ -89,17 +90,28 @@ impl Shares {
         self.section.words().get(usize::try_from(row).ok()? * ROW + word)
     }
 
-    /// Finds the app's row, or takes one for it. Do it once for each app and snapshot.
+    /// Finds the app's row, or takes one for it.
     #[must_use]
-    pub fn key(&self, app: &[u8]) -> ShareKey {
+    pub fn key(&self, app: &[u8], now: Millis) -> ShareKey {
         let (low, high) = self.prf.hash_in(4, &[app]);
         let first = ((u128::from(low) * u128::from(self.rows)) >> 64) as u64;
         let tag = high.max(1);
-        for step in 0..WALK {
-            let row = (first + step) % self.rows;
+        let walk = || (0..WALK).map(|step| (first + step) % self.rows);
+        // Relaxed, here and below: a row without live nonces says the same of every app, so nothing is read through its tag.
+        let tag_of = |row: u64| self.word(row, 0).map_or(0, |word| word.load(Ordering::Relaxed));
+        let mut vacant = None;
+        for row in walk() {
+            match tag_of(row) {
+                found if found == tag => return ShareKey { row },
+                0 if vacant.is_none() => vacant = Some(row),
+                _ => {}
+            }
+        }
+        let over = || walk().find(|row| self.used(&ShareKey { row: *row }, now) == 0);
+        while let Some(row) = vacant.or_else(over) {
             let Some(word) = self.word(row, 0) else { break };
-            // Relaxed: the tag is all there is to read, and it never changes once it is there.
-            match word.compare_exchange(0, tag, Ordering::Relaxed, Ordering::Relaxed) {
+            let old = if vacant.take().is_some() { 0 } else { word.load(Ordering::Relaxed) };
+            match word.compare_exchange(old, tag, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return ShareKey { row },
                 Err(found) if found == tag => return ShareKey { row },
                 Err(_) => {}

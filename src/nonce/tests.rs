@@ -320,9 +320,9 @@ fn an_app_at_its_cap_leaves_the_others_their_room() {
     let region = Region::open(&spec).unwrap();
     let store = Store::open(&region, &config).unwrap();
     let shares = Shares::open(&region, &shares_config, &config).unwrap();
-    let (greedy, modest) = (shares.key(b"greedy"), shares.key(b"modest"));
+    let (greedy, modest) = (shares.key(b"greedy", NOW), shares.key(b"modest", NOW));
     assert_ne!(greedy, modest);
-    assert_eq!(greedy, shares.key(b"greedy"));
+    assert_eq!(greedy, shares.key(b"greedy", NOW));
     let ask = |app: &[u8], share: &ShareKey, n: u32, now: Millis| {
         let key = store.key(app, &n.to_le_bytes(), now, Mode::Strict);
         admitted(store.admit_within(&key, now, &shares, share, 1000)).is_some()
@@ -337,9 +337,20 @@ fn an_app_at_its_cap_leaves_the_others_their_room() {
     let later = NOW.plus(400_000);
     assert_eq!(shares.used(&greedy, later), 0);
     assert!((0..1000).all(|n| ask(b"greedy", &greedy, n, later)));
-    // More apps than rows: they share rows, and never get more than the cap.
+    // Apps whose nonces are all over leave their rows to others: ten times as many as there are rows, one after the other.
+    for app in 0..1000u32 {
+        let now = later.plus(i64::from(app) * 400_000);
+        let share = shares.key(&app.to_le_bytes(), now);
+        assert_eq!(shares.used(&share, now), 0);
+        assert!(ask(&app.to_le_bytes(), &share, app, now));
+        assert_eq!((share, shares.used(&share, now)), (shares.key(&app.to_le_bytes(), now), 1));
+    }
+    // More at once than rows: they share rows, and never get more than the cap.
+    let now = later.plus(1000 * 400_000);
     for app in 0..500u32 {
-        assert!(shares.used(&shares.key(&app.to_le_bytes()), later) <= 1000);
+        let share = shares.key(&app.to_le_bytes(), now);
+        shares.count(&share, now);
+        assert!((1..=500).contains(&shares.used(&shares.key(&app.to_le_bytes(), now), now)));
     }
 }
 

@@ -1,16 +1,22 @@
 //! A mapping, its words, and nothing else.
 
-use rustix::mm::{MapFlags, ProtFlags};
+use super::bus::Watch;
+use rustix::mm::{Advice, MapFlags, ProtFlags};
 use std::fs::File;
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Shared memory of this process's address space, unmapped on drop.
 #[derive(Debug)]
 pub(super) struct Map {
     start: NonNull<AtomicU64>,
     words: usize,
+    /// Of a file only: nobody can cut off memory without a name.
+    watch: Option<Watch>,
 }
+
+/// From this size on memory is asked for in large pages (2 MiB on x86-64): with small ones nearly every access to a table misses the TLB.
+const LARGE: usize = 8 << 20;
 
 // SAFETY: the memory is only lent as atomics, which any thread may use (kept by `words`, the only way to it).
 unsafe impl Send for Map {}
@@ -25,23 +31,47 @@ impl Map {
         let start = unsafe {
             rustix::mm::mmap(std::ptr::null_mut(), words * 8, ProtFlags::READ | ProtFlags::WRITE, flags, file, 0)?
         };
-        Self::of(start, words)
+        let mut map = Self::of(start, words)?;
+        map.watch = Watch::over(start.addr(), words * 8);
+        Ok(map)
     }
 
     /// Maps `words` words of zeros that only this process and its later children share, all pages present.
     pub fn anonymous(words: usize) -> rustix::io::Result<Self> {
-        let flags = MapFlags::SHARED | MapFlags::POPULATE;
         // SAFETY: a new mapping at a place of the kernel's choice disturbs no memory of ours.
         let start = unsafe {
-            rustix::mm::mmap_anonymous(std::ptr::null_mut(), words * 8, ProtFlags::READ | ProtFlags::WRITE, flags)?
+            let protection = ProtFlags::READ | ProtFlags::WRITE;
+            rustix::mm::mmap_anonymous(std::ptr::null_mut(), words * 8, protection, MapFlags::SHARED)?
         };
-        Self::of(start, words)
+        let map = Self::of(start, words)?;
+        if words * 8 >= LARGE {
+            // SAFETY: advice on the size of pages of a mapping of ours, that changes no content. Where it is not granted, small ones do.
+            let _ = unsafe { rustix::mm::madvise(start, words * 8, Advice::LinuxHugepage) };
+        }
+        // SAFETY: has the pages of a mapping of ours made present, changing no content.
+        match unsafe { rustix::mm::madvise(start, words * 8, Advice::LinuxPopulateWrite) } {
+            Ok(()) => {}
+            // Linux before 5.14 does not know this.
+            Err(rustix::io::Errno::INVAL) => {
+                for page in map.words().chunks(512) {
+                    page[0].store(0, Ordering::Relaxed);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(map)
     }
 
     fn of(start: *mut std::ffi::c_void, words: usize) -> rustix::io::Result<Self> {
         let start: NonNull<AtomicU64> = NonNull::new(start.cast()).ok_or(rustix::io::Errno::NOMEM)?;
         debug_assert!(start.as_ptr().addr().is_multiple_of(4096), "mappings begin on a page");
-        Ok(Self { start, words })
+        Ok(Self { start, words, watch: None })
+    }
+
+    /// Whether another process has cut off the file, and the words are zeros of this process alone.
+    #[inline]
+    pub fn is_lost(&self) -> bool {
+        self.watch.as_ref().is_some_and(Watch::is_lost)
     }
 
     /// All words.
@@ -56,6 +86,7 @@ impl Map {
 
 impl Drop for Map {
     fn drop(&mut self) {
+        self.watch = None;
         // SAFETY: the range is exactly what a constructor mapped, and every borrow of the words has ended, since they borrow `self`.
         let _ = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), self.words * 8) };
     }

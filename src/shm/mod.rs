@@ -10,12 +10,13 @@
 //! - The header is read once, through `pread`, checked, and copied; nothing in it is trusted afterwards, and no offset from it is used: the
 //!   layout follows from what was asked for, and the header must agree with it word for word.
 //! - All memory is reserved when the file is made and again at attach (`fallocate`), then mapped in, so that a full file system is an error
-//!   here and not a signal later. What remains possible is another process with write access truncating the file while it is mapped;
-//!   nothing but file permissions (0600 by default) guards against that.
+//!   here and not a signal later. What remains possible is another process with write access truncating the file while it is mapped: file
+//!   permissions (0600 by default) guard against that, and [`survive_truncation`] against its end in a signal.
 //!
-//! `unsafe` is here for mapping, unmapping, and for lending mapped words as atomics.
+//! `unsafe` is here for mapping, unmapping, for lending mapped words as atomics, and for the handler of SIGBUS.
 #![allow(unsafe_code)]
 
+mod bus;
 mod header;
 mod map;
 #[cfg(all(test, loom))]
@@ -25,6 +26,7 @@ mod region;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
+pub use bus::survive_truncation;
 pub use header::{FoundSection, Resize, Shape};
 pub(crate) use map::prefetch;
 pub use process::Process;

@@ -224,6 +224,14 @@ impl Region {
         Ok(Self::as_found(map, &page, &found, path, true))
     }
 
+    /// Whether another process has truncated the file since it was mapped (see [`super::survive_truncation`]). Asked after the last access; `true`:
+    /// what was read since then may mean nothing.
+    #[inline]
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.map.is_lost()
+    }
+
     fn over(map: Map, facts: Facts, spec: &RegionSpec, created: bool) -> Self {
         let mut first = PAGE_WORDS;
         let mut sections = Vec::with_capacity(spec.sections.len());

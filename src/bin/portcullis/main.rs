@@ -57,6 +57,8 @@ enum End {
 type Failure = String;
 
 fn main() -> ExitCode {
+    // A region that another process truncates is refused, not died of. Where there can be no handler it is as it would be without.
+    let _ = portcullis::shm::survive_truncation();
     let end = match Arguments::parse().command {
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Sign(arguments) => sign::run(&arguments),
