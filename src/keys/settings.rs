@@ -72,7 +72,7 @@ pub struct State {
     pub distinct_keys: u64,
     /// How many apps and addresses have their anomalies counted at once. 1,000 by default.
     pub anomaly_keys: u64,
-    /// How many apps with a cap on their nonces the region has room for over its life. 1,000 by default.
+    /// How many apps with a cap on their nonces may have live nonces at once. 1,000 by default.
     pub capped_apps: u64,
     /// Whether a new region refuses timestamps that an older, lost one may have admitted. On by default.
     pub birth_rule: bool,
