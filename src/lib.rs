@@ -36,7 +36,7 @@
 //! | 2 | policy | U_API_ID, rules of parameters, expressions over what stands behind a request | request verdict |
 //! | 3 | keys | the configuration document and the immutable snapshot | bucket token policy alg canon request codec verdict error time |
 //! | 3 | audit | the access record, masking, the chain of records | ndjson codec verdict error time |
-//! | 3 | seal | sealed fields: unwrapping, decryption, one error | error verdict |
+//! | 3 | seal | sealed fields: unwrapping, decryption, one error | error verdict codec |
 //! | 4 | doctor | why a signature does not verify, for operators | keys canon alg request codec hash time lanes |
 //! | 5 | engine | the order of checks, batches; the only room that sees all | verdict error time sync codec lanes request shm hash canon nonce bucket token policy alg keys audit metrics |
 //! | 6 | ffi | the C ABI (unsafe) | engine verdict error time codec request lanes sync token audit doctor canon |
