@@ -25,7 +25,10 @@ fn ask(snapshot: &Snapshot, text: &[u8]) {
             assert_eq!(credential.secret().is_some(), credential.algorithm().is_mac());
             let kid = credential.kid.as_str().as_bytes();
             if !kid.is_empty() {
-                assert!(app.credential(kid).is_some_and(|c| c.kid == credential.kid), "a credential is found by its key id");
+                assert!(
+                    app.credential(kid).is_some_and(|c| c.kid == credential.kid),
+                    "a credential is found by its key id"
+                );
             }
         }
         for limit in app.limits.before_signature.iter().chain(&app.limits.after_signature) {
@@ -40,7 +43,16 @@ fn ask(snapshot: &Snapshot, text: &[u8]) {
                 }
             }
         }
-        policy::ip_allowed(app, Some([203, 0, 113, 7].into())).ok();
+        let address = Some([203, 0, 113, 7].into());
+        for api in snapshot.apis() {
+            let verdict = policy::ip_allowed(app, Some(api), address);
+            assert!(!api.any_ip || verdict.is_ok());
+            assert!(app.allow_ips.is_some() || verdict.is_ok());
+        }
+        assert_eq!(
+            policy::ip_allowed(app, None, address).is_ok(),
+            app.allow_ips.as_ref().is_none_or(|list| list.contains([203, 0, 113, 7].into()))
+        );
     }
     for piece in text.split(|b| *b == b'"') {
         for method in [b"GET".as_slice(), b"POST"] {

@@ -6,8 +6,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use portcullis::ffi::{
-    portcullis_engine, portcullis_engine_open, portcullis_header, portcullis_release, portcullis_request, portcullis_result,
-    portcullis_slice, portcullis_verdict, portcullis_verify, portcullis_verify_batch, portcullis_worker, portcullis_worker_open,
+    portcullis_engine, portcullis_engine_open, portcullis_header, portcullis_release, portcullis_request,
+    portcullis_result, portcullis_slice, portcullis_verdict, portcullis_verify, portcullis_verify_batch,
+    portcullis_worker, portcullis_worker_open,
 };
 use std::sync::OnceLock;
 
@@ -97,7 +98,10 @@ fuzz_target!(|input: &[u8]| {
         let result = portcullis_verify_batch(many.0, requests.as_ptr(), requests.len(), together.as_mut_ptr());
         assert_eq!(result, portcullis_result::PORTCULLIS_OK);
         for (a, b) in alone.iter().zip(&together) {
-            assert_eq!((a.reason, a.http_status, a.code, a.app_id, a.kid), (b.reason, b.http_status, b.code, b.app_id, b.kid));
+            assert_eq!(
+                (a.reason, a.http_status, a.code, a.app_id, a.kid),
+                (b.reason, b.http_status, b.code, b.app_id, b.kid)
+            );
             assert!(a.reason != 35, "internal");
             let mut released = false;
             for (worker, verdict) in [(one.0, a), (many.0, b)] {

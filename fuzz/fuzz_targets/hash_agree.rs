@@ -39,10 +39,18 @@ fuzz_target!(|input: &[u8]| {
         }};
     }
     let n = messages.len();
-    agree!(|cpu, put: &mut dyn FnMut(usize, &[u8; 16])| md5::digest_each(cpu, n, |i| messages[i], put, &mut scratch), [u8; 16]);
-    agree!(|cpu, put: &mut dyn FnMut(usize, &[u8; 32])| sm3::digest_each(cpu, n, |i| messages[i], put, &mut scratch), [u8; 32]);
-    let plain =
-        agree!(|cpu, put: &mut dyn FnMut(usize, &[u8; 32])| sha256::digest_each(cpu, n, |i| messages[i], put, &mut scratch), [u8; 32]);
+    agree!(
+        |cpu, put: &mut dyn FnMut(usize, &[u8; 16])| md5::digest_each(cpu, n, |i| messages[i], put, &mut scratch),
+        [u8; 16]
+    );
+    agree!(
+        |cpu, put: &mut dyn FnMut(usize, &[u8; 32])| sm3::digest_each(cpu, n, |i| messages[i], put, &mut scratch),
+        [u8; 32]
+    );
+    let plain = agree!(
+        |cpu, put: &mut dyn FnMut(usize, &[u8; 32])| sha256::digest_each(cpu, n, |i| messages[i], put, &mut scratch),
+        [u8; 32]
+    );
     for (message, digest) in messages.iter().zip(plain) {
         assert_eq!(digest, sha256::digest(&[message.prefix, message.body, message.suffix].concat()));
     }
@@ -60,11 +68,23 @@ fuzz_target!(|input: &[u8]| {
     }
     let (sha, gm) = (Sha256Key::new(secret), Sm3Key::new(secret));
     agree!(
-        |cpu, put: &mut dyn FnMut(usize, &[u8; 32])| Sha256Key::mac_each(cpu, n, |i| (&sha, messages[i]), put, &mut scratch),
+        |cpu, put: &mut dyn FnMut(usize, &[u8; 32])| Sha256Key::mac_each(
+            cpu,
+            n,
+            |i| (&sha, messages[i]),
+            put,
+            &mut scratch
+        ),
         [u8; 32]
     );
     agree!(
-        |cpu, put: &mut dyn FnMut(usize, &[u8; 32])| Sm3Key::mac_each(cpu, n, |i| (&gm, messages[i]), put, &mut scratch),
+        |cpu, put: &mut dyn FnMut(usize, &[u8; 32])| Sm3Key::mac_each(
+            cpu,
+            n,
+            |i| (&gm, messages[i]),
+            put,
+            &mut scratch
+        ),
         [u8; 32]
     );
 });

@@ -26,7 +26,8 @@ fn members(params: &mut Params, body: &[u8], sizes: &Sizes) -> Result<Members, P
     params.clear();
     params.parse_json(body, sizes)?;
     let view = params.view(b"", body);
-    let members: Members = (0..view.len()).map(|i| (text(view.name(i)), text(view.value(i)), text(view.raw(i)))).collect();
+    let members: Members =
+        (0..view.len()).map(|i| (text(view.name(i)), text(view.value(i)), text(view.raw(i)))).collect();
     // The order, and whether a name is there twice.
     let mut order: Vec<u32> = (0..members.len() as u32).collect();
     order.sort_by(|&a, &b| members[a as usize].0.as_bytes().cmp(members[b as usize].0.as_bytes()));
@@ -67,7 +68,9 @@ fuzz_target!(|body: &[u8]| {
         if let Some(theirs) = simd_json_members(body) {
             match ours {
                 Ok(ours) => {
-                    let ours = ours.iter().map(|(name, value, raw)| (name.clone(), raw.starts_with('"').then(|| value.clone())));
+                    let ours = ours
+                        .iter()
+                        .map(|(name, value, raw)| (name.clone(), raw.starts_with('"').then(|| value.clone())));
                     assert_eq!(ours.collect::<Vec<_>>(), theirs, "simd-json differs");
                 }
                 Err(ParamError::TooDeep { .. }) => {}

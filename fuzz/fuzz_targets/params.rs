@@ -64,7 +64,11 @@ fn ours(params: &mut Params, text: &[u8], form: bool, plus: Plus) -> Result<Vec<
     let sizes = Sizes { target: usize::MAX, body: usize::MAX, params: usize::MAX, ..Sizes::default() };
     params.clear();
     let (query, body) = if form { (&b""[..], text) } else { (text, &b""[..]) };
-    if form { params.parse_form(text, &sizes)? } else { params.parse_query(text, plus, &sizes)? }
+    if form {
+        params.parse_form(text, &sizes)?
+    } else {
+        params.parse_query(text, plus, &sizes)?
+    }
     let sorted = params.sort(query, body);
     let view = params.view(query, body);
     let string = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("what was taken is UTF-8");
