@@ -162,6 +162,13 @@ impl<const N: usize> Label<N> {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
 
+    /// The bytes of the text, zeros behind a shorter one.
+    #[cfg(feature = "ffi")]
+    #[inline]
+    pub(crate) const fn padded(&self) -> &[u8; N] {
+        &self.bytes
+    }
+
     /// Whether there is no text.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

@@ -5,46 +5,19 @@
 
 #[path = "../../tests/documents/mod.rs"]
 mod documents;
+#[path = "../joined.rs"]
+mod joined;
 
 use crate::harness::Bench;
-use documents::{Members, Rng, payment};
+use documents::{Rng, payment};
+use joined::{push, serde};
 use portcullis::canon::{Alg, Profile, Scratch, builtin_document};
 use portcullis::codec::doc::Document;
 use portcullis::request::{Header, Request, Sizes};
 use simd_json::{Buffers, Node, Tape};
-use std::borrow::Cow;
 use std::hint::black_box;
 
 const COUNT: usize = 2048;
-
-fn push(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    if value.is_empty() || value == b"null" || name == b"sign" {
-        return;
-    }
-    if !out.is_empty() {
-        out.push(b'&');
-    }
-    out.extend_from_slice(name);
-    out.push(b'=');
-    out.extend_from_slice(value);
-}
-
-/// serde_json: borrowed names, raw values, strings decoded only where they have escapes.
-fn serde(body: &[u8], out: &mut Vec<u8>) {
-    let Members(mut members) = serde_json::from_slice(body).unwrap();
-    members.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-    assert!(members.windows(2).all(|two| two[0].0 != two[1].0));
-    out.clear();
-    for (name, raw) in &members {
-        let raw = raw.get();
-        let value = match raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-            Some(_) if raw.contains('\\') => Cow::Owned(serde_json::from_str::<String>(raw).unwrap()),
-            Some(inner) => Cow::Borrowed(inner),
-            None => Cow::Borrowed(raw),
-        };
-        push(out, name.as_bytes(), value.as_bytes());
-    }
-}
 
 /// simd-json: its tape for names and strings, and its structural indexes for the text of everything else, which the tape does not keep.
 struct Simd {

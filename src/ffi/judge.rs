@@ -170,10 +170,12 @@ pub(super) unsafe fn view<'a>(
 
 fn write_label<const N: usize, const M: usize>(label: &Label<N>, out: &mut [c_char; M]) {
     const { assert!(M > N, "room for the NUL") };
-    out.fill(0);
-    for (to, from) in out.iter_mut().zip(label.as_str().bytes()) {
-        *to = c_char::from_ne_bytes([from]);
+    // One copy of a fixed size: zeros stand behind a text already.
+    let (text, behind) = out.split_at_mut(N);
+    for (to, from) in text.iter_mut().zip(label.padded()) {
+        *to = c_char::from_ne_bytes([*from]);
     }
+    behind.fill(0);
 }
 
 pub(super) fn write_verdict(verdict: &Verdict, out: &mut portcullis_verdict) {

@@ -89,6 +89,29 @@ const BLANK_VERDICT: portcullis_verdict = portcullis_verdict {
     api_id: [0; 40],
 };
 
+/// Every text of a request.
+fn texts<'a>(
+    request: &'a mut portcullis_request,
+    headers: &'a mut [portcullis_header],
+) -> impl Iterator<Item = &'a mut portcullis_slice> {
+    let lines = headers.iter_mut().flat_map(|line| [&mut line.name, &mut line.value]);
+    [
+        &mut request.method,
+        &mut request.target,
+        &mut request.body,
+        &mut request.client_ip,
+        &mut request.scheme,
+        &mut request.authority,
+        &mut request.profile,
+        &mut request.app_id,
+        &mut request.tls,
+        &mut request.peer_certificate_sha256,
+        &mut request.trace_id,
+    ]
+    .into_iter()
+    .chain(lines)
+}
+
 impl Job {
     fn new() -> Self {
         Self { user: 0, request: BLANK_REQUEST, headers: Vec::new(), bytes: Vec::new(), verdict: BLANK_VERDICT }
@@ -115,22 +138,8 @@ impl Job {
             self.headers.extend_from_slice(lines);
         }
         let Self { request, headers, bytes, .. } = self;
-        let texts = [
-            &mut request.method,
-            &mut request.target,
-            &mut request.body,
-            &mut request.client_ip,
-            &mut request.scheme,
-            &mut request.authority,
-            &mut request.profile,
-            &mut request.app_id,
-            &mut request.tls,
-            &mut request.peer_certificate_sha256,
-            &mut request.trace_id,
-        ];
-        let lines = headers.iter_mut().flat_map(|line| [&mut line.name, &mut line.value]);
         let mut all = 0usize;
-        for slice in texts.into_iter().chain(lines) {
+        for slice in texts(request, headers) {
             // SAFETY: this function's contract.
             let text = unsafe { slice.bytes() }?;
             all = all.checked_add(text.len()).ok_or(PORTCULLIS_BAD_ARGUMENT)?;
@@ -139,20 +148,7 @@ impl Job {
             *slice = portcullis_slice { ptr: std::ptr::without_provenance(all - text.len()), len: text.len() };
         }
         let base = bytes.as_ptr();
-        let texts = [
-            &mut request.method,
-            &mut request.target,
-            &mut request.body,
-            &mut request.client_ip,
-            &mut request.scheme,
-            &mut request.authority,
-            &mut request.profile,
-            &mut request.app_id,
-            &mut request.tls,
-            &mut request.peer_certificate_sha256,
-            &mut request.trace_id,
-        ];
-        for slice in texts.into_iter().chain(headers.iter_mut().flat_map(|line| [&mut line.name, &mut line.value])) {
+        for slice in texts(request, headers) {
             slice.ptr = base.wrapping_add(slice.ptr.addr());
         }
         request.headers = headers.as_ptr();

@@ -3,7 +3,9 @@
 use super::calls::engine_of;
 use super::support::*;
 use super::types::*;
-use crate::token::{Grant, Scope, TokenText};
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::token::{Grant, Issued, Scope, TokenText};
 use crate::verdict::{Reason, Ticket};
 use portcullis_result::*;
 use std::ffi::c_char;
@@ -23,6 +25,28 @@ unsafe fn write_token(
         *to = c_char::from_ne_bytes([from]);
     }
     Ok(())
+}
+
+/// What the calls that issue a token have in common.
+///
+/// # Safety
+/// `app_id` describes readable memory; `token` is NULL or points to a token; `message` is NULL or has `message_len` writable bytes.
+unsafe fn issue(
+    engine: *mut portcullis_engine,
+    app_id: portcullis_slice,
+    token: *mut portcullis_token,
+    message: *mut c_char,
+    message_len: usize,
+    how: impl FnOnce(&Engine, &str) -> Result<Issued, Error>,
+) -> portcullis_result {
+    guard(|| {
+        // SAFETY: this function's contract.
+        unsafe {
+            let (app_id, _) = (app_id.text()?, sized_mut(token)?);
+            let issued = told(how(&engine_of(engine)?, app_id), message, message_len)?;
+            write_token(token, &issued.token, issued.expires_in_s)
+        }
+    })
 }
 
 /// Writes why, or `PORTCULLIS_REASON_OK`.
@@ -60,14 +84,8 @@ pub unsafe extern "C" fn portcullis_token_issue(
     message: *mut c_char,
     message_len: usize,
 ) -> portcullis_result {
-    guard(|| {
-        // SAFETY: the caller's promise for each.
-        unsafe {
-            let (app_id, _) = (app_id.text()?, sized_mut(token)?);
-            let issued = told(engine_of(engine)?.issue_token(app_id, life(life_s)), message, message_len)?;
-            write_token(token, &issued.token, issued.expires_in_s)
-        }
-    })
+    // SAFETY: this function's contract is that of `issue`.
+    unsafe { issue(engine, app_id, token, message, message_len, |engine, app| engine.issue_token(app, life(life_s))) }
 }
 
 /// As `portcullis_token_issue`; the app's earlier tokens are then good for the overlap of the document (five minutes) and no longer.
@@ -87,14 +105,8 @@ pub unsafe extern "C" fn portcullis_token_refresh(
     message: *mut c_char,
     message_len: usize,
 ) -> portcullis_result {
-    guard(|| {
-        // SAFETY: the caller's promise for each.
-        unsafe {
-            let (app_id, _) = (app_id.text()?, sized_mut(token)?);
-            let issued = told(engine_of(engine)?.refresh_token(app_id, life(life_s)), message, message_len)?;
-            write_token(token, &issued.token, issued.expires_in_s)
-        }
-    })
+    // SAFETY: this function's contract is that of `issue`.
+    unsafe { issue(engine, app_id, token, message, message_len, |engine, app| engine.refresh_token(app, life(life_s))) }
 }
 
 /// Whether an access token is good for a call of the app now: `*reason` is `PORTCULLIS_REASON_OK`, or one of `PORTCULLIS_REASON_TOKEN_INVALID`,
@@ -183,14 +195,8 @@ pub unsafe extern "C" fn portcullis_one_time_issue(
     message: *mut c_char,
     message_len: usize,
 ) -> portcullis_result {
-    guard(|| {
-        // SAFETY: the caller's promise for each.
-        unsafe {
-            let (app_id, _) = (app_id.text()?, sized_mut(token)?);
-            let issued = told(engine_of(engine)?.issue_one_time_token(app_id), message, message_len)?;
-            write_token(token, &issued.token, issued.expires_in_s)
-        }
-    })
+    // SAFETY: this function's contract is that of `issue`.
+    unsafe { issue(engine, app_id, token, message, message_len, Engine::issue_one_time_token) }
 }
 
 /// Reserves a one-time token for a call: of any number of calls with it exactly one gets `PORTCULLIS_REASON_OK` and a ticket (three words, written to

@@ -9,6 +9,7 @@ mod params;
 mod sizes;
 mod stops;
 mod tls;
+mod view;
 mod xml;
 
 #[cfg(test)]
@@ -19,10 +20,11 @@ use std::net::IpAddr;
 
 pub use crate::codec::percent::Plus;
 pub use check::RequestError;
-pub(crate) use params::{AsSent, On, Param};
-pub use params::{Kind, ParamError, Params, Source, View};
+pub use params::{Kind, ParamError, Params, Source};
 pub use sizes::Sizes;
 pub use tls::TlsVersion;
+pub use view::View;
+pub(crate) use view::{AsSent, On, Param};
 
 /// One header line. Names compare without case; values are as received, without the line end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

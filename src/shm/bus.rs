@@ -14,8 +14,8 @@
 
 use crate::error::Error;
 use rustix::mm::{MapFlags, ProtFlags};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Most mappings that are looked after at one time.
 const MAPPINGS: usize = 64;
@@ -114,8 +114,9 @@ extern "C" fn on_bus(signal: libc::c_int, info: *mut libc::siginfo_t, context: *
 /// # Errors
 /// The system refuses.
 pub fn survive_truncation() -> Result<(), Error> {
-    static INSTALLED: AtomicBool = AtomicBool::new(false);
-    if INSTALLED.swap(true, Ordering::SeqCst) {
+    static INSTALLED: Mutex<bool> = Mutex::new(false);
+    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    if *installed {
         return Ok(());
     }
     let fail = || Error::Os {
@@ -137,5 +138,6 @@ pub fn survive_truncation() -> Result<(), Error> {
             return Err(fail());
         }
     }
+    *installed = true;
     Ok(())
 }
