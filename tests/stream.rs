@@ -43,9 +43,9 @@ fn peak(count: usize) -> u64 {
 fn memory_stays_as_it_is_while_requests_stream() {
     let slow = std::env::var_os("PORTCULLIS_SLOW").is_some();
     let few = peak(20_000);
-    let many = peak(if slow { 1_000_000 } else { 100_000 });
+    let many = peak(if slow { 1_000_000 } else { 200_000 });
     assert!(few > 1_000, "the reading of /proc works: {few} KiB");
-    // Each request is 700 bytes and more, a verdict 250: kept, they would take 80 MB at least. A fifth and 4 MiB are for what the allocator
-    // keeps, and for how many requests happen to be on their way and key tables in the making at one time.
-    assert!(many <= few + few / 5 + 4_096, "{few} KiB for 20,000 requests, {many} KiB for many more");
+    // Each request is 450 bytes and more, a verdict 250: kept, 180,000 more of them would take 120 MiB at least. What is allowed is for large pages,
+    // which the kernel puts in the place of small ones when it finds the time (20 MiB were seen, on a loaded machine).
+    assert!(many <= few + (64 << 10), "{few} KiB for 20,000 requests, {many} KiB for many more");
 }
