@@ -117,7 +117,7 @@ fn throughput(name: &str, credential: &str, signature_len: usize, count: usize) 
     let workers: Vec<_> = (0..THREADS).map(|_| open_worker(handles.engine)).collect();
     let workers = Shared(workers);
     let (mut queue, mut descriptor) = (std::ptr::null_mut(), -1);
-    let options = portcullis_queue_options { struct_size: 16, threads: THREADS as u32, capacity: 8192, reserved: 0 };
+    let options = portcullis_queue_options { struct_size: 16, threads: THREADS as u32, capacity: 8192, flags: 0 };
     // SAFETY: all of it is alive and writable.
     assert_eq!(unsafe { portcullis_queue_open(handles.engine, &options, &mut queue, &mut descriptor) }, PORTCULLIS_OK);
     let queue = Shared(queue);

@@ -19,6 +19,9 @@
 // `received_at_ms` for "now".
 #define PORTCULLIS_NOW INT64_MIN
 
+// For `flags` of `portcullis_queue_options`: no request is judged by the thread that submits it, not even one that comes alone.
+#define PORTCULLIS_QUEUE_POOL_ONLY 1
+
 // For `portcullis_done`: the request was answered.
 #define PORTCULLIS_SUCCESS 0
 
@@ -199,8 +202,8 @@ typedef struct portcullis_queue_options {
   uint32_t threads;
   // Requests that may be submitted and not yet reaped, 65,536 at most; 0: 1,024.
   uint32_t capacity;
-  // Must be 0.
-  uint32_t reserved;
+  // 0, or `PORTCULLIS_QUEUE_POOL_ONLY`.
+  uint32_t flags;
 } portcullis_queue_options;
 
 // A submitted request that was judged.
@@ -575,7 +578,7 @@ const char *portcullis_result_message(int32_t result);
 // handle and closes it.
 //
 // Threads: any.
-// Results: `PORTCULLIS_BAD_ARGUMENT` (too many threads or places), `PORTCULLIS_NO_THREAD` (no descriptor), `PORTCULLIS_BAD_STRUCT_SIZE`, `PORTCULLIS_NULL`,
+// Results: `PORTCULLIS_BAD_ARGUMENT` (too many threads or places, unknown flags), `PORTCULLIS_NO_THREAD` (no descriptor), `PORTCULLIS_BAD_STRUCT_SIZE`, `PORTCULLIS_NULL`,
 // `PORTCULLIS_BAD_HANDLE`, `PORTCULLIS_TOO_MANY_HANDLES`.
 // Example: `int fd; portcullis_queue *queue; portcullis_queue_open(engine, NULL, &queue, &fd);`
 //
@@ -587,6 +590,8 @@ portcullis_result portcullis_queue_open(struct portcullis_engine *engine,
                                         int *event_fd);
 
 // Hands a request over to be judged. It is copied: the caller's memory is free again when the call returns. `user` comes back with the verdict.
+// A small request (16 KiB) that comes alone, 0.1 ms or more after the last one, is judged within the call, which then takes as long as
+// `portcullis_verify`: waking a thread of the pool for it would take longer. `PORTCULLIS_QUEUE_POOL_ONLY` has the pool judge everything.
 //
 // Threads: any, many at once.
 // Results: `PORTCULLIS_BUSY` where the queue is full (reap, or answer 503), `PORTCULLIS_FORKED` in a child of the process that opened it,

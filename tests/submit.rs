@@ -49,7 +49,7 @@ fn of_many_threads_requests_each_comes_back_once_with_its_own_verdict() {
     let each = if std::env::var_os("PORTCULLIS_SLOW").is_some() { 100_000 } else { 4_000 };
     let all = SUBMITTERS * each;
     let (mut engine, mut queue, mut descriptor) = (std::ptr::null_mut(), std::ptr::null_mut(), -1);
-    let options = portcullis_queue_options { struct_size: 16, threads: 3, capacity: 300, reserved: 0 };
+    let options = portcullis_queue_options { struct_size: 16, threads: 3, capacity: 300, flags: 0 };
     // SAFETY: everything that is passed is alive and writable.
     unsafe {
         assert_eq!(portcullis_engine_open(slice(CONFIG), &mut engine, std::ptr::null_mut(), 0), PORTCULLIS_OK);

@@ -50,7 +50,10 @@ pub fn decode<'o>(text: &[u8], out: &'o mut [u8]) -> Result<&'o mut [u8], Malfor
     let mut all = [0; 16];
     for (to, pairs) in out_long.iter_mut().zip(long) {
         // Loops over arrays, which the compiler turns into vector instructions that every x86-64 has.
-        let (high, low) = (pairs.map(|[high, _]| value(high)), pairs.map(|[_, low]| value(low)));
+        let (mut high, mut low) = ([0; 16], [0; 16]);
+        for ((high, low), [first, second]) in high.iter_mut().zip(&mut low).zip(pairs) {
+            (*high, *low) = (value(*first), value(*second));
+        }
         for (((all, to), high), low) in all.iter_mut().zip(to).zip(high).zip(low) {
             *all |= high | low;
             *to = (high << 4) | (low & 0x0f);

@@ -31,19 +31,25 @@ impl FfiWorker {
         requests: &[portcullis_request],
         verdicts: &mut [portcullis_verdict],
     ) -> Result<(), portcullis_result> {
-        let mut own = std::mem::take(&mut self.verdicts);
-        // SAFETY: this function's contract.
-        let outcome = unsafe {
-            self.with(requests, |worker, views| {
-                own.clear();
-                own.resize(views.len(), Verdict::of(Reason::Internal));
-                worker.verify_batch(views, &mut own);
-                for (verdict, out) in own.iter().zip(verdicts) {
-                    write_verdict(verdict, out);
-                }
-            })
+        const BLANK: Verdict = Verdict::of(Reason::Internal);
+        // One request has its verdict on the stack: nothing is taken from the heap, or put back.
+        let mut one = BLANK;
+        let mut many = std::mem::take(&mut self.verdicts);
+        let own = if requests.len() == 1 {
+            std::slice::from_mut(&mut one)
+        } else {
+            many.clear();
+            many.resize(requests.len(), BLANK);
+            &mut many[..]
         };
-        self.verdicts = own;
+        // SAFETY: this function's contract.
+        let outcome = unsafe { self.with(requests, |worker, views| worker.verify_batch(views, own)) };
+        if outcome.is_ok() {
+            for (verdict, out) in own.iter().zip(verdicts) {
+                write_verdict(verdict, out);
+            }
+        }
+        self.verdicts = many;
         outcome
     }
 
@@ -56,42 +62,49 @@ impl FfiWorker {
         requests: &[portcullis_request],
         use_them: impl FnOnce(&mut Worker, &[Request<'_>]) -> T,
     ) -> Result<T, portcullis_result> {
-        let mut headers = recycle(std::mem::take(&mut self.headers));
-        let mut views = recycle(std::mem::take(&mut self.requests));
+        let mut headers = recycle_headers(std::mem::take(&mut self.headers));
         // SAFETY: this function's contract.
         let read = unsafe { read_requests(requests, &mut headers) };
-        let outcome = read.and_then(|()| {
-            let mut rest: &[Header<'_>] = &headers;
-            for request in requests {
-                let (own, after) = rest.split_at(request.header_count.min(rest.len()));
-                rest = after;
+        let outcome = match (read, requests) {
+            (Err(refused), _) => Err(refused),
+            (Ok(()), [request]) => {
                 // SAFETY: this function's contract.
-                views.push(unsafe { view(request, own) }?);
+                let view = unsafe { view(request, &headers) };
+                view.map(|view| use_them(&mut self.worker, std::slice::from_ref(&view)))
             }
-            Ok(use_them(&mut self.worker, &views))
-        });
-        self.requests = recycle(views);
-        self.headers = recycle(headers);
+            (Ok(()), _) => {
+                let mut views = recycle_requests(std::mem::take(&mut self.requests));
+                let mut rest: &[Header<'_>] = &headers;
+                let read = requests.iter().try_for_each(|request| {
+                    let (own, after) = rest.split_at(request.header_count.min(rest.len()));
+                    rest = after;
+                    // SAFETY: this function's contract.
+                    views.push(unsafe { view(request, own) }?);
+                    Ok(())
+                });
+                let outcome = read.map(|()| use_them(&mut self.worker, &views));
+                self.requests = recycle_requests(views);
+                outcome
+            }
+        };
+        self.headers = recycle_headers(headers);
         outcome
     }
 }
 
-/// An emptied vector of requests for another lifetime; the memory is kept (an in-place `collect`).
-fn recycle<'b, T: Recycle<'b>>(mut vector: Vec<T>) -> Vec<T::Other> {
-    vector.clear();
-    vector.into_iter().map(|_| unreachable!("the vector was emptied")).collect()
+/// The memory of a vector, for values that differ by a lifetime only; what was in it is dropped.
+macro_rules! recycle {
+    ($name:ident, $of:ident) => {
+        fn $name<'a>(mut vector: Vec<$of<'_>>) -> Vec<$of<'a>> {
+            vector.clear();
+            let mut vector = std::mem::ManuallyDrop::new(vector);
+            // SAFETY: memory of a vector of the same type but for a lifetime, hence of the same layout, given up by its owner and empty.
+            unsafe { Vec::from_raw_parts(vector.as_mut_ptr().cast::<$of<'a>>(), 0, vector.capacity()) }
+        }
+    };
 }
-
-/// A type that differs only by a lifetime.
-trait Recycle<'b> {
-    type Other;
-}
-impl<'b> Recycle<'b> for Request<'_> {
-    type Other = Request<'b>;
-}
-impl<'b> Recycle<'b> for Header<'_> {
-    type Other = Header<'b>;
-}
+recycle!(recycle_headers, Header);
+recycle!(recycle_requests, Request);
 
 /// # Safety
 /// Every slice of `requests` describes readable memory for `'a`.
@@ -170,11 +183,9 @@ pub(super) unsafe fn view<'a>(
 
 fn write_label<const N: usize, const M: usize>(label: &Label<N>, out: &mut [c_char; M]) {
     const { assert!(M > N, "room for the NUL") };
-    // One copy of a fixed size: zeros stand behind a text already.
     let (text, behind) = out.split_at_mut(N);
-    for (to, from) in text.iter_mut().zip(label.padded()) {
-        *to = c_char::from_ne_bytes([*from]);
-    }
+    // SAFETY: both are N bytes, and apart: one is borrowed uniquely. `c_char` is a byte of either sign.
+    unsafe { std::ptr::copy_nonoverlapping(label.padded().as_ptr().cast::<c_char>(), text.as_mut_ptr(), N) };
     behind.fill(0);
 }
 

@@ -5,8 +5,11 @@
 //! submit ─▶ free ─(copy)─▶ todo ─▶ thread of the pool: all that is there, up to a batch ─▶ done ─▶ reap ─▶ free
 //! ```
 //! A queue owns as many jobs as it has places. They go around through three bounded queues of `crossbeam`, so that a full queue is an empty `free`
-//! and `done` never overflows; nothing is allocated in steady state. Threads that find nothing sleep (`Beds`); an idle pool answers
-//! a lone request at once, and a busy one finds full lanes waiting. The descriptor is an eventfd (`Bell`).
+//! and `done` never overflows; nothing is allocated in steady state. Threads that find nothing sleep (`Beds`); a busy pool finds full lanes
+//! waiting. The descriptor is an eventfd (`Bell`).
+//!
+//! A request that comes alone is judged by the thread that submits it (`Alone`): to wake another for it takes longer than to judge it, and more of
+//! the processor.
 //!
 //! No thread is started before the first submit. A child of `fork` has no threads and is told so ([`PORTCULLIS_FORKED`]).
 
@@ -25,9 +28,10 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::{AsRawFd, OwnedFd};
 use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 static QUEUES: Table<Queue> = Table::new();
 
@@ -40,6 +44,12 @@ const BATCH_MIN: usize = 16;
 const BATCH_MAX: usize = 256;
 /// What a job keeps of a large request's memory.
 const KEEP: usize = 64 << 10;
+
+/// A request comes alone where nothing was submitted for so long, in nanoseconds: a thread that judges it itself is then busy for a part of the
+/// time only, and what comes meanwhile finds the pool.
+const ALONE_NS: u64 = 100_000;
+/// Bytes of target and body up to which the submitting thread judges a request itself: some microseconds of hashing.
+const ALONE_BYTES: usize = 16 << 10;
 
 /// A request on its way, with its own copy of all bytes.
 struct Job {
@@ -121,8 +131,7 @@ impl Job {
     ///
     /// # Safety
     /// Every slice of `request` describes readable memory for the time of the call.
-    unsafe fn take(&mut self, request: &portcullis_request, user: u64) -> Result<(), portcullis_result> {
-        self.user = user;
+    unsafe fn take(&mut self, request: &portcullis_request) -> Result<(), portcullis_result> {
         self.request = *request;
         self.headers.clear();
         self.bytes.clear();
@@ -192,6 +201,37 @@ struct Inner {
     beds: Beds,
     bell: Bell<Eventfd>,
     stop: AtomicBool,
+    /// None: the pool only.
+    alone: Option<Alone>,
+}
+
+/// What a thread needs to judge a request that it submits alone.
+struct Alone {
+    worker: Mutex<FfiWorker>,
+    opened: Instant,
+    /// Nanoseconds from `opened` to the last submit's end.
+    last: AtomicU64,
+}
+
+impl Alone {
+    fn now(&self) -> u64 {
+        // 580 years fit.
+        self.opened.elapsed().as_nanos() as u64
+    }
+
+    /// The worker, if this request comes alone and nobody else is judging one. Notes the time.
+    fn worker(&self, request: &portcullis_request) -> Option<MutexGuard<'_, FfiWorker>> {
+        let now = self.now();
+        let last = self.last.swap(now, Ordering::Relaxed);
+        if now.saturating_sub(last) < ALONE_NS || request.target.len.saturating_add(request.body.len) > ALONE_BYTES {
+            return None;
+        }
+        match self.worker.try_lock() {
+            Ok(worker) => Some(worker),
+            Err(TryLockError::Poisoned(worker)) => Some(worker.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
 }
 
 struct Queue {
@@ -221,12 +261,10 @@ impl Inner {
             verdicts.clear();
             verdicts.resize(jobs.len(), BLANK_VERDICT);
             // SAFETY: the slices lead into the jobs, which this thread has until it hands them on below.
-            let judged = catch_unwind(AssertUnwindSafe(|| unsafe { worker.judge(&requests, &mut verdicts) }));
-            if !matches!(judged, Ok(Ok(()))) {
+            if unsafe { self.judge(&mut worker, &requests, &mut verdicts) }.is_err() {
                 for verdict in &mut verdicts {
                     write_verdict(&Verdict::of(Reason::Internal), verdict);
                 }
-                worker = FfiWorker::new(self.engine.worker());
             }
             for (mut job, verdict) in jobs.drain(..).zip(&verdicts) {
                 job.verdict = *verdict;
@@ -238,13 +276,45 @@ impl Inner {
         // The next one, if it sleeps.
         self.beds.wake();
     }
+
+    /// Judges requests; a worker that panics is given up for a new one.
+    ///
+    /// # Safety
+    /// Every slice of `requests` describes readable memory for the time of the call.
+    unsafe fn judge(
+        &self,
+        worker: &mut FfiWorker,
+        requests: &[portcullis_request],
+        verdicts: &mut [portcullis_verdict],
+    ) -> Result<(), portcullis_result> {
+        // SAFETY: this function's contract.
+        catch_unwind(AssertUnwindSafe(|| unsafe { worker.judge(requests, verdicts) })).unwrap_or_else(|_| {
+            *worker = FfiWorker::new(self.engine.worker());
+            Err(PORTCULLIS_INTERNAL)
+        })
+    }
+
+    /// Judges a request in this thread, if it comes alone: `Ok(true)`, and it is to be reaped.
+    ///
+    /// # Safety
+    /// Every slice of `request` describes readable memory for the time of the call.
+    unsafe fn judge_alone(&self, request: &portcullis_request, job: &mut Job) -> Result<bool, portcullis_result> {
+        let Some(alone) = &self.alone else { return Ok(false) };
+        let Some(mut worker) = alone.worker(request) else { return Ok(false) };
+        job.verdict = BLANK_VERDICT;
+        // SAFETY: this function's contract.
+        unsafe { self.judge(&mut worker, std::slice::from_ref(request), std::slice::from_mut(&mut job.verdict)) }?;
+        // From its end on, so that a thread that is busy with one request after the other hands them over.
+        alone.last.store(alone.now(), Ordering::Relaxed);
+        Ok(true)
+    }
 }
 
 impl Queue {
-    fn open(engine: Engine, threads: u32, capacity: u32) -> Result<Self, portcullis_result> {
+    fn open(engine: Engine, threads: u32, capacity: u32, flags: u32) -> Result<Self, portcullis_result> {
         let places = capacity as usize;
-        let flags = EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC;
-        let counter = Eventfd(eventfd(0, flags).map_err(|_| PORTCULLIS_NO_THREAD)?);
+        let kind = EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC;
+        let counter = Eventfd(eventfd(0, kind).map_err(|_| PORTCULLIS_NO_THREAD)?);
         let free = ArrayQueue::new(places);
         for _ in 0..places {
             let _ = free.push(Box::new(Job::new()));
@@ -255,7 +325,12 @@ impl Queue {
         };
         let (todo, done) = (ArrayQueue::new(places), ArrayQueue::new(places));
         let (beds, bell, stop) = (Beds::new(), Bell::new(counter), AtomicBool::new(false));
-        let inner = Arc::new(Inner { engine, threads, free, todo, done, beds, bell, stop });
+        let alone = (flags & PORTCULLIS_QUEUE_POOL_ONLY == 0).then(|| Alone {
+            worker: Mutex::new(FfiWorker::new(engine.worker())),
+            opened: Instant::now(),
+            last: AtomicU64::new(0),
+        });
+        let inner = Arc::new(Inner { engine, threads, free, todo, done, beds, bell, stop, alone });
         let process = std::process::id();
         Ok(Self { inner, process, started: AtomicBool::new(false), pool: Mutex::new(Vec::new()) })
     }
@@ -288,19 +363,35 @@ impl Queue {
     /// Every slice of `request` describes readable memory for the time of the call.
     unsafe fn submit(&self, request: &portcullis_request, user: u64) -> Result<(), portcullis_result> {
         self.own()?;
-        if !self.started.load(Ordering::Acquire) {
-            self.start()?;
-        }
         let mut job = self.inner.free.pop().ok_or(PORTCULLIS_BUSY)?;
+        job.user = user;
         // SAFETY: this function's contract.
-        if let Err(refused) = unsafe { job.take(request, user) } {
-            job.clear();
-            let _ = self.inner.free.push(job);
-            return Err(refused);
-        }
+        let taken = unsafe { self.inner.judge_alone(request, &mut job) }.and_then(|judged| {
+            if !judged {
+                if !self.started.load(Ordering::Acquire) {
+                    self.start()?;
+                }
+                // SAFETY: this function's contract.
+                unsafe { job.take(request) }?;
+            }
+            Ok(judged)
+        });
         // There is room: jobs are as many as places.
-        let _ = self.inner.todo.push(job);
-        self.inner.beds.wake();
+        match taken {
+            Ok(true) => {
+                let _ = self.inner.done.push(job);
+                self.inner.bell.ring();
+            }
+            Ok(false) => {
+                let _ = self.inner.todo.push(job);
+                self.inner.beds.wake();
+            }
+            Err(refused) => {
+                job.clear();
+                let _ = self.inner.free.push(job);
+                return Err(refused);
+            }
+        }
         Ok(())
     }
 
@@ -334,7 +425,7 @@ impl Queue {
 /// handle and closes it.
 ///
 /// Threads: any.
-/// Results: `PORTCULLIS_BAD_ARGUMENT` (too many threads or places), `PORTCULLIS_NO_THREAD` (no descriptor), `PORTCULLIS_BAD_STRUCT_SIZE`, `PORTCULLIS_NULL`,
+/// Results: `PORTCULLIS_BAD_ARGUMENT` (too many threads or places, unknown flags), `PORTCULLIS_NO_THREAD` (no descriptor), `PORTCULLIS_BAD_STRUCT_SIZE`, `PORTCULLIS_NULL`,
 /// `PORTCULLIS_BAD_HANDLE`, `PORTCULLIS_TOO_MANY_HANDLES`.
 /// Example: `int fd; portcullis_queue *queue; portcullis_queue_open(engine, NULL, &queue, &fd);`
 ///
@@ -351,17 +442,18 @@ pub unsafe extern "C" fn portcullis_queue_open(
         if queue.is_null() || event_fd.is_null() {
             return Err(PORTCULLIS_NULL);
         }
-        let (mut threads, mut capacity) = (0, CAPACITY);
+        let (mut threads, mut capacity, mut flags) = (0, CAPACITY, 0);
         if !options.is_null() {
             // SAFETY: the caller's promise.
             let options = unsafe { sized(options) }?;
             threads = options.threads;
+            flags = options.flags;
             capacity = if options.capacity == 0 { CAPACITY } else { options.capacity };
         }
-        if threads > THREADS_MAX || capacity > CAPACITY_MAX {
+        if threads > THREADS_MAX || capacity > CAPACITY_MAX || flags > PORTCULLIS_QUEUE_POOL_ONLY {
             return Err(PORTCULLIS_BAD_ARGUMENT);
         }
-        let opened = Queue::open(engine_of(engine)?, threads, capacity)?;
+        let opened = Queue::open(engine_of(engine)?, threads, capacity, flags)?;
         let descriptor = opened.inner.bell.counter.0.as_raw_fd();
         let handle = QUEUES.open(opened).ok_or(PORTCULLIS_TOO_MANY_HANDLES)?;
         // SAFETY: neither is NULL (checked), both writable (the caller's promise).
@@ -374,6 +466,8 @@ pub unsafe extern "C" fn portcullis_queue_open(
 }
 
 /// Hands a request over to be judged. It is copied: the caller's memory is free again when the call returns. `user` comes back with the verdict.
+/// A small request (16 KiB) that comes alone, 0.1 ms or more after the last one, is judged within the call, which then takes as long as
+/// `portcullis_verify`: waking a thread of the pool for it would take longer. `PORTCULLIS_QUEUE_POOL_ONLY` has the pool judge everything.
 ///
 /// Threads: any, many at once.
 /// Results: `PORTCULLIS_BUSY` where the queue is full (reap, or answer 503), `PORTCULLIS_FORKED` in a child of the process that opened it,

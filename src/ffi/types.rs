@@ -58,6 +58,9 @@ pub struct portcullis_header {
 /// `received_at_ms` for "now".
 pub const PORTCULLIS_NOW: i64 = i64::MIN;
 
+/// For `flags` of `portcullis_queue_options`: no request is judged by the thread that submits it, not even one that comes alone.
+pub const PORTCULLIS_QUEUE_POOL_ONLY: u32 = 1;
+
 /// For `portcullis_done`: the request was answered.
 pub const PORTCULLIS_SUCCESS: u32 = 0;
 /// For `portcullis_done`: the service behind failed.
@@ -271,8 +274,8 @@ pub struct portcullis_queue_options {
     pub threads: u32,
     /// Requests that may be submitted and not yet reaped, 65,536 at most; 0: 1,024.
     pub capacity: u32,
-    /// Must be 0.
-    pub reserved: u32,
+    /// 0, or `PORTCULLIS_QUEUE_POOL_ONLY`.
+    pub flags: u32,
 }
 
 /// A submitted request that was judged.

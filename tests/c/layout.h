@@ -96,6 +96,6 @@ SIZE(portcullis_queue_options, 16);
 AT(portcullis_queue_options, struct_size, 0);
 AT(portcullis_queue_options, threads, 4);
 AT(portcullis_queue_options, capacity, 8);
-AT(portcullis_queue_options, reserved, 12);
+AT(portcullis_queue_options, flags, 12);
 SIZE(portcullis_result, 4);
 #endif

@@ -107,6 +107,43 @@ static void many_threads(void) {
   CHECK(threads_of_this_process() == before);
 }
 
+/* A request that comes alone is there when the call returns, and no thread was started for it; with the pool alone it takes one. */
+static void alone(void) {
+  portcullis_completion one;
+  one.struct_size = sizeof one;
+  for (uint32_t flags = 0; flags <= PORTCULLIS_QUEUE_POOL_ONLY; flags++) {
+    portcullis_queue *queue = NULL;
+    portcullis_queue_options options = {sizeof options, 1, 4, flags};
+    int fd = -1, before = threads_of_this_process();
+    size_t count = 7;
+    CHECK(portcullis_queue_open(engine, &options, &queue, &fd) == PORTCULLIS_OK);
+    portcullis_request request = get("/nothing");
+    usleep(2000);
+    request.header_count = 1;
+    CHECK(portcullis_submit(queue, &request, 1) == PORTCULLIS_NULL);
+    CHECK(portcullis_reap(queue, &one, 1, &count) == PORTCULLIS_OK && count == 0);
+    request.header_count = 0;
+    usleep(2000);
+    CHECK(portcullis_submit(queue, &request, 77) == PORTCULLIS_OK);
+    CHECK(threads_of_this_process() == before + (int)flags);
+    CHECK(readable(fd, flags == 0 ? 0 : 30000));
+    CHECK(portcullis_reap(queue, &one, 1, &count) == PORTCULLIS_OK && count == 1);
+    CHECK(one.user == 77 && one.verdict.reason == PORTCULLIS_REASON_MISSING_SIGNATURE);
+    CHECK(!readable(fd, 0));
+    /* Too large to be judged in passing. */
+    static char large[20000];
+    memset(large, 'x', sizeof large);
+    request.body.ptr = (const uint8_t *)large;
+    request.body.len = sizeof large;
+    usleep(2000);
+    CHECK(portcullis_submit(queue, &request, 78) == PORTCULLIS_OK);
+    CHECK(threads_of_this_process() == before + 1);
+    CHECK(readable(fd, 30000));
+    CHECK(portcullis_reap(queue, &one, 1, &count) == PORTCULLIS_OK && count == 1 && one.user == 78);
+    CHECK(portcullis_queue_close(queue) == PORTCULLIS_OK);
+  }
+}
+
 static void full_and_early(void) {
   uint8_t seen[8] = {0};
   size_t count = 7;
@@ -157,6 +194,9 @@ static void wrong_calls(void) {
   CHECK(portcullis_queue_open(engine, &options, &queue, &fd) == PORTCULLIS_BAD_ARGUMENT);
   options.threads = 1;
   options.capacity = 65537;
+  CHECK(portcullis_queue_open(engine, &options, &queue, &fd) == PORTCULLIS_BAD_ARGUMENT);
+  options.capacity = 4;
+  options.flags = 2;
   CHECK(portcullis_queue_open(engine, &options, &queue, &fd) == PORTCULLIS_BAD_ARGUMENT);
   options.struct_size = 1;
   CHECK(portcullis_queue_open(engine, &options, &queue, &fd) == PORTCULLIS_BAD_STRUCT_SIZE);
@@ -237,6 +277,7 @@ int main(void) {
   CHECK(portcullis_engine_open(text(config), &engine, message, sizeof message) == PORTCULLIS_OK);
   CHECK(portcullis_signer_open(engine, &options, &signer, message, sizeof message) == PORTCULLIS_OK);
   many_threads();
+  alone();
   full_and_early();
   wrong_calls();
   across_a_fork();
