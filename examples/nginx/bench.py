@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """CPU microseconds a request of nginx with four workers: no check, portcullis, and the same check in Lua (baseline.lua); and who refuses a replay that
 comes to another worker. From the repository's root, after `cargo build --release`: python3 examples/nginx/bench.py [REQUESTS]
+With `memory` instead: what 1 and 16 workers over one region of a million nonces take.
 
 Needs wrk, and Python's `cryptography`. CPU is user and system time of the worker processes over the run, from /proc.
 """
@@ -20,7 +21,8 @@ from cryptography.hazmat.primitives import serialization  # noqa: E402
 from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: E402
 
 PORT = 18081
-REQUESTS = int(sys.argv[1]) if len(sys.argv) > 1 else 20000
+MEMORY = sys.argv[1:] == ["memory"]
+REQUESTS = int(sys.argv[1]) if len(sys.argv) > 1 and not MEMORY else 20000
 SECRET = b"an HMAC secret of the bench"
 RSA = rsa.generate_private_key(65537, 2048)
 PEM = RSA.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
@@ -39,7 +41,7 @@ def signed(alg, nonce):
     return "?" + client.query([*params, ("sign", client.sign(alg, key, params))])
 
 
-def write_files(folder):
+def write_files(folder, count=4):
     app = {"status": "active", "level": "A1", "profiles": ["openapi"]}
     document = {"version": 1, "state": {"path": f"{folder}/state", "nonces": 1000000, "birth_rule": "off"},
                 "limits": [{"name": "all", "key": ["app"], "rate": 1000000, "per_ms": 1000}], "apps": [
@@ -52,7 +54,7 @@ def write_files(folder):
     library = os.environ.get("PORTCULLIS_LIBRARY", f"{ROOT}/target/release/libportcullis.so")
     with open(f"{HERE}/bench.conf") as file:
         conf = file.read()
-    for name, text in {"DIR": folder, "HERE": HERE, "PORT": str(PORT), "LIBRARY": os.path.realpath(library), "USER": "user root;" if os.getuid() == 0 else ""}.items():
+    for name, text in {"DIR": folder, "HERE": HERE, "PORT": str(PORT), "LIBRARY": os.path.realpath(library), "WORKERS": str(count), "USER": "user root;" if os.getuid() == 0 else ""}.items():
         conf = conf.replace(f"@{name}@", text)
     with open(f"{folder}/nginx.conf", "w") as file:
         file.write(conf)
@@ -99,17 +101,56 @@ def status(target):
     return answer.status
 
 
+def start(folder):
+    nginx = subprocess.Popen(["nginx", "-c", f"{folder}/nginx.conf", "-e", f"{folder}/error.log"])
+    for _ in range(100):
+        try:
+            status("/none")
+            break
+        except OSError:
+            time.sleep(0.1)
+    return nginx
+
+
+def stop(folder, nginx):
+    nginx.terminate()
+    nginx.wait()
+    with open(f"{folder}/error.log") as file:
+        sys.stderr.write(file.read())
+
+
+def rollup_mib(pids, name):
+    """The sum of a line of /proc/PID/smaps_rollup over processes, in MiB."""
+    total = 0
+    for pid in pids:
+        with open(f"/proc/{pid}/smaps_rollup") as file:
+            total += sum(int(line.split()[1]) for line in file if line.startswith(name + ":"))
+    return total / 1024
+
+
+def memory():
+    """Pages that processes share are in the RSS of each; the PSS divides them among those who have them, so that its sum is what all take together."""
+    for count in (1, 16):
+        with tempfile.TemporaryDirectory() as folder:
+            write_files(folder, count)
+            nginx = start(folder)
+            try:
+                for alg in KEYS:
+                    run(folder, nginx, "/ours", [signed(alg, f"{time.time_ns()}"[-14:] + f"-{number}") for number in range(8000)])
+                pids = workers(nginx.pid)
+                assert len(pids) == count
+                region = os.path.getsize(f"{folder}/state") / 1048576
+                rss, pss = rollup_mib(pids, "Rss"), rollup_mib(pids, "Pss")
+                print(f"{count:2} workers: RSS {rss / count:.1f} MiB each, PSS {pss:.1f} MiB together (region of {region:.0f} MiB, {8000 * len(KEYS)} requests)")
+            finally:
+                stop(folder, nginx)
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         write_files(folder)
-        nginx = subprocess.Popen(["nginx", "-c", f"{folder}/nginx.conf", "-e", f"{folder}/error.log"])
+        nginx = start(folder)
         try:
-            for _ in range(100):
-                try:
-                    status("/none")
-                    break
-                except OSError:
-                    time.sleep(0.1)
             for place in ("/ours", "/lua", "/lua-own"):
                 accepted = 0
                 for number in range(10):
@@ -127,10 +168,7 @@ def main():
                 print(f"{alg}: no check {best['/none']:.1f}, portcullis {best['/ours']:.1f}, Lua {best['/lua']:.1f} CPU µs a request; "
                       f"whole {best['/lua'] / best['/ours']:.1f}×, of the check alone {ratio:.1f}×")
         finally:
-            nginx.terminate()
-            nginx.wait()
-            with open(f"{folder}/error.log") as file:
-                sys.stderr.write(file.read())
+            stop(folder, nginx)
 
 
-main()
+memory() if MEMORY else main()
