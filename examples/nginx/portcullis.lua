@@ -29,7 +29,7 @@ typedef struct portcullis_worker portcullis_worker;
 int portcullis_engine_open(portcullis_slice config, portcullis_engine **engine, char *message, size_t message_len);
 int portcullis_engine_load(portcullis_engine *engine, portcullis_slice config, char *message, size_t message_len);
 int portcullis_worker_open(portcullis_engine *engine, portcullis_worker **worker);
-int portcullis_verify(portcullis_worker *worker, const portcullis_request *request, portcullis_verdict *verdict);
+int portcullis_verify_batch(portcullis_worker *worker, const portcullis_request *requests, size_t count, portcullis_verdict *verdicts);
 int portcullis_metrics(portcullis_engine *engine, char *buffer, size_t buffer_len, size_t *length);
 const char *portcullis_reason_name(uint16_t reason);
 const char *portcullis_result_message(int result);
@@ -38,12 +38,11 @@ uint32_t portcullis_abi_version(void);
 
 local ABI = 2
 local HEADERS_MAX = 128
+local BATCH_MAX = 64
 local M = {}
 local lib, engine, worker
 local message = ffi.new("char[512]")
-local request = ffi.new("portcullis_request")
-local verdict = ffi.new("portcullis_verdict")
-local headers = ffi.new("portcullis_header[?]", HEADERS_MAX)
+local SIZES = { request = ffi.sizeof("portcullis_request"), verdict = ffi.sizeof("portcullis_verdict") }
 
 local function put(slice, text)
   -- LuaJIT strings stay where they are while they are referenced; every text below is held in a local until the call returns.
@@ -111,29 +110,87 @@ function M.metrics()
   ngx.print(ffi.string(text, length[0]))
 end
 
---- Judges a request: its parts as strings, its headers as an array of {name, value}. Returns the verdict's reason, status and struct.
-function M.verify(method, target, list, body, client_ip)
-  ffi.fill(request, ffi.sizeof(request))
-  request.struct_size = ffi.sizeof(request)
-  verdict.struct_size = ffi.sizeof(verdict)
+-- Requests that are judged together: their structs, the strings that these point to, and who has yet to read a verdict.
+local function new_batch(size)
+  return {
+    size = size, count = 0, unread = 0, texts = {},
+    requests = ffi.new("portcullis_request[?]", size), verdicts = ffi.new("portcullis_verdict[?]", size),
+    headers = ffi.new("portcullis_header[?]", size * HEADERS_MAX),
+  }
+end
+local alone, gathering, spare = new_batch(1), nil, {}
+
+local function add(batch, method, target, list, body, client_ip)
+  local index = batch.count
+  batch.count = index + 1
+  local request, headers = batch.requests[index], batch.headers + index * HEADERS_MAX
+  ffi.fill(request, SIZES.request)
+  request.struct_size = SIZES.request
+  batch.verdicts[index].struct_size = SIZES.verdict
   put(request.method, method)
   put(request.target, target)
   put(request.body, body)
   put(request.client_ip, client_ip)
   local count = math.min(#list, HEADERS_MAX)
-  for index = 1, count do
-    put(headers[index - 1].name, list[index][1])
-    put(headers[index - 1].value, list[index][2])
+  for at = 1, count do
+    put(headers[at - 1].name, list[at][1])
+    put(headers[at - 1].value, list[at][2])
   end
   request.headers = headers
   request.header_count = count
-  local result = lib.portcullis_verify(worker, request, verdict)
-  if result ~= 0 then return "internal", 500, nil end
+  -- Held until the batch is judged.
+  batch.texts[index + 1] = { method, target, list, body, client_ip }
+  return index
+end
+
+local function judge(batch)
+  batch.result = lib.portcullis_verify_batch(worker, batch.requests, batch.count, batch.verdicts)
+  batch.texts = {}
+end
+
+local function read_verdict(batch, index)
+  if batch.result ~= 0 then return "internal", 500, nil end
+  local verdict = batch.verdicts[index]
   return ffi.string(lib.portcullis_reason_name(verdict.reason)), verdict.http_status, verdict
 end
 
---- For access_by_lua: lets an accepted request through, answers any other.
-function M.guard()
+--- Judges a request: its parts as strings, its headers as an array of {name, value}. Returns the verdict's reason, status and struct, which
+--- is good until the next call.
+function M.verify(...)
+  alone.count = 0
+  local index = add(alone, ...)
+  judge(alone)
+  return read_verdict(alone, index)
+end
+
+--- As M.verify, together with all requests that this worker process has at hand at the moment: it yields once, until nginx has seen to
+--- every other connection that is readable. Worth it for signatures, where many are verified in little more time than one; not for MACs.
+function M.verify_gathered(...)
+  if gathering and gathering.count == gathering.size then gathering = nil end
+  if not gathering then
+    gathering = table.remove(spare) or new_batch(BATCH_MAX)
+    gathering.count, gathering.unread, gathering.judged = 0, 0, false
+  end
+  local batch = gathering
+  local index = add(batch, ...)
+  batch.unread = batch.unread + 1
+  ngx.sleep(0)
+  -- The first one that goes on judges for all.
+  if not batch.judged then
+    batch.judged = true
+    if gathering == batch then gathering = nil end
+    judge(batch)
+  end
+  local reason, status, verdict = read_verdict(batch, index)
+  batch.unread = batch.unread - 1
+  -- Its verdicts are read by then, or copied out before this thread yields again.
+  if batch.unread == 0 then spare[#spare + 1] = batch end
+  return reason, status, verdict
+end
+
+--- For access_by_lua: lets an accepted request through, answers any other. With `gathered` the requests of a worker process are judged
+--- together, as M.verify_gathered says.
+function M.guard(gathered)
   if not worker then
     ngx.log(ngx.ERR, "portcullis is not open in this worker")
     return ngx.exit(500)
@@ -152,7 +209,8 @@ function M.guard()
       list[#list + 1] = { name, value }
     end
   end
-  local reason, status, found = M.verify(ngx.req.get_method(), ngx.var.request_uri, list, body, ngx.var.remote_addr)
+  local verify = gathered and M.verify_gathered or M.verify
+  local reason, status, found = verify(ngx.req.get_method(), ngx.var.request_uri, list, body, ngx.var.remote_addr)
   if reason == "ok" then
     ngx.req.set_header("X-App-Id", ffi.string(found.app_id))
     return

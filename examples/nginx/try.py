@@ -4,6 +4,7 @@ both workers in one page; keys changed without a reload of nginx; workers killed
 
 Run from the repository's root, after `cargo build --release`: python3 examples/nginx/try.py
 """
+import concurrent.futures
 import os
 import signal
 import subprocess
@@ -19,6 +20,7 @@ sys.path.insert(0, os.path.join(ROOT, "vectors"))
 import client  # noqa: E402
 
 PORT = 18080
+GATHERED = 400
 RELOADS = 100 if os.environ.get("PORTCULLIS_SLOW") else 8
 
 
@@ -30,9 +32,20 @@ def get(target):
         return answer.code, answer.read().decode()
 
 
-def signed(nonce, secret=b"k3y", **more):
+def signed(nonce, secret=b"k3y", path="/balance", **more):
     params = [("partnerId", "p10001"), ("timestamp", str(int(time.time()))), ("nonce", nonce), *more.items()]
-    return f"/balance?{client.query([*params, ('sign', client.sign('md5', secret, params))])}"
+    return f"{path}?{client.query([*params, ('sign', client.sign('md5', secret, params))])}"
+
+
+def gathered():
+    """Requests of many connections at once, which a worker judges together: each good one is accepted, of each pair of copies exactly one."""
+    targets = [signed(f"{time.time_ns()}-gathered-{number}") for number in range(GATHERED)]
+    bad = [signed(f"{time.time_ns()}-bad-{number}") + "&more=1" for number in range(50)]
+    with concurrent.futures.ThreadPoolExecutor(64) as pool:
+        statuses = list(pool.map(lambda target: get(target)[0], [*targets, *bad, *targets]))
+    for number in range(GATHERED):
+        assert sorted([statuses[number], statuses[number - GATHERED]]) == [200, 409], number
+    assert statuses[GATHERED : GATHERED + 50] == [401] * 50
 
 
 def workers(master):
@@ -116,14 +129,18 @@ def main():
                 status, body = get(target)
                 assert status == 409 and '"9997"' in body, (status, body)
         assert len(workers) == 2, f"both workers took part: {workers}"
+        target = signed(f"{time.time_ns()}-alone", path="/alone")
+        assert get(target) == (200, "judged alone")
+        assert get(target)[0] == 409 and get(target.replace("/alone", "/balance"))[0] == 409
+        gathered()
         status, body = get(signed("tampered") + "&more=1")
         assert status == 401 and '"9992"' in body, (status, body)
         status, body = get("/balance")
         assert status == 401 and '"9993"' in body, (status, body)
         _, page = get("/metrics")
         counted = dict(line.rsplit(" ", 1) for line in page.splitlines() if not line.startswith("#"))
-        assert counted['portcullis_verdicts_total{reason="ok"}'] == "40", page
-        assert counted['portcullis_verdicts_total{reason="replayed"}'] == "160", page
+        assert counted['portcullis_verdicts_total{reason="ok"}'] == str(41 + GATHERED), page
+        assert counted['portcullis_verdicts_total{reason="replayed"}'] == str(162 + GATHERED), page
 
         # Another secret, by rename: in force in both workers within a second, and the old one is not; half a document changes nothing.
         path = os.path.join(folder, "config.json")

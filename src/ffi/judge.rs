@@ -69,8 +69,11 @@ impl FfiWorker {
             (Err(refused), _) => Err(refused),
             (Ok(()), [request]) => {
                 // SAFETY: this function's contract.
-                let view = unsafe { view(request, &headers) };
-                view.map(|view| use_them(&mut self.worker, std::slice::from_ref(&view)))
+                match &unsafe { view(request, &headers) } {
+                    // Where it was written: a copy of what was just written in small pieces waits for all of them.
+                    Ok(view) => Ok(use_them(&mut self.worker, std::slice::from_ref(view))),
+                    Err(refused) => Err(*refused),
+                }
             }
             (Ok(()), _) => {
                 let mut views = recycle_requests(std::mem::take(&mut self.requests));
@@ -138,11 +141,37 @@ pub(super) unsafe fn view<'a>(
     request: &portcullis_request,
     headers: &'a [Header<'a>],
 ) -> Result<Request<'a>, portcullis_result> {
-    let optional = |slice: portcullis_slice| -> Result<Option<&'a [u8]>, portcullis_result> {
-        // SAFETY: this function's contract.
-        Ok(Some(unsafe { slice.bytes() }?).filter(|b| !b.is_empty()))
+    let slices = [
+        request.method,
+        request.target,
+        request.body,
+        request.client_ip,
+        request.scheme,
+        request.authority,
+        request.profile,
+        request.app_id,
+        request.tls,
+        request.peer_certificate_sha256,
+        request.trace_id,
+    ];
+    // All at once: one branch where nothing is wrong.
+    let (mut null, mut long) = (false, false);
+    for slice in &slices {
+        null |= slice.ptr.is_null() & (slice.len != 0);
+        long |= slice.len > isize::MAX as usize;
+    }
+    if null | long {
+        return Err(if null { PORTCULLIS_NULL } else { PORTCULLIS_BAD_ARGUMENT });
+    }
+    let bytes = |slice: portcullis_slice| -> &'a [u8] {
+        if slice.len == 0 {
+            return &[];
+        }
+        // SAFETY: one of `slices`, none of which is NULL with a length or too long (checked); memory promised by this function's contract.
+        unsafe { std::slice::from_raw_parts(slice.ptr, slice.len) }
     };
-    let text = |slice: portcullis_slice| match optional(slice)? {
+    let optional = |slice: portcullis_slice| Some(bytes(slice)).filter(|bytes| !bytes.is_empty());
+    let text = |slice: portcullis_slice| match optional(slice) {
         Some(bytes) => std::str::from_utf8(bytes).map(Some).map_err(|_| PORTCULLIS_BAD_ARGUMENT),
         None => Ok(None),
     };
@@ -154,7 +183,7 @@ pub(super) unsafe fn view<'a>(
         Some(version) => Some(TlsVersion::from_name(version).ok_or(PORTCULLIS_BAD_ARGUMENT)?),
         None => None,
     };
-    let peer_certificate = match optional(request.peer_certificate_sha256)? {
+    let peer_certificate = match optional(request.peer_certificate_sha256) {
         Some(digits) => {
             let mut bytes = [0; 32];
             let len = hex::decode(digits, &mut bytes).map_err(|_| PORTCULLIS_BAD_ARGUMENT)?.len();
@@ -162,17 +191,15 @@ pub(super) unsafe fn view<'a>(
         }
         None => None,
     };
-    // SAFETY: this function's contract.
-    let (method, target, body) = unsafe { (request.method.bytes()?, request.target.bytes()?, request.body.bytes()?) };
     Ok(Request {
-        method,
-        target,
+        method: bytes(request.method),
+        target: bytes(request.target),
         headers,
-        body,
+        body: bytes(request.body),
         client_ip,
         received_at: moment(request.received_at_ms),
-        scheme: optional(request.scheme)?,
-        authority: optional(request.authority)?,
+        scheme: optional(request.scheme),
+        authority: optional(request.authority),
         profile: text(request.profile)?,
         app_id: text(request.app_id)?,
         tls,
