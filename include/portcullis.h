@@ -500,7 +500,8 @@ portcullis_result portcullis_verify_batch(struct portcullis_worker *worker,
 portcullis_result portcullis_prefetch(struct portcullis_worker *worker, const struct portcullis_request *requests, size_t count);
 
 // Gives the nonce of an accepted request back, because nothing of the request reached the upstream: the client's identical retry is then
-// accepted, once. The request is in flight no more. `*released` (if not NULL) tells whether there was anything to give back.
+// accepted, once. At most once for a verdict: after the retry was accepted, another release of the first would give back the retry's. The request
+// is in flight no more. `*released` (if not NULL) tells whether there was anything to give back.
 //
 // Threads: one at a time per worker; any worker of the process that accepted the request will do.
 // Results: `PORTCULLIS_NULL`, `PORTCULLIS_BAD_STRUCT_SIZE`, `PORTCULLIS_BAD_HANDLE`.
@@ -508,7 +509,9 @@ portcullis_result portcullis_prefetch(struct portcullis_worker *worker, const st
 //
 // # Safety
 // `verdict` is NULL or points to a verdict; `released` is NULL or points to writable memory.
-portcullis_result portcullis_release(struct portcullis_worker *worker, const struct portcullis_verdict *verdict, bool *released);
+portcullis_result portcullis_release(struct portcullis_worker *worker,
+                                     const struct portcullis_verdict *verdict,
+                                     bool *released);
 
 // Reports how an accepted request ended: it is in flight no more, so that limits of concurrency have its place again, and the circuit breaker
 // of its API hears how it went. Call it once for every accepted request, where the document has limits of concurrency or breakers. `outcome`
@@ -867,6 +870,14 @@ portcullis_result portcullis_sign_bytes(struct portcullis_signer *signer,
                                         size_t *length,
                                         char *message,
                                         size_t message_len);
+
+// Takes SIGBUS for this process: a region's file that somebody truncates while it is mapped then ends in refusals
+// (`PORTCULLIS_REASON_SHARED_UNAVAILABLE`) and not in the process's end. A SIGBUS of anything else goes on to the handler that was there before. Once is
+// enough, at any time, before or after `portcullis_engine_open`; a child of `fork` has it too.
+//
+// Threads: any. Results: `PORTCULLIS_BAD_STATE` where the system refuses.
+// Example: `portcullis_survive_truncation();` in a worker process, after its own handlers are installed
+portcullis_result portcullis_survive_truncation(void);
 
 // Counts how long a request took in microseconds, the service behind included, for `portcullis_metrics`.
 //

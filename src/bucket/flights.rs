@@ -28,10 +28,41 @@ const CHUNKS: usize = (INDEX_BITS - FIRST.ilog2()) as usize;
 const LOOK: usize = 32;
 
 #[derive(Default)]
-struct Record {
+pub(super) struct Record {
     /// The serial number while the record is in use, else 0.
-    serial: AtomicU64,
+    pub(super) serial: AtomicU64,
     parts: [AtomicU64; PARTS],
+}
+
+impl Record {
+    /// Writes the parts of `serial`. By the shelf's one worker, where [`Record::is_free`].
+    pub(super) fn write(&self, serial: u64, parts: [u64; PARTS]) {
+        for (place, part) in self.parts.iter().zip(parts) {
+            place.store(part, Ordering::Relaxed);
+        }
+        // Release: who finds the serial number finds the parts.
+        self.serial.store(serial, Ordering::Release);
+    }
+
+    pub(super) fn is_free(&self) -> bool {
+        // Acquire: who struck the record out has read its parts before they are written anew.
+        self.serial.load(Ordering::Acquire) == 0
+    }
+
+    /// Strikes `serial` out: its parts for the one caller who does.
+    pub(super) fn strike(&self, serial: u64) -> Option<[u64; PARTS]> {
+        // Acquire: with the Release of `write`.
+        if serial == 0 || self.serial.load(Ordering::Acquire) != serial {
+            return None;
+        }
+        let parts = self.parts();
+        // Release: the parts are read before the record is free. They were this serial's, if it is still there: a serial comes once.
+        self.serial.compare_exchange(serial, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok().then_some(parts)
+    }
+
+    pub(super) fn parts(&self) -> [u64; PARTS] {
+        std::array::from_fn(|i| self.parts[i].load(Ordering::Relaxed))
+    }
 }
 
 /// The records of one worker number. One worker writes, anybody strikes out.
@@ -89,10 +120,7 @@ impl Flights {
         let shelf = self.shelves.get(number)?;
         let index = loop {
             let len = shelf.len();
-            let free = |index: &usize| {
-                // Acquire: who struck the record out has read its parts before we write them anew.
-                shelf.record(*index).is_some_and(|record| record.serial.load(Ordering::Acquire) == 0)
-            };
+            let free = |index: &usize| shelf.record(*index).is_some_and(Record::is_free);
             if let Some(index) = (0..LOOK.min(len)).map(|step| (*cursor + step) % len).find(free) {
                 break index;
             }
@@ -109,11 +137,7 @@ impl Flights {
         // Relaxed: one worker counts here.
         let count = shelf.last.fetch_add(1, Ordering::Relaxed);
         let serial = (self.begin.wrapping_add(count) & mask).max(1);
-        for (place, part) in record.parts.iter().zip(parts) {
-            place.store(part, Ordering::Relaxed);
-        }
-        // Release: who finds the serial number finds the parts.
-        record.serial.store(serial, Ordering::Release);
+        record.write(serial, parts);
         Some((number as u64) << (SERIAL_BITS + INDEX_BITS) | (index as u64) << SERIAL_BITS | serial)
     }
 
@@ -121,14 +145,7 @@ impl Flights {
     pub fn end(&self, token: u64) -> Option<[u64; PARTS]> {
         let serial = token & ((1 << SERIAL_BITS) - 1);
         let index = (token >> SERIAL_BITS) as usize & ((1 << INDEX_BITS) - 1);
-        let record = self.shelves.get((token >> (SERIAL_BITS + INDEX_BITS)) as usize)?.record(index)?;
-        // Acquire: with the Release of `begin`.
-        if serial == 0 || record.serial.load(Ordering::Acquire) != serial {
-            return None;
-        }
-        let parts = std::array::from_fn(|i| record.parts[i].load(Ordering::Relaxed));
-        // Release: the parts are read before the record is free. They were this serial's, if it is still there: a serial comes once.
-        record.serial.compare_exchange(serial, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok().then_some(parts)
+        self.shelves.get((token >> (SERIAL_BITS + INDEX_BITS)) as usize)?.record(index)?.strike(serial)
     }
 
     /// Strikes out everything of worker `number`.

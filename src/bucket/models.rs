@@ -4,6 +4,7 @@
 use super::breaker::{self, BreakerRule, Passed};
 use super::cell::{self, Outcome, tag};
 use super::deny::{Mark, Walk};
+use super::flights::{PARTS, Record};
 use super::gcra::{Rate, TAT_MASK};
 use super::inflight;
 use super::rows::{self, Tags};
@@ -506,6 +507,52 @@ fn healing_without_taking_the_number_first_is_caught() {
         let under_way = healers.into_iter().map(|thread| usize::from(thread.join().unwrap())).sum::<usize>();
         let counted = table.rows[0].iter().filter(|word| word.load(Ordering::SeqCst) != 0).count();
         assert_eq!(counted, under_way, "the living keep theirs");
+    });
+}
+
+/// Two report the end of request 1 while its worker waits for the record and writes request 2 into it, whose end is then reported too.
+fn records_are_struck_out(strike: fn(&Record, u64) -> Option<[u64; PARTS]>) {
+    model(move || {
+        let record = Arc::new(Record::default());
+        record.write(1, [11; PARTS]);
+        let reporters: Vec<_> = (0..2)
+            .map(|_| {
+                let record = Arc::clone(&record);
+                thread::spawn(move || strike(&record, 1))
+            })
+            .collect();
+        let second = record.is_free().then(|| {
+            record.write(2, [22; PARTS]);
+            strike(&record, 2)
+        });
+        let found: Vec<_> = reporters.into_iter().filter_map(|thread| thread.join().unwrap()).collect();
+        assert_eq!(found, [[11; PARTS]], "what request 1 held is given back once");
+        assert!(second.is_none_or(|found| found == Some([22; PARTS])), "and what request 2 held");
+    });
+}
+
+#[test]
+fn what_a_request_held_is_given_back_once_and_whole() {
+    records_are_struck_out(Record::strike);
+}
+
+#[test]
+#[should_panic(expected = "once")]
+fn striking_out_by_a_store_is_caught() {
+    records_are_struck_out(|record, serial| {
+        let found = (record.serial.load(Ordering::SeqCst) == serial).then(|| record.parts());
+        if found.is_some() {
+            record.serial.store(0, Ordering::SeqCst);
+        }
+        found
+    });
+}
+
+#[test]
+#[should_panic(expected = "once")]
+fn reading_after_striking_out_is_caught() {
+    records_are_struck_out(|record, serial| {
+        record.serial.compare_exchange(serial, 0, Ordering::SeqCst, Ordering::SeqCst).ok().map(|_| record.parts())
     });
 }
 

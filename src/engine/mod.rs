@@ -318,6 +318,8 @@ impl Worker {
 
     /// Gives the nonce of an accepted request back, because nothing of the request reached the upstream: the identical request is then
     /// accepted once more, once. The request is in flight no more. `false` where the ticket is none, was given back before, or its time is over.
+    ///
+    /// At most once for a verdict: once the identical request was accepted, its nonce is what the first one's ticket names too.
     pub fn release(&mut self, ticket: &Ticket) -> bool {
         self.shared.memory.release(ticket, self.shared.now())
     }

@@ -251,7 +251,8 @@ pub unsafe extern "C" fn portcullis_prefetch(
 }
 
 /// Gives the nonce of an accepted request back, because nothing of the request reached the upstream: the client's identical retry is then
-/// accepted, once. The request is in flight no more. `*released` (if not NULL) tells whether there was anything to give back.
+/// accepted, once. At most once for a verdict: after the retry was accepted, another release of the first would give back the retry's. The request
+/// is in flight no more. `*released` (if not NULL) tells whether there was anything to give back.
 ///
 /// Threads: one at a time per worker; any worker of the process that accepted the request will do.
 /// Results: `PORTCULLIS_NULL`, `PORTCULLIS_BAD_STRUCT_SIZE`, `PORTCULLIS_BAD_HANDLE`.

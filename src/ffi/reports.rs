@@ -20,6 +20,17 @@ struct Audit {
     signature: Vec<u8>,
 }
 
+/// Takes SIGBUS for this process: a region's file that somebody truncates while it is mapped then ends in refusals
+/// (`PORTCULLIS_REASON_SHARED_UNAVAILABLE`) and not in the process's end. A SIGBUS of anything else goes on to the handler that was there before. Once is
+/// enough, at any time, before or after `portcullis_engine_open`; a child of `fork` has it too.
+///
+/// Threads: any. Results: `PORTCULLIS_BAD_STATE` where the system refuses.
+/// Example: `portcullis_survive_truncation();` in a worker process, after its own handlers are installed
+#[unsafe(no_mangle)]
+pub extern "C" fn portcullis_survive_truncation() -> portcullis_result {
+    guard(|| crate::shm::survive_truncation().map_err(|error| result_of(&error)))
+}
+
 /// Counts how long a request took in microseconds, the service behind included, for `portcullis_metrics`.
 ///
 /// Threads: one at a time per worker. Results: `PORTCULLIS_BAD_HANDLE`, `PORTCULLIS_BUSY`.

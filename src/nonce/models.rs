@@ -2,7 +2,7 @@
 //! `RUSTFLAGS="--cfg loom" cargo test --release --lib models`. The variants that look right and are not must be caught.
 
 use super::page::{Claim, LIFE, Walk, release};
-use super::word::{ahead, entry};
+use super::word::{RELEASED, ahead, entry};
 use crate::sync::{AtomicU64, Ordering};
 use loom::thread;
 use std::sync::Arc;
@@ -134,7 +134,39 @@ fn a_nonce_given_back_is_not_to_be_had_under_another_timestamp() {
     });
 }
 
+/// A nonce is given back when its generation is over, while a later message takes its slot; the later message comes twice.
+fn late_release(release: fn(&Page, usize, u64) -> bool) {
+    model(move || {
+        let page = page([entry(tag(7), G), 0]);
+        let giver = {
+            let page = page.clone();
+            thread::spawn(move || release(&page, 1, entry(tag(7), G)))
+        };
+        let first = admit(&page, 8, G + LIFE, false);
+        giver.join().unwrap();
+        let again = admit(&page, 8, G + LIFE, false);
+        assert_eq!(won(&[first, again]), 1, "twice");
+    });
+}
+
+#[test]
+fn a_nonce_given_back_late_takes_nobodys_place() {
+    late_release(|page, at, want| release::<N, LINE>(page, at, want));
+}
+
 // What must be caught.
+
+#[test]
+#[should_panic(expected = "twice")]
+fn giving_back_by_a_store_is_caught() {
+    late_release(|page, at, want| {
+        let there = page[at].load(Ordering::SeqCst) == want;
+        if there {
+            page[at].store(want | RELEASED, Ordering::SeqCst);
+        }
+        there
+    });
+}
 
 /// Goes on to the next slot when an exchange is lost.
 fn skips_after_losing(page: &Page, number: u64, generation: i64, _: bool) -> Claim {

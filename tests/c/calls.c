@@ -1,5 +1,7 @@
 /* Every function beside verification itself: outcomes, denials, limits, tokens, signing, counters, explanations, access records. */
+#define _DEFAULT_SOURCE
 #include "check.h"
+#include <unistd.h>
 
 #define SECRET "a secret of the tests, of more than 32 bytes"
 static const char config[] =
@@ -389,6 +391,31 @@ static void audit(const char *path) {
   }
 }
 
+/* The region's file is cut off while it is in use: nobody dies, and nothing is accepted any more. */
+static void truncation(void) {
+  char dir[] = "/tmp/portcullis-c-XXXXXX", path[64], document[600];
+  CHECK(mkdtemp(dir) != NULL);
+  snprintf(path, sizeof path, "%s/state", dir);
+  snprintf(document, sizeof document,
+           "{\"version\":1,\"state\":{\"path\":\"%s\",\"nonces\":1000,\"birth_rule\":\"off\"},\"apps\":[{\"app_id\":\"p10001\",\"status\":\"active\","
+           "\"level\":\"A1\",\"profiles\":[\"openapi\"],\"allow_weak\":true,\"credentials\":[{\"alg\":\"md5\",\"secret\":\"k3y\"}]}]}",
+           path);
+  CHECK(portcullis_survive_truncation() == PORTCULLIS_OK && portcullis_survive_truncation() == PORTCULLIS_OK);
+  portcullis_engine *own = NULL;
+  portcullis_worker *its = NULL;
+  CHECK(portcullis_engine_open(text(document), &own, message, sizeof message) == PORTCULLIS_OK);
+  CHECK(portcullis_worker_open(own, &its) == PORTCULLIS_OK);
+  portcullis_request request = get("/t?nonce=1&partnerId=p10001&timestamp=1700000000&sign=789ff4bd2afa90a0e8df233a4214d040");
+  portcullis_verdict verdict = verdict_of();
+  CHECK(portcullis_verify(its, &request, &verdict) == PORTCULLIS_OK);
+  CHECK(verdict.reason == PORTCULLIS_REASON_OK);
+  CHECK(truncate(path, 0) == 0);
+  CHECK(portcullis_verify(its, &request, &verdict) == PORTCULLIS_OK);
+  CHECK(verdict.reason == PORTCULLIS_REASON_SHARED_UNAVAILABLE && verdict.http_status == 503);
+  CHECK(portcullis_worker_close(its) == PORTCULLIS_OK && portcullis_engine_close(own) == PORTCULLIS_OK);
+  CHECK(unlink(path) == 0 && rmdir(dir) == 0);
+}
+
 int main(int argc, char **argv) {
   CHECK(portcullis_engine_open(text(config), &engine, message, sizeof message) == PORTCULLIS_OK);
   if (engine == NULL) fprintf(stderr, "%s\n", message);
@@ -402,6 +429,7 @@ int main(int argc, char **argv) {
   grants();
   reports();
   audit(argc > 1 ? argv[1] : NULL);
+  truncation();
   CHECK(portcullis_signer_close(signer) == PORTCULLIS_OK);
   CHECK(portcullis_worker_close(worker) == PORTCULLIS_OK);
   CHECK(portcullis_engine_close(engine) == PORTCULLIS_OK);
