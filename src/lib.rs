@@ -28,14 +28,14 @@
 //! | 2 | canon | profiles compiled from data; the string to sign | request codec verdict time error hash |
 //! | 2 | nonce | exactly-once admission | hash shm sync time error |
 //! | 2 | bucket | rates and other limits | hash shm sync time error |
-//! | 2 | token | access tokens, one-time tokens | codec hash shm sync time error verdict |
+//! | 2 | token | access tokens, one-time tokens | codec hash lanes shm sync time error verdict |
 //! | 2 | metrics | counters in the region, their text for Prometheus | shm sync verdict error |
 //! | 2 | field | fixed-size big-number arithmetic over lanes | lanes |
 //! | 2 | curve | curve arithmetic over lanes | field lanes |
 //! | 2 | alg | every signature and MAC algorithm, one and many | hash field curve lanes codec verdict error |
 //! | 2 | policy | U_API_ID, rules of parameters, expressions over what stands behind a request | request verdict |
 //! | 3 | keys | the configuration document and the immutable snapshot | bucket token policy alg canon request codec verdict error time |
-//! | 3 | audit | the access record, masking, the chain of records | ndjson codec verdict error time |
+//! | 3 | audit | the access record, masking, the chain of records, its seals | alg hash ndjson codec verdict error time lanes |
 //! | 3 | seal | sealed fields: unwrapping, decryption, one error | error verdict codec |
 //! | 4 | doctor | why a signature does not verify, for operators | keys canon alg request codec hash time lanes |
 //! | 5 | engine | the order of checks, batches; the only room that sees all | verdict error time sync codec lanes request shm hash canon nonce bucket token policy alg keys audit metrics |

@@ -1,58 +1,19 @@
 //! Writing a chain.
 
+use super::link::{AuditKey, LINK, Links};
 use super::mask::{Masked, mask, mask_text};
+use super::seal::{self, Running};
+use crate::alg::{Algorithm, MacInput, SignatureForm, SigningKey};
 use crate::codec::base64::{self, Variant};
 use crate::codec::hex;
-use crate::codec::json::write_string;
+use crate::codec::json::{write_number, write_string};
 use crate::error::Error;
 use crate::time::Millis;
 use crate::verdict::{Reason, Verdict};
-use aws_lc_rs::hmac;
-use std::fmt;
-use std::io::Write as _;
-use std::sync::Arc;
 
-/// Bytes of a link.
-pub(super) const LINK: usize = 16;
-pub(super) type Link = [u8; LINK];
 /// What stands before a link in its line.
 pub(super) const BEFORE_LINK: &[u8] = b",\"link\":\"";
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-
-/// The key of the links. Wiped when dropped, never printed. Clones share it.
-#[derive(Clone)]
-pub struct AuditKey(Arc<hmac::Key>);
-
-impl AuditKey {
-    /// From a secret of 32 bytes at least.
-    ///
-    /// # Errors
-    /// The secret is shorter.
-    pub fn new(secret: &[u8]) -> Result<Self, Error> {
-        if secret.len() < 32 {
-            return Err(Error::Key("expected a secret of at least 32 bytes for the audit chain".to_owned()));
-        }
-        Ok(Self(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, secret))))
-    }
-
-    pub(super) fn link(&self, before: &Link, line: &[u8]) -> Link {
-        let mut context = hmac::Context::with_key(&self.0);
-        context.update(before);
-        context.update(line);
-        let tag = context.sign();
-        let mut link = [0; LINK];
-        for (to, from) in link.iter_mut().zip(tag.as_ref()) {
-            *to = *from;
-        }
-        link
-    }
-}
-
-impl fmt::Debug for AuditKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AuditKey([redacted])")
-    }
-}
 
 /// How long records must be kept (JR/T 0185-2020, 9.3.4, 10.1.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -117,8 +78,13 @@ pub struct Head {
 pub struct Chain {
     key: AuditKey,
     head: Head,
+    links: Links,
     retention: Retention,
+    /// How every line begins.
+    start: Vec<u8>,
     text: String,
+    /// The digest of all lines, where the chain is sealed, and by which algorithm.
+    running: Option<(Algorithm, Running)>,
 }
 
 impl Chain {
@@ -133,19 +99,56 @@ impl Chain {
         now: Millis,
         out: &mut Vec<u8>,
     ) -> Result<Self, Error> {
+        Self::open_with(key, None, retention, after, now, out)
+    }
+
+    /// As [`Chain::open`], for a chain that [`Chain::seal`] will seal by `algorithm`. Every line then costs its digest besides.
+    ///
+    /// # Errors
+    /// As [`Chain::open`].
+    pub fn open_sealed(
+        key: &AuditKey,
+        algorithm: Algorithm,
+        retention: Retention,
+        after: Option<Head>,
+        now: Millis,
+        out: &mut Vec<u8>,
+    ) -> Result<Self, Error> {
+        Self::open_with(key, Some(algorithm), retention, after, now, out)
+    }
+
+    fn open_with(
+        key: &AuditKey,
+        seals: Option<Algorithm>,
+        retention: Retention,
+        after: Option<Head>,
+        now: Millis,
+        out: &mut Vec<u8>,
+    ) -> Result<Self, Error> {
+        if seals.is_some_and(|algorithm| !seal::may_seal(algorithm)) {
+            return Err(fail("opening an audit chain", "seals are signatures, or MACs by HMAC"));
+        }
         let mut name = [0; 8];
-        aws_lc_rs::rand::fill(&mut name).map_err(|_| Error::Os {
-            doing: "opening an audit chain".to_owned(),
-            message: "no randomness".to_owned(),
-        })?;
+        aws_lc_rs::rand::fill(&mut name).map_err(|_| fail("opening an audit chain", "no randomness"))?;
         let head = Head { chain: u64::from_be_bytes(name), lines: 0, link: [0; LINK] };
-        let mut chain = Self { key: key.clone(), head, retention, text: String::new() };
+        let links = key.links(head.chain).ok_or_else(|| fail("opening an audit chain", "no memory"))?;
+        let mut chain = Self {
+            key: key.clone(),
+            head,
+            links,
+            retention,
+            start: format!("{{\"w\":\"{:016x}\",\"seq\":", head.chain).into_bytes(),
+            text: String::new(),
+            running: seals.map(|algorithm| (algorithm, Running::of(algorithm))),
+        };
         chain.line(out, |_, out| {
             let keep_until = now.plus(retention.days() * DAY_MS).0;
-            let _ = write!(out, "\"chain\":\"open\",\"at\":{},\"keep_until\":{keep_until},\"after\":", now.0);
+            let text = format!("\"chain\":\"open\",\"at\":{},\"keep_until\":{keep_until},\"after\":", now.0);
+            out.extend_from_slice(text.as_bytes());
             match after {
                 Some(head) => {
-                    let _ = write!(out, "{{\"w\":\"{:016x}\",\"lines\":{},\"link\":", head.chain, head.lines);
+                    let text = format!("{{\"w\":\"{:016x}\",\"lines\":{},\"link\":", head.chain, head.lines);
+                    out.extend_from_slice(text.as_bytes());
                     write_hex(&head.link, out);
                     out.push(b'}');
                 }
@@ -155,12 +158,43 @@ impl Chain {
         Ok(chain)
     }
 
+    /// Seals all lines so far: appends a line with their digest and `signer`'s signature (or MAC) over it, by which somebody without the secret of the links can
+    /// check them. Of the chain's algorithm, opened with [`Chain::open_sealed`]. How often is the caller's choice: what comes after the last seal
+    /// stands on the links alone.
+    ///
+    /// # Errors
+    /// Another algorithm than the chain was opened for; no randomness.
+    pub fn seal(&mut self, signer: &SigningKey, now: Millis, out: &mut Vec<u8>) -> Result<(), Error> {
+        let digest = match &self.running {
+            Some((algorithm, running)) if *algorithm == signer.algorithm() => running.digest(),
+            _ => return Err(fail("sealing an audit chain", "it was not opened for seals by this algorithm")),
+        };
+        let mut text = self.start.clone();
+        write_number(self.head.lines, &mut text);
+        text.extend_from_slice(b",\"chain\":\"seal\",\"at\":");
+        write_time(now, &mut text);
+        text.extend_from_slice(b",\"digest\":");
+        write_hex(&digest, &mut text);
+        let signature = signer
+            .sign(&seal::signed(&text), SignatureForm::Der, MacInput::Plain)
+            .map_err(|e| fail("sealing an audit chain", &e.to_string()))?;
+        let from = self.start.len() + digits(self.head.lines) + 1;
+        self.line(out, |_, out| {
+            out.extend_from_slice(text.get(from..).unwrap_or_default());
+            out.extend_from_slice(seal::BEFORE_SIGNATURE);
+            out.extend_from_slice(base64::to_string(Variant::Standard, &signature).as_bytes());
+            out.push(b'"');
+        });
+        Ok(())
+    }
+
     /// Appends a record.
     pub fn write(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
         let Record { at, verdict, .. } = *record;
         self.line(out, |text, out| {
-            // Writing into a Vec cannot fail.
-            let _ = write!(out, "\"at\":{},\"app\":", at.0);
+            out.extend_from_slice(b"\"at\":");
+            write_time(at, out);
+            out.extend_from_slice(b",\"app\":");
             // Names of the document's are written as they are; what a stranger claims may be anything.
             let claimed = matches!(verdict.reason, Reason::UnknownApp | Reason::UnknownKey);
             let mut name = |name: &str, out: &mut Vec<u8>| match name {
@@ -173,10 +207,13 @@ impl Chain {
             name(verdict.api_id.as_str(), out);
             out.extend_from_slice(b",\"kid\":");
             name(verdict.kid.as_str(), out);
-            let _ = write!(out, ",\"reason\":\"{}\",\"code\":", verdict.reason);
+            out.extend_from_slice(b",\"reason\":\"");
+            out.extend_from_slice(verdict.reason.name().as_bytes());
+            out.extend_from_slice(b"\",\"code\":");
             write_string(verdict.code.as_str(), out);
             if let Some(us) = record.duration_us {
-                let _ = write!(out, ",\"us\":{us}");
+                out.extend_from_slice(b",\"us\":");
+                write_number(us, out);
             }
             if let Some(trace_id) = record.trace_id {
                 out.extend_from_slice(b",\"trace\":");
@@ -208,7 +245,8 @@ impl Chain {
     pub fn close(mut self, now: Millis, out: &mut Vec<u8>) -> Head {
         let before = self.head.lines;
         self.line(out, |_, out| {
-            let _ = write!(out, "\"chain\":\"close\",\"at\":{},\"lines\":{before}", now.0);
+            let text = format!("\"chain\":\"close\",\"at\":{},\"lines\":{before}", now.0);
+            out.extend_from_slice(text.as_bytes());
         });
         self.head
     }
@@ -219,8 +257,9 @@ impl Chain {
     /// As [`Chain::open`].
     pub fn rotate(self, now: Millis, old: &mut Vec<u8>, new: &mut Vec<u8>) -> Result<Self, Error> {
         let (key, retention) = (self.key.clone(), self.retention);
+        let seals = self.running.as_ref().map(|(algorithm, _)| *algorithm);
         let head = self.close(now, old);
-        Self::open(&key, retention, Some(head), now, new)
+        Self::open_with(&key, seals, retention, Some(head), now, new)
     }
 
     /// Where the chain stands.
@@ -229,24 +268,50 @@ impl Chain {
         self.head
     }
 
-    /// Takes the last line back, which its caller has no room for: `before` is where the chain stood.
+    /// Takes the last line back, which its caller has no room for: `before` is where the chain stood. Not for chains that are sealed: a digest does not
+    /// go back.
     #[cfg(feature = "ffi")]
     pub(crate) fn rewind(&mut self, before: Head) {
+        debug_assert!(self.running.is_none());
         self.head = before;
     }
 
+    #[inline]
     fn line(&mut self, out: &mut Vec<u8>, members: impl FnOnce(&mut String, &mut Vec<u8>)) {
-        let start = out.len();
-        let _ = write!(out, "{{\"w\":\"{:016x}\",\"seq\":{},", self.head.chain, self.head.lines);
+        let begin = out.len();
+        out.extend_from_slice(&self.start);
+        write_number(self.head.lines, out);
+        out.push(b',');
         members(&mut self.text, out);
-        self.head.link = self.key.link(&self.head.link, out.get(start..).unwrap_or_default());
+        self.head.link = self.links.link(&self.head.link, out.get(begin..).unwrap_or_default());
         self.head.lines += 1;
-        out.extend_from_slice(BEFORE_LINK);
-        let mut digits = [0; 2 * LINK];
-        let _ = hex::encode_lower(&self.head.link, &mut digits);
-        out.extend_from_slice(&digits);
-        out.extend_from_slice(b"\"}\n");
+        let mut end = [0; BEFORE_LINK.len() + 2 * LINK + 3];
+        let (before, rest) = end.split_at_mut(BEFORE_LINK.len());
+        let (link, last) = rest.split_at_mut(2 * LINK);
+        before.copy_from_slice(BEFORE_LINK);
+        let _ = hex::encode_lower(&self.head.link, link);
+        last.copy_from_slice(b"\"}\n");
+        out.extend_from_slice(&end);
+        if let Some((_, running)) = &mut self.running {
+            running.add(out.get(begin..).unwrap_or_default());
+        }
     }
+}
+
+fn fail(doing: &str, message: &str) -> Error {
+    Error::Os { doing: doing.to_owned(), message: message.to_owned() }
+}
+
+/// How many digits a number has.
+fn digits(number: u64) -> usize {
+    number.checked_ilog10().map_or(1, |log| log as usize + 1)
+}
+
+fn write_time(at: Millis, out: &mut Vec<u8>) {
+    if at.0 < 0 {
+        out.push(b'-');
+    }
+    write_number(at.0.unsigned_abs(), out);
 }
 
 /// Appends bytes as hexadecimal in quotes.

@@ -9,21 +9,28 @@
 //! ```text
 //! {"w":"<chain, 16 hex>","seq":<n>, … ,"link":"<32 hex>"}
 //! ```
-//! The link of line n is HMAC-SHA256(key, link of line n-1 ‖ the line up to its link), first 16 bytes. It is keyed, so that who can write
-//! the file cannot make links: the first line that does not fit is the first that was touched, not merely one of a block before a seal.
+//! The link of line n is a MAC (128 bits; `link.rs` has its construction and why it is one) over the link of line n-1 and line n up to its link, under keys that
+//! are derived from the secret for this chain alone. It is keyed, so that who can write the file cannot make links: the first line that does not fit is
+//! the first that was touched, not merely one of a block before a seal. It needs no nonce, so a fork or a restored machine spoils no key; the two
+//! lines of one number that come of it are found.
 //!
 //! - Line 0 opens a chain. It names the chain, drawn at random, the line that it goes on from where a file was rotated, and how long
 //!   the records must be kept.
 //! - A line that closes says how many there were. A chain that has not been closed ends openly: its worker is still writing, or was killed.
 //!   That is told apart from tampering, and so is a torn last line. What was cut off an open end can be shown by [`Head`] alone, which
 //!   a gateway may keep elsewhere.
+//! - A line that seals ([`Chain::seal`]) has a signature over all lines before it: by that a log is checked by those who may not have the secret of
+//!   the links, and who has that secret cannot change what was sealed.
 
 mod chain;
+mod link;
 mod mask;
+mod seal;
 #[cfg(test)]
 mod tests;
 mod verify;
 
-pub use chain::{AuditKey, Chain, Evidence, Head, Record, Retention};
+pub use chain::{Chain, Evidence, Head, Record, Retention};
+pub use link::AuditKey;
 pub use mask::{Masked, mask, mask_text};
 pub use verify::{Broken, Ending, Report, Verifier};

@@ -98,6 +98,45 @@ fn an_open_end_is_no_tampering_and_a_head_shows_what_was_cut_off() {
     }
 }
 
+/// A running hash over padded lines takes two lines for one whose text has the padding in it.
+#[test]
+fn lines_are_not_joined_by_any_bytes() {
+    let good = lines(70);
+    for at in 1..good.len() - 1 {
+        for last in [&b""[..], b",", b"\x80", b"\x80\0\0\0\0\0\0\0", b"\n", b"\",\"link\":\""] {
+            let (first, next) = (&good[at], &good[at + 1]);
+            let covered = &first[..first.len() - 43];
+            for first in [covered, first] {
+                let mut joined = good.clone();
+                joined[at] = [first, last, next].concat();
+                joined.remove(at + 1);
+                assert_eq!(first_broken(&joined).unwrap().0, at);
+            }
+        }
+    }
+}
+
+#[test]
+#[cfg(feature = "ffi")]
+fn a_line_taken_back_is_written_anew() {
+    let mut out = Vec::new();
+    let mut chain = Chain::open(&key(), Retention::Bank, None, Millis(0), &mut out).unwrap();
+    let verdict = Verdict::of(Reason::Ok);
+    for turn in 0..4 {
+        let (before, end) = (chain.head(), out.len());
+        chain.write(&record(&verdict), &mut out);
+        if turn % 2 == 0 {
+            chain.rewind(before);
+            out.truncate(end);
+        }
+    }
+    let mut verifier = Verifier::new(&key());
+    for line in out.trim_ascii_end().split(|b| *b == b'\n') {
+        verifier.line(line).unwrap();
+    }
+    assert_eq!(verifier.report().chains, [(chain.head(), Ending::Open)]);
+}
+
 #[test]
 fn files_follow_one_another() {
     let (mut first, mut second) = (Vec::new(), Vec::new());

@@ -2,8 +2,13 @@
 //!
 //! A line's frame is fixed, so it is read without a JSON parser, byte by byte; what stands inside is covered by the link.
 
-use super::chain::{AuditKey, BEFORE_LINK, Head, LINK, Link};
+use super::chain::{BEFORE_LINK, Head};
+use super::link::{AuditKey, LINK, Link, Links};
+use super::seal::{self, BEFORE_SIGNATURE, Running};
+use crate::alg::{self, Item, Key, MacInput, SignatureForm};
+use crate::codec::base64::{self, Variant};
 use crate::codec::hex;
+use crate::lanes::Cpu;
 use std::collections::HashMap;
 use std::fmt;
 use subtle::ConstantTimeEq;
@@ -26,6 +31,8 @@ pub enum Broken {
     Altered,
     /// It follows a line that closed its chain.
     AfterClose,
+    /// A seal that is not over the lines before it, or not by the key: one of them was altered, put in or taken out, or the seal was.
+    Seal,
     /// It goes on from another chain, whose end is not what it says: the file before is missing or was cut.
     Discontinued,
 }
@@ -43,6 +50,7 @@ impl fmt::Display for Broken {
             }
             Self::Altered => f.write_str("it was altered, or not written by the holder of the key"),
             Self::AfterClose => f.write_str("it follows the end of its chain"),
+            Self::Seal => f.write_str("a seal that does not fit the lines before it, or is not by the key"),
             Self::Discontinued => f.write_str("the file that it goes on from is missing or was cut short"),
         }
     }
@@ -69,12 +77,47 @@ pub struct Report {
 struct State {
     head: Head,
     ending: Ending,
+    links: Option<Links>,
+    /// The digest of the lines so far, where seals are looked at.
+    running: Option<Running>,
+    /// Lines before the last good seal.
+    sealed: u64,
+}
+
+/// Who seals.
+struct Seals {
+    key: Key,
+    verifier: alg::Verifier,
+}
+
+impl Seals {
+    /// Whether the line is a seal over what `running` has, by the key.
+    fn fits(&mut self, covered: &[u8], running: &Running) -> Option<bool> {
+        let at = memchr::memmem::find(covered, BEFORE_SIGNATURE)?;
+        let (text, rest) = covered.split_at(at);
+        let signature = rest.strip_prefix(BEFORE_SIGNATURE)?.strip_suffix(b"\"")?;
+        let signature = base64::decode_vec(Variant::Standard, signature).ok()?;
+        let (_, digest) = text.strip_suffix(b"\"")?.split_last_chunk::<64>()?;
+        if hex::to_string(&running.digest()).as_bytes() != digest {
+            return Some(false);
+        }
+        let message = seal::signed(text);
+        let (form, input) = (SignatureForm::Der, MacInput::Plain);
+        let mut ok = [false];
+        self.verifier
+            .verify(&[Item { key: &self.key, message: &message, signature: &signature, form, input }], &mut ok);
+        Some(ok == [true] && seal::may_seal(self.key.algorithm()))
+    }
 }
 
 /// Holds lines against their chains.
 pub struct Verifier {
-    key: AuditKey,
+    /// Of the links; without it only seals are checked.
+    key: Option<AuditKey>,
+    seals: Option<Seals>,
     index: HashMap<u64, usize>,
+    /// The chain of the line before, and its place.
+    last: Option<(u64, usize)>,
     states: Vec<State>,
     lines: u64,
     /// Whether a chain may go on from one that was not seen: the files before it are kept elsewhere.
@@ -98,16 +141,19 @@ struct Parts<'l> {
     link: Link,
 }
 
+/// Digits are lower-case: one spelling for one line.
+fn is_lower(digits: &[u8]) -> bool {
+    !digits.iter().fold(false, |upper, byte| upper | byte.is_ascii_uppercase())
+}
+
 fn hex_u64(digits: &[u8]) -> Option<u64> {
     let mut bytes = [0; 8];
-    let lower = digits.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b));
-    (lower && hex::decode(digits, &mut bytes).ok()?.len() == 8).then(|| u64::from_be_bytes(bytes))
+    (is_lower(digits) && hex::decode(digits, &mut bytes).ok()?.len() == 8).then(|| u64::from_be_bytes(bytes))
 }
 
 fn link_of(digits: &[u8]) -> Option<Link> {
     let mut link = [0; LINK];
-    let lower = digits.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b));
-    (lower && hex::decode(digits, &mut link).ok()?.len() == LINK).then_some(link)
+    (is_lower(digits) && hex::decode(digits, &mut link).ok()?.len() == LINK).then_some(link)
 }
 
 fn number(text: &[u8]) -> Option<(u64, &[u8])> {
@@ -151,7 +197,29 @@ impl Verifier {
     /// A verifier that has seen nothing.
     #[must_use]
     pub fn new(key: &AuditKey) -> Self {
-        Self { key: key.clone(), index: HashMap::new(), states: Vec::new(), lines: 0, partial: false }
+        Self { key: Some(key.clone()), ..Self::of_nothing() }
+    }
+
+    /// A verifier by seals alone, for who does not have the secret of the links: a line is as good as the next seal after it. `key` is that of
+    /// the seals. Lines after the last seal are read, and not vouched for ([`Verifier::sealed`]).
+    #[must_use]
+    pub fn by_seals(key: Key) -> Self {
+        Self::of_nothing().with_seals(key)
+    }
+
+    /// Checks seals as well.
+    #[must_use]
+    pub fn with_seals(mut self, key: Key) -> Self {
+        self.seals = Some(Seals { key, verifier: alg::Verifier::new(Cpu::detect()) });
+        self
+    }
+
+    fn of_nothing() -> Self {
+        Self { key: None, seals: None, index: HashMap::new(), last: None, states: Vec::new(), lines: 0, partial: false }
+    }
+
+    fn running(&self) -> Option<Running> {
+        self.seals.as_ref().map(|seals| Running::of(seals.key.algorithm()))
     }
 
     /// Takes the next line, without its line end.
@@ -160,39 +228,61 @@ impl Verifier {
     /// What is wrong with it. The verifier may go on, but what follows in that chain will mostly be wrong as well.
     pub fn line(&mut self, line: &[u8]) -> Result<(), Broken> {
         let parts = parts(line).ok_or(Broken::Form)?;
-        let known = self.index.get(&parts.chain).copied();
-        let Some(state) = known.and_then(|at| self.states.get_mut(at)) else {
-            return self.open(&parts);
+        let known = match self.last {
+            Some((chain, at)) if chain == parts.chain => Some(at),
+            _ => self.index.get(&parts.chain).copied(),
+        };
+        let Some((at, state)) = known.and_then(|at| Some((at, self.states.get_mut(at)?))) else {
+            return self.open(line, &parts);
         };
         if state.ending == Ending::Closed {
             return Err(Broken::AfterClose);
         }
-        // The link first: a number can be changed as well as anything else.
-        let link = self.key.link(&state.head.link, parts.covered);
-        if !bool::from(link.ct_eq(&parts.link)) {
-            let expected = state.head.lines;
-            return Err(if parts.seq == expected {
-                Broken::Altered
-            } else {
-                Broken::Missing { expected, found: parts.seq }
-            });
+        let expected = state.head.lines;
+        let linked = match &mut state.links {
+            Some(links) => links.link(&state.head.link, parts.covered).ct_eq(&parts.link).into(),
+            None => true,
+        };
+        // A line out of its place has a link that does not fit, and a number that says why.
+        if parts.seq != expected {
+            return Err(Broken::Missing { expected, found: parts.seq });
         }
-        state.head.link = link;
+        if !linked {
+            return Err(Broken::Altered);
+        }
+        if let (Some(seals), Some(running)) = (&mut self.seals, &mut state.running) {
+            if parts.rest.starts_with(b"\"chain\":\"seal\"") {
+                if seals.fits(parts.covered, running) != Some(true) {
+                    return Err(Broken::Seal);
+                }
+                state.sealed = expected + 1;
+            }
+            running.add(line);
+            running.add(b"\n");
+        }
+        state.head.link = parts.link;
         state.head.lines += 1;
         if parts.rest.starts_with(b"\"chain\":\"close\"") {
             state.ending = Ending::Closed;
         }
+        self.last = Some((parts.chain, at));
         self.lines += 1;
         Ok(())
     }
 
-    fn open(&mut self, parts: &Parts<'_>) -> Result<(), Broken> {
+    fn open(&mut self, line: &[u8], parts: &Parts<'_>) -> Result<(), Broken> {
         if parts.seq != 0 {
             return Err(Broken::NotOpened);
         }
-        let link = self.key.link(&[0; LINK], parts.covered);
-        if !bool::from(link.ct_eq(&parts.link)) || !parts.rest.starts_with(b"\"chain\":\"open\"") {
+        if !parts.rest.starts_with(b"\"chain\":\"open\"") {
             return Err(Broken::Altered);
+        }
+        let mut links = None;
+        if let Some(key) = &self.key {
+            let links = links.insert(key.links(parts.chain).ok_or(Broken::Altered)?);
+            if !bool::from(links.link(&[0; LINK], parts.covered).ct_eq(&parts.link)) {
+                return Err(Broken::Altered);
+            }
         }
         if let Some(head) = after(parts.rest).ok_or(Broken::Altered)? {
             let before = self.index.get(&head.chain).and_then(|at| self.states.get(*at));
@@ -201,10 +291,22 @@ impl Verifier {
                 return Err(Broken::Discontinued);
             }
         }
+        let mut running = self.running();
+        if let Some(running) = &mut running {
+            running.add(line);
+            running.add(b"\n");
+        }
         self.index.insert(parts.chain, self.states.len());
-        self.states.push(State { head: Head { chain: parts.chain, lines: 1, link }, ending: Ending::Open });
+        let head = Head { chain: parts.chain, lines: 1, link: parts.link };
+        self.states.push(State { head, ending: Ending::Open, links, running, sealed: 0 });
         self.lines += 1;
         Ok(())
+    }
+
+    /// How many lines of a chain are under a good seal, seals included; 0 where seals are not looked at.
+    #[must_use]
+    pub fn sealed(&self, chain: u64) -> u64 {
+        self.index.get(&chain).and_then(|at| self.states.get(*at)).map_or(0, |state| state.sealed)
     }
 
     /// What was found.

@@ -1,7 +1,7 @@
 //! Rows 21 to 25 and 61: the access record and its chain.
 
 use crate::support::*;
-use portcullis::audit::{AuditKey, Chain, Evidence, Head, Record, Retention};
+use portcullis::audit::{AuditKey, Broken, Chain, Ending, Evidence, Head, Record, Retention, Verifier};
 use portcullis::time::Millis;
 use portcullis::verdict::{Reason, Verdict};
 use serde_json::{Value, json};
@@ -169,6 +169,197 @@ fn r23_the_first_record_that_was_tampered_with_is_named() {
         .output()
         .unwrap();
     assert_eq!(wrong.status.code(), Some(1));
+}
+
+/// The first line of a log that is refused, and why.
+fn first_refused(verifier: &mut Verifier, log: &[u8]) -> Option<(usize, Broken)> {
+    let text = log.strip_suffix(b"\n").unwrap_or(log);
+    let mut lines = text.split(|b| *b == b'\n').enumerate();
+    lines.find_map(|(at, line)| Some((at, verifier.line(line).err()?)))
+}
+
+/// Every one of 100,000 records is changed in a bit, taken out, doubled, exchanged with its neighbour, joined with it, put in from elsewhere and cut off, before and after: each time
+/// its own line is the first that is refused; the end cut off is told by the closing line that is not there, and by the head that was kept elsewhere.
+#[test]
+fn r23_any_change_of_a_log_of_100_000_records_is_found_in_its_line() {
+    let count = 100_000;
+    let mut log = Vec::new();
+    let mut chain = Chain::open(&key(), Retention::Bank, None, Millis(NOW), &mut log).unwrap();
+    let verdict = Verdict::of(Reason::Ok);
+    for turn in 0..count {
+        chain.write(&Record { duration_us: Some(turn), ..record(&verdict) }, &mut log);
+    }
+    let end = chain.close(Millis(NOW), &mut log);
+    assert_eq!(first_refused(&mut Verifier::new(&key()), &log), None);
+    let lines: Vec<&[u8]> = log.split_inclusive(|b| *b == b'\n').collect();
+    assert_eq!(lines.len() as u64, end.lines);
+    // A line that is refused changes nothing in a verifier. So what it says of a changed log is what it says of the first changed line after the good ones before.
+    let refuses = |verifier: &mut Verifier, changed: &[u8]| {
+        let (at, broken) = first_refused(verifier, changed).expect("found");
+        assert_eq!(at, 0, "{broken}: {}", String::from_utf8_lossy(changed));
+        broken
+    };
+    let threads = 4;
+    let tried: usize = std::thread::scope(|scope| {
+        let running: Vec<_> = (0..threads)
+            .map(|thread| {
+                let (log, lines) = (&log, &lines);
+                scope.spawn(move || {
+                    let mut random = crate::keys::Random(2300 + thread as u64);
+                    let mut verifier = Verifier::new(&key());
+                    let (mut tried, mut bad) = (0, Vec::new());
+                    let mut start = 0;
+                    for (at, line) in lines.iter().enumerate() {
+                        let expected = at as u64;
+                        if at % threads == thread {
+                            let next = lines.get(at + 1).copied().unwrap_or_default();
+                            // One bit; every bit of some records, of all with PORTCULLIS_SLOW. The line end is one of the bytes: the next line is then part of this one.
+                            let every = at % (2_000 / crate::keys::scale().min(2_000)) == thread;
+                            let bits = if every { 0..8 * line.len() } else { random.below(8 * line.len())..usize::MAX };
+                            for bit in bits.take(if every { usize::MAX } else { 1 }) {
+                                bad.clear();
+                                bad.extend_from_slice(line);
+                                bad[bit / 8] ^= 1 << (bit % 8);
+                                if !bad.ends_with(b"\n") {
+                                    bad.extend_from_slice(next);
+                                }
+                                if at + 1 < lines.len() || bit / 8 + 1 < line.len() {
+                                    refuses(&mut verifier, &bad);
+                                    tried += 1;
+                                }
+                            }
+                            if at + 1 < lines.len() {
+                                // Taken out, or moved behind the next: the next comes in its place.
+                                let broken = refuses(&mut verifier, next);
+                                if at == 0 {
+                                    assert_eq!(broken, Broken::NotOpened);
+                                } else {
+                                    assert_eq!(broken, Broken::Missing { expected, found: expected + 1 });
+                                }
+                                // The same with its number put right.
+                                let text = String::from_utf8(next.to_vec()).unwrap();
+                                let renumbered = text.replacen(&format!(":{},", at + 1), &format!(":{at},"), 1);
+                                assert_ne!(text, renumbered);
+                                refuses(&mut verifier, renumbered.as_bytes());
+                                // Two lines made one: the line end and all between them taken out, or the end of the first alone.
+                                let joined = line.split_last_chunk::<44>().unwrap().0;
+                                refuses(&mut verifier, &[joined, next].concat());
+                                refuses(&mut verifier, &[joined, b"\x80", next].concat());
+                                refuses(&mut verifier, &[line.trim_ascii_end(), next].concat());
+                                tried += 5;
+                            }
+                            // Everything before it cut off.
+                            if at > 0 {
+                                assert_eq!(refuses(&mut Verifier::new(&key()), line), Broken::NotOpened);
+                            }
+                            // Cut off in its middle.
+                            refuses(&mut verifier, &line[..1 + random.below(line.len() - 2)]);
+                            tried += 2;
+                        }
+                        verifier.line(line.trim_ascii_end()).unwrap();
+                        start += line.len();
+                        if at % threads == thread {
+                            let (head, ending) = verifier.report().chains[0];
+                            if at + 1 < lines.len() {
+                                // Cut off after it.
+                                assert_eq!((head.lines, ending), (expected + 1, Ending::Open));
+                                assert_ne!(head, end);
+                                let found = Broken::Missing { expected: expected + 1, found: expected };
+                                assert_eq!(refuses(&mut verifier, line), found, "doubled");
+                                if at > 0 {
+                                    // An older one put in once more.
+                                    refuses(&mut verifier, lines[random.below(at)]);
+                                }
+                                tried += 3;
+                            } else {
+                                assert_eq!((head, ending), (end, Ending::Closed));
+                                assert_eq!(refuses(&mut verifier, line), Broken::AfterClose);
+                            }
+                        }
+                    }
+                    assert_eq!(start, log.len());
+                    tried
+                })
+            })
+            .collect();
+        running.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert!(tried > 11 * count as usize, "{tried}");
+}
+
+/// `Chain::seal` puts a signature over all lines so far into the log, by any algorithm, national ones with SM3: who does not have the secret of the links checks the
+/// log by a public key, and who has that secret cannot change what was sealed.
+#[test]
+fn r23_seals_are_checked_without_the_secret_of_the_links() {
+    use portcullis::alg::{Algorithm, Key};
+    for alg in
+        [Algorithm::Sm2Sm3, Algorithm::Ed25519, Algorithm::RsaPkcs1Sha256, Algorithm::HmacSm3, Algorithm::HmacSha256]
+    {
+        let (signer, _) = credential(alg);
+        let public = || match signer.public_key() {
+            Some(public) => Key::public(alg, &public, None).unwrap(),
+            None => Key::secret(alg, SECRET.as_bytes()).unwrap(),
+        };
+        let make = |amount: u64| {
+            let mut out = Vec::new();
+            let mut chain = Chain::open_sealed(&key(), alg, Retention::Bank, None, Millis(NOW), &mut out).unwrap();
+            let verdict = Verdict::of(Reason::Ok);
+            for turn in 0..20 {
+                chain.write(&Record { duration_us: Some(amount), ..record(&verdict) }, &mut out);
+                if turn % 8 == 7 {
+                    chain.seal(&signer, Millis(NOW), &mut out).unwrap();
+                }
+            }
+            (out, chain.head())
+        };
+        let (log, head) = make(1);
+        let lines: Vec<&[u8]> = log.split(|b| *b == b'\n').filter(|line| !line.is_empty()).collect();
+        for mut verifier in
+            [Verifier::by_seals(public()), Verifier::new(&key()).with_seals(public()), Verifier::new(&key())]
+        {
+            for line in &lines {
+                verifier.line(line).unwrap();
+            }
+            assert_eq!(verifier.report().chains, [(head, Ending::Open)]);
+        }
+        let by_seals = |lines: &[Vec<u8>]| {
+            let mut verifier = Verifier::by_seals(public());
+            let broken = lines.iter().enumerate().find_map(|(at, line)| Some((at, verifier.line(line).err()?)));
+            (broken, verifier.sealed(head.chain))
+        };
+        let owned: Vec<Vec<u8>> = lines.iter().map(|line| line.to_vec()).collect();
+        // Line 0 opens, 9 and 18 are seals, 19 to 22 come after the last.
+        assert_eq!(by_seals(&owned), (None, 19), "{alg}");
+        for at in [0, 1, 5, 8, 9, 10, 17, 18] {
+            let mut bad = owned.clone();
+            let place = bad[at].len() - 40;
+            bad[at][place] ^= 1;
+            let (broken, _) = by_seals(&bad);
+            let (found, _) = broken.unwrap_or_else(|| panic!("{alg}: line {at}"));
+            let seal = if at <= 9 { 9 } else { 18 };
+            assert!(found == at || found == seal, "{alg}: line {at} found at {found}");
+        }
+        let mut without = owned.clone();
+        without.remove(5);
+        assert_eq!(by_seals(&without).0, Some((5, Broken::Missing { expected: 5, found: 6 })));
+        // The holder of the links' secret writes the log anew, and cannot seal it: the seals of the first log do not fit.
+        let (other, _) = make(2);
+        let forged: Vec<Vec<u8>> =
+            other.split(|b| *b == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect();
+        let (another, _) = credential(alg);
+        if let Some(public) = another.public_key() {
+            let mut verifier = Verifier::new(&key()).with_seals(Key::public(alg, &public, None).unwrap());
+            let broken = forged.iter().enumerate().find_map(|(at, line)| Some((at, verifier.line(line).err()?)));
+            assert_eq!(broken, Some((9, Broken::Seal)), "another's seals");
+        }
+    }
+    let mut out = Vec::new();
+    let (signer, _) = credential(Algorithm::Ed25519);
+    let mut chain = Chain::open(&key(), Retention::Bank, None, Millis(NOW), &mut out).unwrap();
+    assert!(chain.seal(&signer, Millis(NOW), &mut out).is_err(), "not opened for seals");
+    for weak in [Algorithm::Md5, Algorithm::RsaPkcs1Sha1] {
+        assert!(Chain::open_sealed(&key(), weak, Retention::Bank, None, Millis(NOW), &mut out).is_err(), "{weak}");
+    }
 }
 
 const ROLE: &str = "PORTCULLIS_RULES_WRITER";

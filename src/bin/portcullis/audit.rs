@@ -1,6 +1,7 @@
 //! `portcullis audit verify`: the first record of an audit log that was tampered with.
 
 use crate::{End, Failure, read_file};
+use portcullis::alg::{Algorithm, Key, PublicKey};
 use portcullis::audit::{AuditKey, Ending, Verifier};
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -32,6 +33,12 @@ struct VerifyArguments {
     /// A file with the secret of the chain, instead
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
+    /// Check seals by this public key in PEM, too; without a secret of the chain, by these alone
+    #[arg(long, value_name = "FILE", requires = "seal_alg")]
+    seal_key: Option<PathBuf>,
+    /// The algorithm of the seals, such as sm2-sm3 or ed25519
+    #[arg(long, value_name = "NAME")]
+    seal_alg: Option<String>,
     /// The first file goes on from files that are kept elsewhere
     #[arg(long)]
     partial: bool,
@@ -40,20 +47,37 @@ struct VerifyArguments {
     files: Vec<PathBuf>,
 }
 
+/// The key of the seals.
+fn seals(arguments: &VerifyArguments) -> Result<Option<Key>, Failure> {
+    let (Some(file), Some(name)) = (&arguments.seal_key, &arguments.seal_alg) else { return Ok(None) };
+    let algorithm = Algorithm::from_name(name).ok_or_else(|| format!("there is no algorithm {name}"))?;
+    let text = String::from_utf8(read_file(file)?).map_err(|_| format!("{}: not PEM", file.display()))?;
+    let public = PublicKey::from_pem(&text).map_err(|e| format!("{}: {e}", file.display()))?;
+    Ok(Some(Key::public(algorithm, &public, None).map_err(|e| format!("{}: {e}", file.display()))?))
+}
+
 pub fn run(arguments: &Arguments) -> Result<End, Failure> {
     let Command::Verify(arguments) = &arguments.command;
     let secret = match &arguments.key_file {
         Some(file) => {
             let bytes = Zeroizing::new(read_file(file)?);
-            Zeroizing::new(bytes.strip_suffix(b"\n").unwrap_or(&bytes).to_vec())
+            Some(Zeroizing::new(bytes.strip_suffix(b"\n").unwrap_or(&bytes).to_vec()))
         }
-        None => {
-            std::env::var_os(&arguments.key_env).map(|value| Zeroizing::new(value.into_encoded_bytes())).ok_or_else(
-                || format!("environment variable {} is not set, and there is no --key-file", arguments.key_env),
-            )?
+        None => std::env::var_os(&arguments.key_env).map(|value| Zeroizing::new(value.into_encoded_bytes())),
+    };
+    let key = secret.map(|secret| AuditKey::new(&secret).map_err(|e| e.to_string())).transpose()?;
+    let mut verifier = match (key, seals(arguments)?) {
+        (Some(key), None) => Verifier::new(&key),
+        (Some(key), Some(seals)) => Verifier::new(&key).with_seals(seals),
+        (None, Some(seals)) => Verifier::by_seals(seals),
+        (None, None) => {
+            let message = format!(
+                "environment variable {} is not set, and there is neither --key-file nor --seal-key",
+                arguments.key_env
+            );
+            return Err(message);
         }
     };
-    let mut verifier = Verifier::new(&AuditKey::new(&secret).map_err(|e| e.to_string())?);
     verifier.partial = arguments.partial;
     let mut torn = false;
     for (index, path) in arguments.files.iter().enumerate() {
@@ -86,7 +110,11 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
     for (head, ending) in &report.chains {
         let link: String = head.link.iter().map(|byte| format!("{byte:02x}")).collect();
         let ending = if *ending == Ending::Open { "open" } else { "closed" };
-        println!("chain {:016x}: {} lines, {ending}, last link {link}", head.chain, head.lines);
+        let sealed = match arguments.seal_key {
+            Some(_) => format!(", {} of them sealed", verifier.sealed(head.chain)),
+            None => String::new(),
+        };
+        println!("chain {:016x}: {} lines{sealed}, {ending}, last link {link}", head.chain, head.lines);
     }
     Ok(End::Done)
 }
