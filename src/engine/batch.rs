@@ -4,12 +4,14 @@ use super::derived::{At, Derived};
 use super::guard::Hands;
 use super::memory::{Memory, NonceKey};
 use super::order::{self, Facts, Refused};
+use super::tokens;
 use crate::alg::{Item, MacInput, SignatureForm, Verifier};
 use crate::canon;
 use crate::keys::{ApiIndex, AppIndex, Snapshot};
 use crate::lanes::{Cpu, prefetch};
 use crate::request::Request;
 use crate::time::Millis;
+use crate::token::Checker;
 use crate::verdict::{Reason, Ticket, Verdict};
 use std::ops::Range;
 use std::sync::Arc;
@@ -22,6 +24,7 @@ const AHEAD: usize = 2;
 
 /// What a worker's stages need beside the batch.
 pub(super) struct Tools {
+    pub cpu: Cpu,
     pub scratch: canon::Scratch,
     pub verifier: Verifier,
     pub derived: Derived,
@@ -29,7 +32,7 @@ pub(super) struct Tools {
 
 impl Tools {
     pub fn new(cpu: Cpu) -> Self {
-        Self { scratch: canon::Scratch::new(), verifier: Verifier::new(cpu), derived: Derived::new() }
+        Self { cpu, scratch: canon::Scratch::new(), verifier: Verifier::new(cpu), derived: Derived::new() }
     }
 }
 
@@ -84,6 +87,8 @@ pub struct Batch {
     users: Vec<u8>,
     items: Vec<Item<'static>>,
     good: Vec<bool>,
+    /// What access tokens say, where the document has tokens.
+    tokens: Option<Checker>,
 }
 
 /// Strings of more bytes than this together are checked before the batch goes on, so that large bodies do not add up.
@@ -102,6 +107,9 @@ impl Batch {
         self.bytes.clear();
         self.users.clear();
         self.good.clear();
+        if let Some(tokens) = &mut self.tokens {
+            tokens.wipe();
+        }
         self.slots.clear();
         const BLANK: Verdict = Verdict::of(Reason::Internal);
         self.slots.extend((0..count).map(|_| Slot {
@@ -181,6 +189,21 @@ impl Batch {
         self.items = recycle(items);
     }
 
+    /// Reads the access tokens of the requests whose signatures are good, where there are tokens.
+    pub(super) fn read_tokens(&mut self, requests: &[Request<'_>], tools: &Tools) {
+        let Some(snapshot) = self.snapshot.as_deref() else { return };
+        let Some(tokens) = snapshot.tokens() else { return };
+        let Self { slots, good, tokens: checker, .. } = self;
+        let sent = |at: usize| {
+            let (slot, request) = (slots.get(at)?, requests.get(at)?);
+            let signed = slot.stand == Stand::Open && good.get(slot.works.clone())?.contains(&true);
+            let app = snapshot.apps().get(slot.app.filter(|_| signed)?.get())?;
+            let api = slot.api.ok().flatten().and_then(|api| snapshot.apis().get(api.get()));
+            Some((app.id.as_bytes(), tokens::sent(snapshot, request, api).ok().flatten()?))
+        };
+        checker.get_or_insert_with(|| Checker::new(tools.cpu)).read(&tokens.policy, slots.len(), sent);
+    }
+
     pub(super) fn commit(
         &mut self,
         memory: &Memory,
@@ -196,12 +219,13 @@ impl Batch {
                 memory.prefetch(nonce);
             }
         }
-        for ((slot, request), verdict) in self.slots.iter_mut().zip(requests).zip(verdicts) {
+        for (at, ((slot, request), verdict)) in self.slots.iter_mut().zip(requests).zip(verdicts).enumerate() {
             if slot.stand != Stand::Refused {
+                let token = self.tokens.as_ref().and_then(|tokens| tokens.said(at));
                 let verified = slot.works.clone().find(|at| self.good.get(*at) == Some(&true));
                 let verified = verified.and_then(|at| self.works.get(at)).map(|work| work.credential);
                 let user = self.users.get(slot.user.clone()).unwrap_or_default();
-                match order::commit(&snapshot, memory, request, slot, verified, user, hands) {
+                match order::commit(&snapshot, memory, request, slot, verified, token, user, hands) {
                     Ok(ticket) => accept(&snapshot, slot, verified, ticket),
                     Err(refused) => {
                         let app = slot.app.and_then(|app| snapshot.apps().get(app.get()));

@@ -36,6 +36,7 @@ use crate::canon::{self, Alg, Extract, Profile, Refusal};
 use crate::keys::{Api, App, Demands, KeyPart, Limit, LimitIndex, ProfileIndex, Snapshot, policy};
 use crate::request::Request;
 use crate::time::Millis;
+use crate::token::Read;
 use crate::verdict::{Label, Reason, Ticket};
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -374,13 +375,15 @@ fn write_works(
     message
 }
 
-/// Stage 3. `verified`: which credential of the app verified the signature; `user`: whom a call with a grant is for.
+/// Stage 3. `verified`: which credential of the app verified the signature; `token`: what its access token says; `user`: whom a call with a grant is for.
+#[allow(clippy::too_many_arguments)]
 pub(super) fn commit(
     snapshot: &Snapshot,
     memory: &Memory,
     request: &Request<'_>,
     slot: &mut Slot,
     verified: Option<usize>,
+    token: Read,
     user: &[u8],
     hands: &mut Hands,
 ) -> Result<Ticket, Refused> {
@@ -402,7 +405,7 @@ pub(super) fn commit(
         return Err(Reason::Replayed.into());
     }
     memory.guard.check_caller(app, Some(parts.kid), slot.now)?;
-    tokens::check(snapshot, memory, request, app, api, slot.now)?;
+    tokens::check(snapshot, memory, request, app, api, token, slot.now)?;
     taken.take_all(snapshot, memory, &lists, &parts, slot.now, hold)?;
     let reserved = match tokens::reserve(snapshot, memory, request, app, api, user, slot.now) {
         Ok(reserved) => reserved,

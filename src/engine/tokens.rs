@@ -7,7 +7,7 @@ use crate::error::{DocumentError, Error};
 use crate::keys::{Api, App, OneTime, Snapshot};
 use crate::request::Request;
 use crate::time::Millis;
-use crate::token::{Grant, Issued, Scope, Store, TokenText};
+use crate::token::{Check, Checker, Grant, Issued, Read, Scope, Store, TokenText};
 use crate::verdict::{Reason, Ticket};
 
 impl From<crate::token::Refused> for Refused {
@@ -25,29 +25,38 @@ fn only<'r>(request: &Request<'r>, name: &str) -> Result<Option<&'r [u8]>, Reaso
     }
 }
 
-/// The access token of a call that needs one (open-API guide, 5.3). Looked at after the signature (guide, 4.4), so the app is proven.
+/// The access token of a call that needs one (open-API guide, 5.3), as it was sent; `None` where the call needs none.
+pub(super) fn sent<'r>(
+    snapshot: &Snapshot,
+    request: &Request<'r>,
+    api: Option<&Api>,
+) -> Result<Option<&'r [u8]>, Reason> {
+    let Some(tokens) = snapshot.tokens() else { return Ok(None) };
+    if !api.map_or(tokens.policy.required, |api| api.tokens.access) {
+        return Ok(None);
+    }
+    let sent = only(request, &tokens.policy.header)?.ok_or(Reason::TokenInvalid)?;
+    match sent.split_at_checked(7) {
+        Some((word, token)) if tokens.policy.bearer && word.eq_ignore_ascii_case(b"bearer ") => Ok(Some(token)),
+        _ if tokens.policy.bearer => Err(Reason::TokenInvalid),
+        _ => Ok(Some(sent)),
+    }
+}
+
+/// Looked at after the signature (guide, 4.4), so the app is proven. `read` is what the token says, from [`Batch`](super::Batch)'s look at all of them.
 pub(super) fn check(
     snapshot: &Snapshot,
     memory: &Memory,
     request: &Request<'_>,
     app: &App,
     api: Option<&Api>,
+    read: Read,
     now: Millis,
 ) -> Result<(), Reason> {
-    let Some(tokens) = snapshot.tokens() else { return Ok(()) };
-    let rule = api.map(|api| api.tokens);
-    if !rule.map_or(tokens.policy.required, |rule| rule.access) {
-        return Ok(());
-    }
+    let (Some(tokens), Some(_)) = (snapshot.tokens(), sent(snapshot, request, api)?) else { return Ok(()) };
     let store = memory.tokens().ok_or(Reason::Internal)?;
-    let sent = only(request, &tokens.policy.header)?.ok_or(Reason::TokenInvalid)?;
-    let token = match sent.split_at_checked(7) {
-        Some((word, token)) if tokens.policy.bearer && word.eq_ignore_ascii_case(b"bearer ") => token,
-        _ if tokens.policy.bearer => return Err(Reason::TokenInvalid),
-        _ => sent,
-    };
-    let max_age = rule.and_then(|rule| rule.max_age_ms);
-    store.check(&tokens.policy, app.id.as_bytes(), token, max_age, now)
+    let max_age = api.and_then(|api| api.tokens.max_age_ms);
+    store.judge(&tokens.policy, app.id.as_bytes(), read, max_age, now)
 }
 
 /// What a call took of things that are good once: its one-time token and its grant; [`Ticket::NONE`] where there is none.
@@ -159,6 +168,16 @@ impl Engine {
         let checked =
             self.with_tokens(|store, policy, now| Ok(store.check(policy, app_id.as_bytes(), token, None, now)));
         checked.unwrap_or(Err(Reason::Internal))
+    }
+
+    /// As [`Engine::check_token`] for each of `checks`, in order, for as many as both slices have. The answers are the same; their MACs are computed side by side.
+    pub fn check_tokens(&self, checks: &[Check<'_>], checker: &mut Checker, answers: &mut [Result<(), Reason>]) {
+        answers.iter_mut().zip(checks).for_each(|(answer, _)| *answer = Err(Reason::Internal));
+        // Without a section `tokens` those answers stay.
+        let _ = self.with_tokens(|store, policy, now| {
+            store.check_batch(policy, checks, now, checker, answers);
+            Ok(())
+        });
     }
 
     /// Revokes one token of an app, in every process at once.

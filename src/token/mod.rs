@@ -23,6 +23,7 @@
 //! fill its memory by fetching: only tokens that are *sent* take a place.
 
 mod apps;
+mod batch;
 mod grant;
 mod one_time;
 mod policy;
@@ -32,6 +33,8 @@ mod store;
 mod tests;
 mod text;
 
+pub(crate) use batch::Read;
+pub use batch::{Check, Checker};
 pub use grant::{Grant, Scope};
 pub use policy::{OneTimePolicy, Policy, PolicyError, SECRET_MIN};
 pub use store::{Issued, Refused, Sizes, Store};

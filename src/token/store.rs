@@ -1,6 +1,7 @@
 //! The tokens of one region: issued, checked, refreshed, revoked; reserved, committed, released.
 
 use super::apps::{self, Age, Apps};
+use super::batch::Read;
 use super::one_time::{self, OneTime, Reserve};
 use super::policy::Policy;
 use super::revoked::{self, Revoked};
@@ -201,7 +202,20 @@ impl Store {
         max_age_ms: Option<i64>,
         now: Millis,
     ) -> Result<(), Reason> {
-        let (claims, mac) = text::read(&policy.keys, Kind::Access, token, Of::app(app)).ok_or(Reason::TokenInvalid)?;
+        let read = text::read(&policy.keys, Kind::Access, token, Of::app(app));
+        self.judge(policy, app, read, max_age_ms, now)
+    }
+
+    /// [`Store::check`] of a token that was read before.
+    pub(crate) fn judge(
+        &self,
+        policy: &Policy,
+        app: &[u8],
+        read: Read,
+        max_age_ms: Option<i64>,
+        now: Millis,
+    ) -> Result<(), Reason> {
+        let (claims, mac) = read.ok_or(Reason::TokenInvalid)?;
         let age = now.since(claims.issued);
         if age < -AHEAD_MS {
             return Err(Reason::TokenInvalid);

@@ -255,3 +255,57 @@ fn threads_that_race_with_one_token_get_one_reservation() {
         assert_eq!(wins, 1, "{round}");
     }
 }
+
+#[test]
+fn a_token_gets_the_same_answer_in_a_batch_of_any_size() {
+    let (store, other_key) =
+        (store(Sizes::default(), false), Policy::new(&[(3, b"another secret of thirty-two byte")]).unwrap());
+    let policy = Policy::new(&[(0, SECRET), (3, b"another secret of thirty-two byte"), (4, &[7; 40])]).unwrap();
+    let late = NOW.plus(3_700_000);
+    let apps: Vec<Vec<u8>> = (0..5).map(|n| vec![b'a' + n; 1 + 20 * usize::from(n)]).collect();
+    let mut tokens: Vec<(&[u8], Vec<u8>)> = Vec::new();
+    for (n, app) in apps.iter().enumerate() {
+        for turn in 0..30usize {
+            // Good; over; revoked; superseded by a refresh; another app's; changed; of no form; of another kind; of a key that is not there.
+            let at = if turn % 10 == 1 { NOW } else { late.plus(-1000 * turn as i64) };
+            let by = if turn % 10 == 9 { &other_key } else { &policy };
+            let issued = store.issue(by, app, None, at).unwrap();
+            let mut text = issued.token.as_str().as_bytes().to_vec();
+            let mut of: &[u8] = app;
+            match turn % 10 {
+                2 => store.revoke(&policy, app, &text, late).unwrap(),
+                3 if n == 1 => drop(store.refresh(&policy, app, None, at.plus(-400_000)).unwrap()),
+                4 => of = &apps[(n + 1) % apps.len()],
+                5 => text[turn % 40] ^= 1,
+                6 => text.truncate(turn),
+                7 => text = store.issue_one_time(&policy, app, at).unwrap().token.as_str().as_bytes().to_vec(),
+                8 if turn == 8 => text = b"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_vec(),
+                _ => {}
+            }
+            tokens.push((of, text));
+        }
+    }
+    let max_age = |at: usize| at.is_multiple_of(7).then_some(9_000);
+    let alone: Vec<_> =
+        tokens.iter().enumerate().map(|(at, (app, text))| store.check(&policy, app, text, max_age(at), late)).collect();
+    for reason in [Reason::TokenInvalid, Reason::TokenExpired, Reason::TokenRevoked] {
+        assert!(alone.iter().filter(|answer| **answer == Err(reason)).count() >= 5, "{reason}");
+    }
+    assert!(alone.iter().filter(|answer| answer.is_ok()).count() >= 20);
+    let checks: Vec<Check<'_>> =
+        tokens.iter().enumerate().map(|(at, (app, token))| Check { app, token, max_age_ms: max_age(at) }).collect();
+    for cpu in crate::lanes::Cpu::variants() {
+        let mut checker = Checker::new(cpu);
+        for size in 0..=130 {
+            for start in [0, 3 * size % (checks.len() - size)] {
+                let mut answers = vec![Err(Reason::Internal); size + 1];
+                store.check_batch(&policy, &checks[start..start + size], late, &mut checker, &mut answers);
+                assert_eq!(answers[..size], alone[start..start + size], "{size} {start}");
+                assert_eq!(answers[size], Err(Reason::Internal), "left alone");
+            }
+        }
+        let mut answers = vec![Err(Reason::Internal); checks.len()];
+        store.check_batch(&policy, &checks, late, &mut checker, &mut answers);
+        assert_eq!(answers, alone);
+    }
+}

@@ -23,7 +23,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 pub const TEXT_LEN: usize = 40;
 const BYTES: usize = 30;
 const CLAIMS: usize = 14;
-const MAC: usize = BYTES - CLAIMS;
+pub(super) const MAC: usize = BYTES - CLAIMS;
 const VERSION: u128 = 1;
 /// 2020-01-01T00:00:00Z in milliseconds since 1970.
 const EPOCH: i64 = 1_577_836_800_000;
@@ -135,7 +135,7 @@ impl fmt::Debug for MacKeys {
 
 /// What a token says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Claims {
+pub(crate) struct Claims {
     pub key: u8,
     pub issued: Millis,
     pub life_s: u32,
@@ -189,19 +189,46 @@ pub(super) fn write(keys: &MacKeys, kind: Kind, claims: &Claims, of: Of<'_>) -> 
     Some(text)
 }
 
-/// A token that one of our keys made for `app`, and its MAC, which names it among all tokens; `None` for anything else.
-pub(super) fn read(keys: &[MacKeys], kind: Kind, text: &[u8], of: Of<'_>) -> Option<(Claims, [u8; MAC])> {
+/// A token's bytes, not yet held against its MAC.
+#[derive(Clone, Copy)]
+pub(super) struct Decoded {
+    pub claims: Claims,
+    pub packed: [u8; CLAIMS],
+    /// The MAC that was sent.
+    pub mac: [u8; MAC],
+    /// Which of the keys it names.
+    pub key: usize,
+}
+
+impl Decoded {
+    /// For places that are not used.
+    pub const NONE: Self = Self {
+        claims: Claims { key: 0, issued: Millis(0), life_s: 0, generation: 0, random: 0 },
+        packed: [0; CLAIMS],
+        mac: [0; MAC],
+        key: 0,
+    };
+}
+
+/// The bytes of a text that has the form of a token and names one of `keys`.
+pub(super) fn decode(keys: &[MacKeys], text: &[u8]) -> Option<Decoded> {
     if text.len() != TEXT_LEN {
         return None;
     }
     let mut bytes = Zeroizing::new([0u8; BYTES]);
     base64::decode(Variant::UrlSafeNoPad, text, bytes.as_mut_slice()).ok()?;
-    let (packed, sent) = bytes.split_first_chunk::<CLAIMS>()?;
+    let (packed, mac) = bytes.split_first_chunk::<CLAIMS>()?;
     let claims = Claims::unpack(packed)?;
     // The number is a claim like any other: a wrong one finds no key, or one under which the MAC is wrong.
-    let key = keys.iter().find(|key| key.number == claims.key)?;
-    let mac = key.mac(kind, packed, of);
-    bool::from(mac.ct_eq(sent)).then_some((claims, mac))
+    let key = keys.iter().position(|key| key.number == claims.key)?;
+    Some(Decoded { claims, packed: *packed, mac: mac.try_into().ok()?, key })
+}
+
+/// A token that one of our keys made for `app`, and its MAC, which names it among all tokens; `None` for anything else.
+pub(super) fn read(keys: &[MacKeys], kind: Kind, text: &[u8], of: Of<'_>) -> Option<(Claims, [u8; MAC])> {
+    let Decoded { claims, packed, mac: sent, key } = decode(keys, text)?;
+    let mac = keys.get(key)?.mac(kind, &packed, of);
+    bool::from(mac.ct_eq(&sent)).then_some((claims, mac))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! An engine of a document, and clients that sign what they send to it.
 #![allow(dead_code, reason = "some helpers serve one file only")]
 
+use num_bigint::BigUint;
 use portcullis::alg::{Algorithm, MacInput, SignatureForm, SigningKey};
 use portcullis::canon::client::{Draft, Fill};
 use portcullis::canon::{self, Alg};
@@ -69,6 +70,8 @@ pub struct Client {
     pub key: SigningKey,
     pub alg: Algorithm,
     pub profile: std::sync::Arc<canon::Profile>,
+    /// Who signs in place of `key`, where it is with SHA-1.
+    pub sha1: Option<Sha1Pair>,
 }
 
 impl Client {
@@ -81,7 +84,7 @@ impl Client {
     }
 
     pub fn with_key(app: &str, alg: Algorithm, key: SigningKey) -> Self {
-        Self { app: app.to_owned(), key, alg, profile: canon::builtin("openapi").unwrap() }
+        Self { app: app.to_owned(), key, alg, profile: canon::builtin("openapi").unwrap(), sha1: None }
     }
 
     /// A signed call: `GET` of the target, or `POST` where there is a body.
@@ -118,9 +121,62 @@ impl Client {
             _ => SignatureForm::Der,
         };
         let input = if how.append_secret { MacInput::AppendKey } else { MacInput::Plain };
-        let signature = self.key.sign(&text, form, input).unwrap();
+        let signature = match &self.sha1 {
+            Some(pair) => pair.sign(&text),
+            None => self.key.sign(&text, form, input).unwrap(),
+        };
         self.profile.place_signature(&mut draft, self.alg(), &signature).unwrap();
         Call { draft, text, ip: None, profile: None, app_id: None, tls: None, peer: None }
+    }
+}
+
+/// A pair that signs with SHA-1 (PKCS#1 v1.5), which the library checks and never makes: by hand.
+pub struct Sha1Pair {
+    n: BigUint,
+    d: BigUint,
+}
+
+impl Sha1Pair {
+    /// A new pair, and the credential that a document has for it.
+    pub fn new() -> (Self, Value) {
+        // e = 65537 over two primes of 1,024 bits, found by Fermat's test: a key for a test.
+        let mut random = crate::keys::Random(31);
+        let mut prime = || loop {
+            let mut bytes = random.bytes(128);
+            bytes[0] |= 0xc0;
+            bytes[127] |= 1;
+            let p = BigUint::from_bytes_be(&bytes);
+            let (one, e) = (BigUint::from(1u32), BigUint::from(65537u32));
+            let fits = (&p - &one) % &e != BigUint::ZERO;
+            if fits && BigUint::from(2u32).modpow(&(&p - &one), &p) == one {
+                return p;
+            }
+        };
+        let (p, q) = (prime(), prime());
+        let n = &p * &q;
+        let d = BigUint::from(65537u32).modinv(&((p - 1u32) * (q - 1u32))).unwrap();
+        let integer = |number: &BigUint| {
+            let bytes = [&[0], &number.to_bytes_be()[..]].concat();
+            [&[2, 0x82][..], &(bytes.len() as u16).to_be_bytes(), &bytes].concat()
+        };
+        // RSAPublicKey (RFC 8017, A.1.1): SEQUENCE of n and e.
+        let numbers = [&integer(&n)[..], &[2, 3, 1, 0, 1]].concat();
+        let der = [&[0x30, 0x82][..], &(numbers.len() as u16).to_be_bytes(), &numbers].concat();
+        let pem = portcullis::codec::pem::encode("RSA PUBLIC KEY", &der);
+        (Self { n, d }, json!({ "alg": "rsa-pkcs1-sha1", "public_key_pem": pem }))
+    }
+
+    fn sign(&self, message: &[u8]) -> Vec<u8> {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, message);
+        // RFC 8017, 9.2: 00 01, ff, 00, the digest with its algorithm.
+        let info = [0x30, 0x21, 0x30, 0x09, 6, 5, 0x2b, 14, 3, 2, 26, 5, 0, 4, 20];
+        let mut text = vec![0xff; 256];
+        text[..2].copy_from_slice(&[0, 1]);
+        text[256 - 36] = 0;
+        text[256 - 35..256 - 20].copy_from_slice(&info);
+        text[256 - 20..].copy_from_slice(digest.as_ref());
+        let signature = BigUint::from_bytes_be(&text).modpow(&self.d, &self.n).to_bytes_be();
+        [vec![0; 256 - signature.len()], signature].concat()
     }
 }
 
@@ -262,7 +318,7 @@ pub fn credential(alg: Algorithm) -> (SigningKey, Value) {
         }
     };
     let pem = portcullis::codec::pem::encode("PRIVATE KEY", &der);
-    // SHA-1 with RSA is checked, never made: a key of its neighbour signs what is to be refused.
+    // SHA-1 with RSA is checked, never made: see `Sha1Pair`.
     let signs = if alg == Algorithm::RsaPkcs1Sha1 { Algorithm::RsaPkcs1Sha256 } else { alg };
     (SigningKey::from_pkcs8_pem(signs, &pem, None).unwrap(), json!({ "alg": name, member: public }))
 }

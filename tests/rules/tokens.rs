@@ -3,7 +3,7 @@
 use crate::support::*;
 use portcullis::engine::Engine;
 use portcullis::time::Millis;
-use portcullis::token::{Grant, Scope};
+use portcullis::token::{Check, Checker, Grant, Scope};
 use portcullis::verdict::Reason;
 use serde_json::{Value, json};
 use std::process::{Child, Command, Stdio};
@@ -126,6 +126,81 @@ fn r55_a_call_carries_its_access_token_in_the_authorization_header() {
     assert_eq!(pay(&engine, "p1", Some(&format!("Bearer {good}"))), Reason::Ok);
     assert_eq!(pay(&engine, "p1", Some(&good)), Reason::TokenInvalid);
     assert_eq!(pay_at(&engine, "p1", "/token", None, NOW), Reason::TokenInvalid, "all APIs that do not say otherwise");
+}
+
+/// The tokens of a batch are checked side by side, with the answers that each would get alone; so does `Engine::check_tokens`.
+#[test]
+fn r55_tokens_of_a_batch_get_the_answers_that_they_get_alone() {
+    let (alone, together) = (engine(&document()), engine(&document()));
+    let mut tokens = Vec::new();
+    for turn in 0..60 {
+        let own = token(&alone, "p1");
+        tokens.push(match turn % 6 {
+            0 => None,
+            1 => Some(token(&alone, "p2")),
+            2 => {
+                for engine in [&alone, &together] {
+                    engine.revoke_token("p1", own.as_bytes()).unwrap();
+                }
+                Some(own)
+            }
+            3 => Some(own.to_ascii_uppercase()),
+            _ => Some(own),
+        });
+    }
+    let calls: Vec<Call> = tokens
+        .iter()
+        .enumerate()
+        .map(|(turn, token)| {
+            let path = ["/pay?a=1", "/token?a=1", "/fresh?a=1"][turn % 3];
+            let call = Client::new("p1").call(path, None);
+            let call = if turn % 11 == 10 { call.target(|t| t.replace("a=1", "a=2")) } else { call };
+            match token {
+                Some(token) => call.header("Authorization", token),
+                None => call,
+            }
+        })
+        .collect();
+    let one_by_one: Vec<Reason> = calls.iter().map(|call| call.verdict(&mut alone.worker()).reason).collect();
+    for reason in [Reason::Ok, Reason::TokenInvalid, Reason::TokenRevoked, Reason::BadSignature] {
+        assert!(one_by_one.contains(&reason), "{reason}");
+    }
+    let mut verdicts = vec![portcullis::verdict::Verdict::of(Reason::Internal); calls.len()];
+    lend_all(&calls, &mut |requests| together.worker().verify_batch(requests, &mut verdicts));
+    assert_eq!(verdicts.iter().map(|verdict| verdict.reason).collect::<Vec<_>>(), one_by_one);
+
+    let checks: Vec<Check<'_>> = tokens
+        .iter()
+        .map(|token| Check { app: b"p1", token: token.as_deref().unwrap_or("").as_bytes(), max_age_ms: None })
+        .collect();
+    let mut answers = vec![Ok(()); checks.len()];
+    let mut checker = Checker::new(portcullis::lanes::Cpu::detect());
+    together.check_tokens(&checks, &mut checker, &mut answers);
+    for (check, answer) in checks.iter().zip(answers) {
+        assert_eq!(answer, alone.check_token("p1", check.token));
+    }
+    let mut answers = [Ok(()); 3];
+    engine(&crate::support::document()).check_tokens(&checks[..2], &mut checker, &mut answers);
+    assert_eq!(answers, [Err(Reason::Internal), Err(Reason::Internal), Ok(())], "a document without tokens");
+}
+
+/// Lends the requests of all calls together.
+fn lend_all(calls: &[Call], judge: &mut dyn FnMut(&[portcullis::request::Request<'_>])) {
+    fn rest<'r>(
+        calls: &[Call],
+        requests: &mut Vec<portcullis::request::Request<'r>>,
+        judge: &mut dyn FnMut(&[portcullis::request::Request<'_>]),
+    ) {
+        match calls.split_first() {
+            None => judge(requests),
+            Some((call, calls)) => call.lend(NOW, |request| {
+                let mut requests = requests.clone();
+                requests.push(*request);
+                rest(calls, &mut requests, judge);
+            }),
+        }
+    }
+    rest(calls, &mut Vec::new(), judge);
 }
 
 /// Claims and a MAC in 40 characters: any process with the key checks them, without a store; 3,600 seconds unless the document says otherwise.
