@@ -159,7 +159,7 @@ impl Engine {
         Worker {
             shared: Arc::clone(&self.shared),
             tools: batch::Tools::new(self.shared.cpu),
-            batch: Batch::new(),
+            batch: None,
             hands: guard::Hands::default(),
             metrics: self.shared.memory.metrics.in_shard(self.shared.next_shard()),
         }
@@ -259,7 +259,8 @@ impl Engine {
 pub struct Worker {
     shared: Arc<Shared>,
     tools: batch::Tools,
-    batch: Batch,
+    /// Its own batch, lent to a call; behind a pointer, so that lending it copies nothing.
+    batch: Option<Box<Batch>>,
     hands: guard::Hands,
     metrics: Metrics,
 }
@@ -275,7 +276,7 @@ impl Worker {
 
     /// Judges requests in order: the verdict of `requests[i]` goes into `verdicts[i]`. Where one slice is longer, its rest is left alone.
     pub fn verify_batch(&mut self, requests: &[Request<'_>], verdicts: &mut [Verdict]) {
-        let mut batch = std::mem::take(&mut self.batch);
+        let mut batch = self.batch.take().unwrap_or_default();
         // Larger batches gain nothing and would outgrow the caches.
         for (requests, verdicts) in requests.chunks(batch::CHUNK).zip(verdicts.chunks_mut(batch::CHUNK)) {
             let count = requests.len().min(verdicts.len());
@@ -283,7 +284,7 @@ impl Worker {
             self.prepare(&requests[..count], &mut batch);
             self.commit(&requests[..count], &mut batch, &mut verdicts[..count]);
         }
-        self.batch = batch;
+        self.batch = Some(batch);
     }
 
     /// Stage 1. Batches pass here in the order of their requests.
