@@ -172,8 +172,33 @@ fn fields_are_written_as_section_21_prints_them() {
             &[("Example-Header", "value, with, lots"), ("Example-Header", "of, commas")],
             "\"example-header\": value, with, lots, of, commas\n",
         ),
+        // Numbers (RFC 8941, 4.1.4 and 4.1.5).
+        (
+            r#""example-list";sf"#,
+            &[("Example-List", "1,-1.5 , 0.125;q=0,  -0.5")],
+            "\"example-list\";sf: 1, -1.5, 0.125;q=0, -0.5\n",
+        ),
     ] {
         assert_eq!(base(components, own, &[]).as_deref(), Ok(expected), "{components}");
+    }
+    // Numbers with another canonical form, as which they would have been signed.
+    for number in [
+        "-0",
+        "00",
+        "01",
+        "1.",
+        ".5",
+        "1.50",
+        "1.0000",
+        "-0.0",
+        "-00.5",
+        "1234567890123.5",
+        "1234567890123456",
+        "-",
+        "1.5.5",
+    ] {
+        let refused = base(r#""example-item";sf"#, &[("Example-Item", number)], &[]).unwrap_err();
+        assert!(refused.starts_with("malformed_request"), "{number}: {refused}");
     }
     // 2.1.4.
     let trailer = base(

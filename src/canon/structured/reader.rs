@@ -103,6 +103,15 @@ impl<'t> Reader<'t> {
         self.text.get(start..self.at)
     }
 
+    /// Decimal digits, if any.
+    fn digits(&mut self) -> &'t [u8] {
+        let start = self.at;
+        while self.peek().is_some_and(|b| b.is_ascii_digit()) {
+            self.at += 1;
+        }
+        self.text.get(start..self.at).unwrap_or_default()
+    }
+
     /// A bare item. Numbers and byte sequences that have another canonical form are refused.
     pub fn item(&mut self) -> Option<&'t [u8]> {
         let start = self.at;
@@ -142,17 +151,25 @@ impl<'t> Reader<'t> {
                 self.at += 1;
             }
             b'-' | b'0'..=b'9' => {
-                self.at += usize::from(self.peek() == Some(b'-'));
-                let digits = self.at;
-                while self.peek().is_some_and(|b| b.is_ascii_digit()) {
-                    self.at += 1;
+                let minus = self.peek() == Some(b'-');
+                self.at += usize::from(minus);
+                let whole = self.digits();
+                if whole.is_empty() || (whole.len() > 1 && whole.starts_with(b"0")) {
+                    return None;
                 }
-                let len = self.at - digits;
-                if len == 0
-                    || len > 15
-                    || (len > 1 && self.text.get(digits) == Some(&b'0'))
-                    || self.peek() == Some(b'.')
-                {
+                let mut zero = whole == b"0";
+                if self.peek() == Some(b'.') {
+                    self.at += 1;
+                    let part = self.digits();
+                    if whole.len() > 12 || !(1..=3).contains(&part.len()) || (part.len() > 1 && part.ends_with(b"0")) {
+                        return None;
+                    }
+                    zero &= part == b"0";
+                } else if whole.len() > 15 {
+                    return None;
+                }
+                // Nothing below zero is written `-0` (RFC 8941, 4.1.4).
+                if minus && zero {
                     return None;
                 }
             }

@@ -1,0 +1,11 @@
+//! Shape `header-list`: Kong's hmac-auth.
+#![no_main]
+
+#[path = "../harness.rs"]
+mod harness;
+#[path = "../shapes.rs"]
+mod shapes;
+#[path = "../../tests/canon/straight.rs"]
+mod straight;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| harness::target(bytes, shapes::HEADER_LIST));

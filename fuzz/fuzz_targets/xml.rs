@@ -1,0 +1,11 @@
+//! Parameters in XML: WeChat Pay v2.
+#![no_main]
+
+#[path = "../harness.rs"]
+mod harness;
+#[path = "../shapes.rs"]
+mod shapes;
+#[path = "../../tests/canon/straight.rs"]
+mod straight;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| harness::target(bytes, shapes::XML));
