@@ -1,5 +1,8 @@
 //! `vectors/<scheme>/*.json`: requests of every built-in scheme, made by independent clients, judged by the whole engine.
 
+#[path = "canon/smuggled.rs"]
+mod hostile;
+
 use portcullis::canon::{self, Alg, Profile, Scratch};
 use portcullis::codec::doc::Document;
 use portcullis::engine::{Engine, Options};

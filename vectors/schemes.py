@@ -13,7 +13,8 @@ from datetime import datetime, timedelta, timezone
 from urllib.parse import quote, unquote, parse_qsl
 
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519, padding
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 sys.path.insert(0, "vectors")
 
@@ -692,6 +693,35 @@ def alipay_v2():
     s.add("decoded-twice", "a value decoded twice is another value", request(now, change={"biz_content": base["biz_content"].replace("+", " ")})[0], now, "bad_signature")
     s.write_app("2014072300007148")
 
+    # Synchronous responses: RSA2 over the bytes of the member `…_response` as they are sent, spaces and all. A profile of its own, which a user's
+    # document may hold as well.
+    reply = {"name": "alipay-response", "shape": "lines", "about": "Alipay: synchronous responses of the API in its version 2",
+             "legacy_unsafe": ["no_timestamp", "no_nonce", "unsigned_method", "unsigned_path", "unsigned_query", "unsigned_body"],
+             "fields": {"response": {"in": "body", "name": ["alipay_trade_query_response", "error_response"], "max": 1048576},
+                        "signature": {"in": "body", "name": "sign"}},
+             "string": ["response"], "algorithms": {"rsa-pkcs1-sha256": {"signature": "base64"}}}
+    answers = []
+
+    def answer(name, why, body, reason="ok", string=None):
+        case = {"name": name, "why": why, "request": {"method": "POST", "target": "/", "headers": [["Content-Type", "application/json;charset=utf-8"]], "body": body, "received_at_ms": now}, "reason": reason}
+        answers.append({**case, "string_to_sign": string} if string else case)
+
+    inner = '{"code":"10000","msg":"Success","trade_no":"2013112011001004330000121536","subject":"\\u540d \\/ \u540d","total_amount":"88.88","list":[ {"a":1.0} ] }'
+    sign = rsa(inner)
+    answer("signed", "the member's bytes as they are: spaces, escapes and numbers are nobody's to change", f'{{"alipay_trade_query_response":{inner},"sign":"{sign}"}}', "ok", inner)
+    answer("sign-first", "the order of the members says nothing", f'{{ "sign" : "{sign}" , "alipay_trade_query_response" : {inner} }}', "ok", inner)
+    answer("slashes", "as PHP escapes a slash in the signature", f'{{"alipay_trade_query_response":{inner},"sign":"{sign.replace("/", chr(92) + "/")}"}}', "ok", inner)
+    failed = '{"code":"40002","msg":"Invalid Arguments"}'
+    answer("error", "an answer that refuses", f'{{"error_response":{failed},"sign":"{rsa(failed)}"}}', "ok", failed)
+    answer("certificate", "the serial number of Alipay's certificate stands beside it, and is not signed", f'{{"alipay_trade_query_response":{inner},"alipay_cert_sn":"ea1d","sign":"{sign}"}}', "ok", inner)
+    answer("other-amount", "another amount", f'{{"alipay_trade_query_response":{inner.replace("88.88", "88.89")},"sign":"{sign}"}}', "bad_signature")
+    answer("serialised-again", "the same without its spaces", f'{{"alipay_trade_query_response":{inner.replace("[ ", "[").replace(" ]", "]")},"sign":"{sign}"}}', "bad_signature")
+    answer("other-member", "a member that the profile does not know", f'{{"alipay_trade_pay_response":{inner},"sign":"{sign}"}}', "missing_field")
+    answer("two-members", "two answers", f'{{"alipay_trade_query_response":{inner},"error_response":{failed},"sign":"{sign}"}}', "duplicate_field")
+    answer("twice", "one answer twice", f'{{"alipay_trade_query_response":{inner},"alipay_trade_query_response":{inner},"sign":"{sign}"}}', "duplicate_field")
+    answer("no-sign", "no signature", f'{{"alipay_trade_query_response":{inner}}}', "missing_signature")
+    dump_file("vectors/alipay-v2/response.json", {"source": "Alipay OpenAPI documentation, verifying synchronous responses; keys of this repository", "made_by": "vectors/schemes.py", "app": {"app_id": "alipay", "credentials": cred}, "cases": answers, "profile": reply})
+
     n = Scheme("alipay-notify", cred, "Alipay OpenAPI documentation, verifying asynchronous notifications (V1); keys of this repository", 300_000)
 
     def notify(ms, change=None):
@@ -919,6 +949,10 @@ def u64(data):
     return base64.urlsafe_b64encode(data if isinstance(data, bytes) else data.encode()).rstrip(b"=").decode()
 
 
+def unu64(text):
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
 def jose():
     key = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow"
     secret = {"alg": "hmac-sha256", "secret_base64": b64(base64.urlsafe_b64decode(key + "=="))}
@@ -955,8 +989,7 @@ def jose():
     dump_file("vectors/jws-detached/rfc.json", {"source": "RFC 7797, 4, and RFC 8037, A.4, as printed", "made_by": "vectors/schemes.py", "app": {"credentials": [secret, ed]}, "cases": cases,
               "profile": {"name": "rfc-examples", "shape": "jose", "form": "detached", "header": "x-jws-signature", "legacy_unsafe": holes, "algorithms": algs}})
 
-    # RFC 7515, A.1 to A.3 and A.5, which all sign one payload: a token. (A.4 is of P-521, which is no algorithm here; A.6 and A.7 are JSON,
-    # which stands in no header.)
+    # RFC 7515, A.1 to A.3 and A.5, which all sign one payload: a token.
     payload = u64('{"iss":"joe",\r\n "exp":1300819380,\r\n "http://example.com/is_root":true}')
     assert payload == "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ"
     n = ("ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ")
@@ -978,8 +1011,30 @@ def jose():
         bearer(name + "-payload", "another payload", f"{u64(head)}.{payload.replace('MDA4', 'MDA5')}.{signature}", "bad_signature")
         bearer(name + "-header", "the same header, written otherwise", f"{u64(head + ' ')}.{payload}.{signature}", "bad_signature")
         bearer(name + "-late", "after its exp", f"{u64(head)}.{payload}.{signature}", "timestamp_too_old", 1300819380_001)
+    # A.4 is good, by a library that has P-521; portcullis has no such algorithm, and says that of the name.
+    es512 = ("eyJhbGciOiJFUzUxMiJ9", "UGF5bG9hZA", "AdwMgeerwtHoh-l192l60hp9wAHZFVJbLfD_UxMi70cwnZOYaRI1bKPWROc-mZZqwqT2SI-KGDKB34XO0aw_7XdtAG8GaSwFKdCAPZgoXD2YBJZCPEX3xKpRwcdOO8KpEHwJjyqOgzDO7iKvU8vcnwNrmxYbSW9ERBXukOXolLzeO_Jn")
+    x, y = (unu64(t) for t in ("AekpBQ8ST8a8VcfVOTNl353vSrDCLLJXmPk06wTjxrrjcBpXp5EOnYG_NjFZ6OvLFV1jSfS9tsz4qUxcWceqwQGk", "ADSmRA43Z1DSNx_RvcLI87cdL07l6jQyyBXMoxVg_l2Th-x3S1WDhjDly79ajL4Kkd0AZMaZmh9ubmf63e3kyMj2"))
+    half = unu64(es512[2])
+    p521 = ec.EllipticCurvePublicNumbers(int.from_bytes(x, "big"), int.from_bytes(y, "big"), ec.SECP521R1()).public_key()
+    p521.verify(encode_dss_signature(int.from_bytes(half[:66], "big"), int.from_bytes(half[66:], "big")), f"{es512[0]}.{es512[1]}".encode(), ec.ECDSA(hashes.SHA512()))
+    bearer("a4", "Appendix A.4: ES512, which is none of the algorithms here", ".".join(es512), "invalid_field")
+    bearer("a4-payload", "and so it is over any payload", f"{es512[0]}.{payload}.{es512[2]}", "invalid_field")
+    bearer("a4-renamed", "by the name of the algorithm of a key that is there", f"{u64('{' + chr(34) + 'alg' + chr(34) + ':' + chr(34) + 'ES256' + chr(34) + '}')}.{payload}.{es512[2]}", "bad_signature")
+    # A.6 and A.7: the serialisations in JSON, whose signatures are those of A.2 and A.3 with a key id beside them. No header carries them, and the
+    # profile reads none: what stands in the place of a token is refused, and so is a body in place of it.
+    general = json.dumps({"payload": payload, "signatures": [
+        {"protected": u64(tokens[1][1]), "header": {"kid": "2010-12-29"}, "signature": tokens[1][2]},
+        {"protected": u64(tokens[2][1]), "header": {"kid": "e9bc097a-ce51-4036-9562-d2ade882db0d"}, "signature": tokens[2][2]}]}, separators=(",", ":"))
+    flattened = json.dumps({"payload": payload, "protected": u64(tokens[2][1]), "header": {"kid": "e9bc097a-ce51-4036-9562-d2ade882db0d"}, "signature": tokens[2][2]}, separators=(",", ":"))
+    for name, text in [("a6", general), ("a7", flattened)]:
+        bearer(name, f"Appendix A.{name[1]}, as it is printed", text, "malformed_request")
+        bearer(name + "-base64url", "the same as one word", u64(text), "malformed_request")
+        rfc.append({"name": name + "-body", "why": "a body is not where a token stands", "request": {"method": "POST", "target": "/x", "headers": [["Content-Type", "application/jose+json"]], "body": text, "received_at_ms": 1300819379_000}, "reason": "missing_signature"})
+    for name, (_, head, signature) in [("a6-1", tokens[1]), ("a6-2", tokens[2]), ("a7-compact", tokens[2])]:
+        bearer(name, "the same signature in the serialisation that requests carry", f"{u64(head)}.{payload}.{signature}", "ok")
+    bearer("a6-exchanged", "one's header with the other's signature", f"{u64(tokens[1][1])}.{payload}.{tokens[2][2]}", "bad_signature")
     bearer("a5", "Appendix A.5, which nobody signed", f"{u64('{' + chr(34) + 'alg' + chr(34) + ':' + chr(34) + 'none' + chr(34) + '}')}.{payload}.", "missing_signature")
-    dump_file("vectors/jwt/rfc7515.json", {"source": "RFC 7515, Appendix A.1, A.2, A.3 and A.5, with the keys printed there", "made_by": "vectors/schemes.py", "app": {"app_id": "joe", "credentials": keys}, "cases": rfc,
+    dump_file("vectors/jwt/rfc7515.json", {"source": "RFC 7515, Appendix A.1 to A.7, with the keys printed there", "made_by": "vectors/schemes.py", "app": {"app_id": "joe", "credentials": keys}, "cases": rfc,
               "profile": {"name": "rfc7515", "shape": "jose", "form": "compact", "scheme": "Bearer", "legacy_unsafe": ["no_timestamp", "no_nonce", "unsigned_method", "unsigned_path", "unsigned_query", "unsigned_body"],
                           "fields": {"app_id": "iss", "expires": "exp"},
                           "algorithms": {"hmac-sha256": {"signature": "base64url"}, "rsa-pkcs1-sha256": {"signature": "base64url"}, "ecdsa-p256-sha256": {"signature": "base64url", "form": "fixed"}}}})

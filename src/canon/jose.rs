@@ -321,14 +321,27 @@ impl Program {
         let (mut b64_is_critical, mut known) = (false, 0);
         if let Some(at) = member(view, "crit") {
             let mut count = 0;
+            let raw = view.raw(at);
+            let named_before = |name: &[u8], count: usize| {
+                let (mut place, mut found) = (0, false);
+                texts(raw, |other| {
+                    place += 1;
+                    found |= place < count && other == name;
+                    place < count
+                });
+                found
+            };
             let good = view.kind(at) == Kind::Array
-                && texts(view.raw(at), |name| {
+                && texts(raw, |name| {
                     count += 1;
                     b64_is_critical |= name == b"b64";
                     let ours = self.crit.iter().any(|known| known.as_bytes() == name);
                     known += usize::from(ours);
                     // At most as many as we know: a longer list names one twice, or one that we do not know.
-                    (ours || name == b"b64") && count <= self.crit.len() + 1 && view.find(name).is_some()
+                    (ours || name == b"b64")
+                        && count <= self.crit.len() + 1
+                        && view.find(name).is_some()
+                        && !named_before(name, count)
                 });
             if !good {
                 return Err(Refusal::invalid("crit"));
@@ -419,6 +432,14 @@ impl Program {
         for (name, allowed) in &self.expect {
             if let Some(first) = allowed.first() {
                 members += &format!(",{}:{}", quoted(name)?, quoted(first)?);
+            }
+        }
+        // Critical members that are of no use to us, such as an issuer.
+        let known =
+            |name: &str| self.fields.iter().any(|(_, n)| n == name) || self.expect.iter().any(|(n, _)| n == name);
+        for (name, value) in fill.extra {
+            if self.crit.iter().any(|critical| critical == name) && !known(name) {
+                members += &format!(",{}:{}", quoted(name)?, quoted(value)?);
             }
         }
         let encode = |text: &str| base64::to_string(Variant::UrlSafeNoPad, text.as_bytes());

@@ -144,7 +144,8 @@ fn defaults(name: &str) -> (&'static str, bool, usize, usize) {
         "sign_type" => ("sign_type", false, 64, 64),
         "expires" => ("expires", false, 16, 16),
         "signed_headers" => ("signed_headers", false, 4096, 16_384),
-        _ => ("field", true, 128, 1024),
+        // Also a whole member of a body, such as the answer inside Alipay's.
+        _ => ("field", true, 128, 16 << 20),
     }
 }
 
