@@ -852,6 +852,27 @@ portcullis_result portcullis_sign(struct portcullis_signer *signer,
                                   char *message,
                                   size_t message_len);
 
+// Signs a response to `request`: of `answer` headers and body count, its method and target do not. By RFC 9421 the status and what the profile
+// asks of the request are signed with it; other profiles that sign no path sign headers and body (`wechatpay-v3-callback`, `jws-detached`). Fields are filled in as `portcullis_sign` does; `received_at_ms` is the answer's.
+//
+// Threads: any, many at once.
+// Results: as `portcullis_sign`; `PORTCULLIS_BAD_STATE` with a message also for a profile that signs requests alone.
+// Example: `portcullis_sign_answer(signer, 200, &answer, &request, none, buffer, sizeof buffer, &out, message, sizeof message); send(out.headers);`
+//
+// # Safety
+// `answer` and `request` are each NULL or point to a request whose slices describe readable memory, as does `nonce`; `buffer` is NULL or has
+// `buffer_len` writable bytes; `out` is NULL or points to a struct with its size; `message` is NULL or has `message_len` writable bytes.
+portcullis_result portcullis_sign_answer(struct portcullis_signer *signer,
+                                         uint16_t status,
+                                         const struct portcullis_request *answer,
+                                         const struct portcullis_request *request,
+                                         struct portcullis_slice nonce,
+                                         uint8_t *buffer,
+                                         size_t buffer_len,
+                                         struct portcullis_signed *out,
+                                         char *message,
+                                         size_t message_len);
+
 // Signs bytes as they are, by the signer's key: for answers whose string the gateway makes. Writes the signature's bytes (DER for ECDSA and SM2)
 // and their number to `*length`.
 //

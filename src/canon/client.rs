@@ -5,9 +5,9 @@
 use crate::request::{Header, Request, Sizes};
 use crate::time::Millis;
 
-use super::{Alg, Extract, Message, Profile, Refusal, Scratch, Shape};
+use super::{Alg, Answer, Extract, Message, Profile, Refusal, Scratch, Shape};
 
-/// A request in the making.
+/// A request in the making, or a response ([`Draft::answering`]).
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Draft {
     /// The method.
@@ -22,6 +22,17 @@ pub struct Draft {
     pub scheme: Option<Vec<u8>>,
     /// Host and port, if known.
     pub authority: Option<Vec<u8>>,
+    /// Of a response: what it answers. Its own are then headers and body.
+    pub answers: Option<Box<Answered>>,
+}
+
+/// What a response answers.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Answered {
+    /// The status of the response, 100 to 599.
+    pub status: u16,
+    /// The request that it answers.
+    pub request: Draft,
 }
 
 /// What to fill in where a request does not have it yet.
@@ -50,7 +61,15 @@ impl Draft {
             body: request.body.to_vec(),
             scheme: request.scheme.map(<[u8]>::to_vec),
             authority: request.authority.map(<[u8]>::to_vec),
+            answers: None,
         }
+    }
+
+    /// The response with that status, the headers and the body of `own`, to `request`.
+    #[must_use]
+    pub fn answering(status: u16, own: &Request<'_>, request: &Request<'_>) -> Self {
+        let answered = Answered { status, request: Self::of(request) };
+        Self { answers: Some(Box::new(answered)), ..Self::of(own) }
     }
 
     /// Lends the draft as a request.
@@ -90,7 +109,8 @@ impl Profile {
     ///
     /// # Errors
     /// As [`Profile::extract`]; `duplicate_field` where the draft has a signature already, `weak_algorithm` where the profile does not
-    /// admit `alg` or the draft names another.
+    /// admit `alg` or the draft names another, `invalid_field` for a response where the profile signs a path and is not of the
+    /// shape `structured-fields`.
     pub fn sign_string(&self, draft: &Draft, alg: Alg, out: &mut Vec<u8>) -> Result<Message, Refusal> {
         let refused = Refusal::new(crate::verdict::Reason::WeakAlgorithm, "alg");
         self.unsigned(draft, |request, extract| {
@@ -115,7 +135,28 @@ impl Profile {
     fn unsigned<T>(&self, draft: &Draft, look: impl FnOnce(&Request<'_>, &Extract<'_>) -> T) -> Result<T, Refusal> {
         let mut scratch = Scratch::new();
         draft.lend(|request| {
-            self.check_scheme(request)?;
+            if let Some(answered) = &draft.answers {
+                if let Shape::Structured(program) = &self.shape {
+                    return answered.request.lend(|asked| {
+                        let answer = Answer {
+                            status: answered.status,
+                            headers: request.headers,
+                            body: request.body,
+                            trailers: &[],
+                            request: asked,
+                        };
+                        let extract =
+                            program.extract_answer(&answer, &mut scratch, &Sizes::default(), self.admitted, false)?;
+                        Ok(look(request, &extract))
+                    });
+                }
+                // A response has no path: what signs one signs requests.
+                if self.coverage().path {
+                    return Err(Refusal::invalid("profile"));
+                }
+            } else {
+                self.check_scheme(request)?;
+            }
             let extract = match &self.shape {
                 Shape::Params(program) => {
                     program.extract(request, &mut scratch, &Sizes::default(), self.admitted, false)?
@@ -137,7 +178,8 @@ impl Profile {
     /// Puts the bytes of a signature by `alg` into `draft`, in the text form and at the place that the profile says.
     ///
     /// # Errors
-    /// `weak_algorithm` where the profile does not admit `alg`; as [`Profile::extract`] for a draft that cannot be read.
+    /// `weak_algorithm` where the profile does not admit `alg`; `invalid_field` for a response where the place is a query; as
+    /// [`Profile::extract`] for a draft that cannot be read.
     pub fn place_signature(&self, draft: &mut Draft, alg: Alg, signature: &[u8]) -> Result<(), Refusal> {
         let spec = self.spec(alg).ok_or(Refusal::new(crate::verdict::Reason::WeakAlgorithm, "alg"))?;
         let text = spec.text.encode(signature);
@@ -146,6 +188,11 @@ impl Profile {
             Shape::Template(program) => program.place_signature(draft, alg, &text),
             Shape::Structured(program) => program.place_signature(draft, &text),
             Shape::Jose(program) => program.place_signature(draft, &text),
+        }?;
+        // A response has no query that it could be in.
+        match draft.answers {
+            Some(_) if memchr::memchr(b'?', &draft.target).is_some() => Err(Refusal::invalid("profile")),
+            _ => Ok(()),
         }
     }
 }

@@ -99,6 +99,7 @@
 //! | `structured-fields` (RFC 9421) | `label` | which signature (**the only one**) |
 //! | | `must` | components, or lists of which one must be covered |
 //! | | `with_body` | components that must be covered with a body (**`["content-digest"]`**, which is held against it) |
+//! | | `answer_must` | of a response, as `must`: `@status`, fields, and components of its request, such as `@method;req` (**none**) |
 //! | | `nonce`, `tag` | **`optional`** \| `required`; the only tag taken |
 //! | | `structured` | from a field to `item` \| `list` \| `dictionary`, for `sf`, beside the registered ones |
 //! | `jose` (RFC 7515, 7797, 7519) | `form`, `header`, `scheme` | `detached` \| `compact`; where it stands |
@@ -318,13 +319,16 @@ impl Profile {
     /// The holes of this profile, those that its document accepts by name included.
     #[must_use]
     pub fn lint(&self) -> Vec<Finding> {
-        let coverage = match &self.shape {
+        lint::findings(&self.coverage(), self.admitted, self.level_a2, &self.legacy_unsafe)
+    }
+
+    fn coverage(&self) -> lint::Coverage {
+        match &self.shape {
             Shape::Params(program) => program.coverage(),
             Shape::Template(program) => program.coverage(),
             Shape::Structured(program) => program.coverage(),
             Shape::Jose(program) => program.coverage(),
-        };
-        lint::findings(&coverage, self.admitted, self.level_a2, &self.legacy_unsafe)
+        }
     }
 
     /// How far back a timestamp may lie, in milliseconds, where this profile says so itself.
@@ -493,7 +497,7 @@ impl Profile {
         sizes: &Sizes,
     ) -> Result<Extract<'r>, Refusal> {
         match &self.shape {
-            Shape::Structured(program) => program.extract_answer(answer, scratch, sizes, self.admitted),
+            Shape::Structured(program) => program.extract_answer(answer, scratch, sizes, self.admitted, true),
             _ => Err(Refusal::invalid("profile")),
         }
     }
@@ -534,6 +538,17 @@ impl Profile {
             Shape::Template(program) => program.places(),
             Shape::Structured(program) => program.places(),
             Shape::Jose(program) => program.places(),
+        }
+    }
+
+    /// What a request must name as signed where it has a body: the headers with its digest, in lower case. Empty for shapes that sign bodies
+    /// themselves.
+    #[must_use]
+    pub fn signed_with_body(&self) -> Vec<String> {
+        match &self.shape {
+            Shape::Template(program) => program.signed_with_body(),
+            Shape::Structured(program) => program.signed_with_body(),
+            Shape::Params(_) | Shape::Jose(_) => Vec::new(),
         }
     }
 

@@ -16,7 +16,8 @@
 //! |---|---|---|
 //! | `label` | name | which signature; without it a request must have just one |
 //! | `must` | array of names, or of lists of which one must be covered | components |
-//! | `with_body` | names (**`["content-digest"]`**) | components that must be covered when there is a body |
+//! | `with_body` | names (**`["content-digest"]`**) | components that must be covered when there is a body, of a request or a response |
+//! | `answer_must` | as `must`; a name may end in `;req` | components that must be covered of a response, in place of `must` |
 //! | `nonce` | **`optional`** \| `required` | the parameter `nonce`; without one, the whole signature base must not come twice |
 //! | `tag` | text | the parameter `tag` must be this |
 //! | `structured` | object from field to `item` \| `list` \| `dictionary` | types of fields for `sf`, beside those that are registered |
@@ -81,6 +82,8 @@ const INVALID: Refusal = Refusal::invalid("signature_input");
 pub(super) struct Program {
     label: Option<String>,
     must: Vec<Vec<String>>,
+    /// Of a response, as identifiers: `"@status"`, `"@method";req`.
+    answer_must: Vec<Vec<String>>,
     with_body: Vec<String>,
     nonce_required: bool,
     tag: Option<String>,
@@ -136,6 +139,22 @@ impl Program {
                 must.push(names(&group)?);
             }
         }
+        let mut answer_must: Vec<Vec<String>> = Vec::new();
+        if let Some(node) = object.optional("answer_must") {
+            for group in node.array()? {
+                let identifier = |name: &String| match name.strip_suffix(";req") {
+                    Some(name) => format!("\"{name}\";req"),
+                    None => format!("\"{name}\""),
+                };
+                let list: Vec<String> = names(&group)?.iter().map(identifier).collect();
+                if list.iter().any(|n| n.starts_with("\"@") && n != "\"@status\"" && !n.ends_with(";req")) {
+                    return Err(
+                        group.error("expected @status, names of fields, or components of the request with ;req")
+                    );
+                }
+                answer_must.push(list);
+            }
+        }
         let with_body = match object.optional("with_body") {
             Some(node) => node.strings()?.into_iter().map(str::to_owned).collect(),
             None => vec!["content-digest".to_owned()],
@@ -151,7 +170,7 @@ impl Program {
             }
         }
         structured.extend(FIELDS.iter().map(|(name, kind)| (name.as_bytes().to_vec(), *kind)));
-        Ok(Self { label: text("label")?, must, with_body, nonce_required, tag: text("tag")?, structured })
+        Ok(Self { label: text("label")?, must, answer_must, with_body, nonce_required, tag: text("tag")?, structured })
     }
 
     pub(super) fn caller(&self) -> Caller {
@@ -197,6 +216,10 @@ impl Program {
             .collect()
     }
 
+    pub(super) fn signed_with_body(&self) -> Vec<String> {
+        self.with_body.clone()
+    }
+
     pub(super) fn recognises(&self, request: &Request<'_>) -> bool {
         request.header_values(b"signature-input").next().is_some()
     }
@@ -219,9 +242,10 @@ impl Program {
         scratch: &'r mut Scratch,
         sizes: &Sizes,
         admitted: AlgSet,
+        signed: bool,
     ) -> Result<Extract<'r>, Refusal> {
         let own = Request { headers: answer.headers, ..Request::new(b"", b"", answer.body) };
-        self.extract_signed(Signed { own: &own, answer: Some(answer) }, scratch, sizes, admitted, true)
+        self.extract_signed(Signed { own: &own, answer: Some(answer) }, scratch, sizes, admitted, signed)
     }
 
     fn extract_signed<'r>(
@@ -263,7 +287,7 @@ impl Program {
         }
         base.extend_from_slice(b"\"@signature-params\": ");
         base.extend_from_slice(&memory.list.text);
-        self.check_covered(request, memory)?;
+        self.check_covered(request, message.answer.is_some(), memory)?;
 
         let param = |name: &str| {
             let mut own = memory.list.params(&memory.list.own);
@@ -351,16 +375,20 @@ impl Program {
     }
 
     /// Whether everything is covered that must be, and the body's digest the right one.
-    fn check_covered(&self, request: &Request<'_>, memory: &mut Memory) -> Result<(), Refusal> {
+    fn check_covered(&self, request: &Request<'_>, answer: bool, memory: &mut Memory) -> Result<(), Refusal> {
         let has = |name: &str| {
             // A component with parameters covers a part of a field only.
             let mut whole = memory.list.components.iter().filter(|c| c.params.is_empty());
             whole.any(|c| memory.list.get(&c.name) == name.as_bytes())
         };
         let body = !request.body.is_empty();
-        if !self.must.iter().all(|group| group.iter().any(|n| has(n)))
-            || (body && !self.with_body.iter().all(|n| has(n)))
-        {
+        let identified =
+            |id: &str| memory.list.components.iter().any(|c| memory.list.get(&c.identifier) == id.as_bytes());
+        let covered = match answer {
+            true => self.answer_must.iter().all(|group| group.iter().any(|id| identified(id))),
+            false => self.must.iter().all(|group| group.iter().any(|n| has(n))),
+        };
+        if !covered || (body && !self.with_body.iter().all(|n| has(n))) {
             return Err(INVALID);
         }
         if has("content-digest") {
@@ -396,15 +424,20 @@ impl Program {
         if draft.header(b"signature-input").is_some() {
             return Ok(());
         }
-        let mut names: Vec<&str> = self.must.iter().filter_map(|g| g.first()).map(String::as_str).collect();
+        let first =
+            |groups: &[Vec<String>]| -> Vec<String> { groups.iter().filter_map(|g| g.first()).cloned().collect() };
+        let quote = |name: String| format!("\"{name}\"");
+        let mut quoted: Vec<String> = match draft.answers {
+            Some(_) => first(&self.answer_must),
+            None => first(&self.must).into_iter().map(quote).collect(),
+        };
         if !draft.body.is_empty() {
-            names.extend(self.with_body.iter().map(String::as_str));
+            quoted.extend(self.with_body.iter().cloned().map(quote));
             if draft.header(b"content-digest").is_none() {
                 let digest = base64::to_string(Variant::Standard, &sha256::digest(&draft.body));
                 draft.headers.push((b"content-digest".to_vec(), format!("sha-256=:{digest}:").into_bytes()));
             }
         }
-        let quoted: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
         let label = self.label.as_deref().unwrap_or("sig1");
         let mut text = format!("{label}=({})", quoted.join(" "));
         if let Some(at) = fill.timestamp {

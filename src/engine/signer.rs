@@ -104,11 +104,11 @@ impl Signer {
         Ok(Self { profile, alg, keys, app_id: options.app_id.to_owned(), kid, extra })
     }
 
-    /// Signs `draft`: app id, key id, timestamp (`at`) and nonce (`nonce`, or a random one) are filled in where the profile reads them and
+    /// Signs `draft`, a request, or a response ([`Draft::answering`]) by its headers and body and, with RFC 9421, its status and request: app id, key id, timestamp (`at`) and nonce (`nonce`, or a random one) are filled in where the profile reads them and
     /// the draft has none; the signature goes to its place.
     ///
     /// # Errors
-    /// A draft that the profile cannot read or that is signed already; no randomness.
+    /// A draft that the profile cannot read or that is signed already; a response that the profile does not describe; no randomness.
     pub fn sign(&self, draft: &mut Draft, at: Millis, nonce: Option<&str>) -> Result<(), Error> {
         let refused = |e: canon::Refusal| fail(e.to_string());
         let profile = self.profile.get().ok_or_else(|| fail("no profile"))?;

@@ -116,6 +116,46 @@ pub unsafe extern "C" fn portcullis_sign(
     })
 }
 
+/// Signs a response to `request`: of `answer` headers and body count, its method and target do not. By RFC 9421 the status and what the profile
+/// asks of the request are signed with it; other profiles that sign no path sign headers and body (`wechatpay-v3-callback`, `jws-detached`). Fields are filled in as `portcullis_sign` does; `received_at_ms` is the answer's.
+///
+/// Threads: any, many at once.
+/// Results: as `portcullis_sign`; `PORTCULLIS_BAD_STATE` with a message also for a profile that signs requests alone.
+/// Example: `portcullis_sign_answer(signer, 200, &answer, &request, none, buffer, sizeof buffer, &out, message, sizeof message); send(out.headers);`
+///
+/// # Safety
+/// `answer` and `request` are each NULL or point to a request whose slices describe readable memory, as does `nonce`; `buffer` is NULL or has
+/// `buffer_len` writable bytes; `out` is NULL or points to a struct with its size; `message` is NULL or has `message_len` writable bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn portcullis_sign_answer(
+    signer: *mut portcullis_signer,
+    status: u16,
+    answer: *const portcullis_request,
+    request: *const portcullis_request,
+    nonce: portcullis_slice,
+    buffer: *mut u8,
+    buffer_len: usize,
+    out: *mut portcullis_signed,
+    message: *mut c_char,
+    message_len: usize,
+) -> portcullis_result {
+    guard(|| {
+        // SAFETY: the caller's promise for each.
+        unsafe {
+            let (answer, request, out) = (sized(answer)?, sized(request)?, sized_mut(out)?);
+            let signer = SIGNERS.share(signer.addr())?;
+            let (mut own, mut asked) = (Vec::new(), Vec::new());
+            read_requests(std::slice::from_ref(answer), &mut own)?;
+            read_requests(std::slice::from_ref(request), &mut asked)?;
+            let (answer, request) = (view(answer, &own)?, view(request, &asked)?);
+            let mut draft = Draft::answering(status, &answer, &request);
+            let at = answer.received_at.unwrap_or_else(wall_clock);
+            told(signer.sign(&mut draft, at, nonce.optional()?), message, message_len)?;
+            write_draft(&draft, buffer, buffer_len, out)
+        }
+    })
+}
+
 /// Lays the draft out in the caller's buffer: the array of headers, then all texts.
 ///
 /// # Safety

@@ -113,6 +113,56 @@ static void signing(void) {
   CHECK(portcullis_sign_bytes(md5, text("answer"), mac, sizeof mac, &length, NULL, 0) == PORTCULLIS_BAD_HANDLE);
 }
 
+static int has(portcullis_slice slice, const char *what) {
+  size_t length = strlen(what);
+  for (size_t at = 0; at + length <= slice.len; at++)
+    if (memcmp(slice.ptr + at, what, length) == 0) return 1;
+  return 0;
+}
+
+/* Answers: by RFC 9421 bound to their request, by WeChat's lines alone, and not by what signs requests. */
+static void answers(void) {
+  portcullis_signer_options options;
+  memset(&options, 0, sizeof options);
+  options.struct_size = sizeof options;
+  options.profile = text("rfc9421");
+  options.app_id = text("p10001");
+  options.kid = text("k1");
+  portcullis_signer *http = NULL, *kong = NULL;
+  CHECK(portcullis_signer_open(engine, &options, &http, message, sizeof message) == PORTCULLIS_OK);
+  options.profile = text("kong-hmac");
+  CHECK(portcullis_signer_open(engine, &options, &kong, message, sizeof message) == PORTCULLIS_OK);
+  portcullis_header host[1] = {{text("host"), text("api.example")}};
+  portcullis_header media[1] = {{text("content-type"), text("application/json")}};
+  portcullis_request asked = get("/get?a=1"), answer = get("/");
+  asked.headers = host;
+  asked.header_count = 1;
+  answer.headers = media;
+  answer.header_count = 1;
+  answer.body = text("{}");
+  answer.received_at_ms = received_at_ms;
+  portcullis_signed out;
+  memset(&out, 0, sizeof out);
+  out.struct_size = sizeof out;
+  uint8_t *room = (uint8_t *)buffer;
+  CHECK(portcullis_sign_answer(http, 201, &answer, &asked, text("n-2"), room, sizeof buffer, &out, message, sizeof message) == PORTCULLIS_OK);
+  CHECK(out.header_count == 4 && out.body.len == 2);
+  CHECK(has(out.headers[1].name, "content-digest") && has(out.headers[2].name, "signature-input"));
+  CHECK(has(out.headers[2].value, "(\"@status\" \"@method\";req \"@authority\";req \"@path\";req \"@query\";req \"content-digest\")"));
+  CHECK(has(out.headers[2].value, ";nonce=\"n-2\"") && has(out.headers[3].name, "signature"));
+  CHECK(portcullis_sign_answer(http, 201, &answer, &asked, text("n-2"), NULL, 0, &out, message, sizeof message) == PORTCULLIS_TOO_SMALL);
+  CHECK(portcullis_sign_answer(http, 99, &answer, &asked, NONE, room, sizeof buffer, &out, message, sizeof message) == PORTCULLIS_BAD_STATE);
+  CHECK(portcullis_sign_answer(kong, 200, &answer, &asked, NONE, room, sizeof buffer, &out, message, sizeof message) == PORTCULLIS_BAD_STATE);
+  CHECK(portcullis_sign_answer(signer, 200, &answer, &asked, NONE, room, sizeof buffer, &out, message, sizeof message) == PORTCULLIS_BAD_STATE);
+  CHECK(portcullis_sign_answer(http, 200, NULL, &asked, NONE, room, sizeof buffer, &out, NULL, 0) == PORTCULLIS_NULL);
+  CHECK(portcullis_sign_answer(http, 200, &answer, NULL, NONE, room, sizeof buffer, &out, NULL, 0) == PORTCULLIS_NULL);
+  CHECK(portcullis_sign_answer(http, 200, &answer, &asked, NONE, room, sizeof buffer, NULL, NULL, 0) == PORTCULLIS_NULL);
+  CHECK(portcullis_sign_answer(NULL, 200, &answer, &asked, NONE, room, sizeof buffer, &out, NULL, 0) == PORTCULLIS_BAD_HANDLE);
+  out.struct_size = 8;
+  CHECK(portcullis_sign_answer(http, 200, &answer, &asked, NONE, room, sizeof buffer, &out, NULL, 0) == PORTCULLIS_BAD_STRUCT_SIZE);
+  CHECK(portcullis_signer_close(http) == PORTCULLIS_OK && portcullis_signer_close(kong) == PORTCULLIS_OK);
+}
+
 static void outcomes(void) {
   portcullis_verdict first, second;
   bool done = false;
@@ -422,6 +472,7 @@ int main(int argc, char **argv) {
   CHECK(message[0] == '\0');
   CHECK(portcullis_worker_open(engine, &worker) == PORTCULLIS_OK);
   signing();
+  answers();
   outcomes();
   denials_and_limits();
   tokens();

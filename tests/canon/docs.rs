@@ -8,7 +8,7 @@ use serde_json::Value;
 fn the_documents_in_the_documentation_load() {
     let text = std::fs::read_to_string("docs/profiles.md").unwrap();
     let blocks: Vec<&str> = text.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert_eq!(blocks.len(), 2);
+    assert_eq!(blocks.len(), 3);
     for block in blocks {
         let document: Value = serde_json::from_str(block).unwrap();
         compile(&document).unwrap_or_else(|e| panic!("{e}: {block}"));

@@ -33,8 +33,7 @@ pub fn signed(client: &Client, method: &str, target: &str, body: &str) -> Call {
         target: target.as_bytes().to_vec(),
         headers: if body.is_empty() { Vec::new() } else { vec![json_type()] },
         body: body.as_bytes().to_vec(),
-        scheme: None,
-        authority: None,
+        ..Draft::default()
     };
     client.sign(draft)
 }

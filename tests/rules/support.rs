@@ -99,8 +99,7 @@ impl Client {
             target: target.as_bytes().to_vec(),
             headers: Vec::new(),
             body: body.unwrap_or("").as_bytes().to_vec(),
-            scheme: None,
-            authority: None,
+            ..Draft::default()
         };
         let fill =
             Fill { app_id: Some(&self.app), kid: None, timestamp: Some(Millis(at)), nonce: Some(nonce), extra: &[] };

@@ -15,7 +15,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  echo '{\"method\":\"GET\",\"target\":\"/account/v1/balance\"}' | \
     portcullis sign --config vectors/demo/config.json --app p10001 --profile openapi\n\n\
-    App id, timestamp and nonce are filled in where the request has none. MACs use the secret of the document; key pairs need --key.")]
+    App id, timestamp and nonce are filled in where the request has none. MACs use the secret of the document; key pairs need --key. \
+    With --answers the lines are responses: their headers and body are signed, with --status and the request where the profile says so (rfc9421); \
+    their method and target count for nothing.")]
 pub struct Arguments {
     /// The configuration document (JSON)
     #[arg(long, short, value_name = "FILE")]
@@ -38,6 +40,12 @@ pub struct Arguments {
     /// The time of signing, in milliseconds since 1970 [default: the wall clock]
     #[arg(long, value_name = "MS")]
     now: Option<i64>,
+    /// Sign responses: the requests that the lines answer, one a line, in turn
+    #[arg(long, value_name = "FILE")]
+    answers: Option<PathBuf>,
+    /// The status of the responses
+    #[arg(long, value_name = "STATUS", default_value_t = 200, requires = "answers")]
+    status: u16,
     /// The requests; `-` or nothing for standard input
     file: Option<PathBuf>,
 }
@@ -58,6 +66,8 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
     };
     let signer = Signer::new(Arc::new(snapshot), &options).map_err(|e| e.to_string())?;
     let mut lines = Lines::open(arguments.file.as_ref())?;
+    let mut answered = arguments.answers.as_ref().map(|file| Lines::open(Some(file))).transpose()?;
+    let mut asked = Parser::new();
     let (mut parser, mut out) = (Parser::new(), io::stdout().lock());
     let mut end = End::Done;
     while let Some(mut line) = lines.next().map_err(|e| format!("reading: {e}"))? {
@@ -65,9 +75,21 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
             continue;
         }
         let (number, whole) = (line.number, line.whole);
+        let mut request = match &mut answered {
+            Some(lines) => {
+                Some(lines.next().map_err(|e| format!("--answers: {e}"))?.ok_or("--answers: too few lines")?)
+            }
+            None => None,
+        };
+        let request = match &mut request {
+            Some(line) => {
+                Some(asked.parse(&mut line.text).map_err(|e| format!("--answers, line {}: {e}", line.number))?)
+            }
+            None => None,
+        };
         let signed = match parser.parse(&mut line.text) {
             Ok(_) if !whole => Err("longer than 64 MiB".to_owned()),
-            Ok(request) => sign(&signer, arguments.now, &request).map_err(|e| e.clone()),
+            Ok(own) => sign(&signer, arguments, &own, request.as_ref()),
             Err(e) => Err(e.to_string()),
         };
         match signed {
@@ -82,14 +104,22 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
     Ok(end)
 }
 
-/// One request as a line, signed.
-fn sign(signer: &Signer, now: Option<i64>, line: &portcullis::ndjson::Line<'_>) -> Result<Vec<u8>, Failure> {
+/// One request, or one response to `answered`, as a line, signed.
+fn sign(
+    signer: &Signer,
+    arguments: &Arguments,
+    line: &portcullis::ndjson::Line<'_>,
+    answered: Option<&portcullis::ndjson::Line<'_>>,
+) -> Result<Vec<u8>, Failure> {
     let request = line.request();
     let wall = || {
         i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
     };
-    let at = request.received_at.unwrap_or_else(|| Millis(now.unwrap_or_else(wall)));
-    let mut draft = Draft::of(&request);
+    let at = request.received_at.unwrap_or_else(|| Millis(arguments.now.unwrap_or_else(wall)));
+    let mut draft = match answered {
+        Some(answered) => Draft::answering(arguments.status, &request, &answered.request()),
+        None => Draft::of(&request),
+    };
     signer.sign(&mut draft, at, None).map_err(|e| e.to_string())?;
     Ok(write_line(line, &draft))
 }

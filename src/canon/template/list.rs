@@ -117,6 +117,12 @@ impl Program {
         self.check_listed(request, memory)
     }
 
+    /// What must be in the list where there is a body.
+    pub(in crate::canon) fn signed_with_body(&self) -> Vec<String> {
+        let names = self.list.iter().flat_map(|rules| &rules.with_body);
+        names.map(|name| String::from_utf8_lossy(name).to_ascii_lowercase()).collect()
+    }
+
     /// Whether a field out of a header is signed by the list alone.
     pub(super) fn must_list(&self, index: usize) -> bool {
         let is_list = self.list.as_ref().is_some_and(|list| list.field == index);
