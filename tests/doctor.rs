@@ -95,6 +95,31 @@ fn each_mistake_with_parameters_is_found() {
     assert!(report.contains("empty values were signed"), "{report}");
 }
 
+/// Where empty values are signed.
+#[test]
+fn empty_values_that_were_dropped_are_found() {
+    let mut profile: serde_json::Value =
+        serde_json::from_str(portcullis::canon::builtin_document("openapi").unwrap()).unwrap();
+    profile["name"] = json!("kept");
+    profile["values"]["empty"] = json!("keep");
+    profile["legacy_unsafe"].as_array_mut().unwrap().retain(|hole| hole != "unsigned_empty");
+    let document = json!({"version": 1, "profiles": [profile], "apps": [
+        { "app_id": "p1", "profiles": ["kept"], "credentials": [{ "alg": "hmac-sha256", "secret": SECRET }] }]});
+    let snapshot = Config::from_json(document.to_string().as_bytes()).unwrap();
+    let judge = |string: &str| {
+        let target = format!(
+            "/a?none=&nonce=n1&partnerId=p1&timestamp=1700000000&sign={}",
+            hex::to_string(&mac(SECRET, string))
+        );
+        let options = Options { now: Millis(NOW), ..Options::default() };
+        doctor::explain(&snapshot, &Request::new(b"GET", target.as_bytes(), b""), &options)
+    };
+    let right = "nonce=n1&none=&partnerId=p1&timestamp=1700000000";
+    assert!(judge(right).contains("good       "), "{}", judge(right));
+    let dropped = judge("nonce=n1&partnerId=p1&timestamp=1700000000");
+    assert!(dropped.contains("found      empty values were left out: sign them as name="), "{dropped}");
+}
+
 #[test]
 fn each_way_of_writing_a_signature_is_found() {
     let bytes = mac(SECRET, RIGHT);

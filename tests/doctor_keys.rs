@@ -48,7 +48,7 @@ impl Keys {
         let demo: Value = serde_json::from_str(include_str!("../vectors/wechatpay-v3/cases.json")).unwrap();
         let rsa = &demo["app"]["credentials"][0]["public_key_pem"];
         let sm2_point = self.sm2.public_key().to_sec1_bytes();
-        let names: Vec<&str> = ["openapi", "wechatpay-v3", "wechatpay-v3-callback", "aws-sigv4", "the-bank"].to_vec();
+        let names = ["openapi", "wechatpay-v3", "wechatpay-v3-callback", "aws-sigv4", "the-bank"];
         let app = |id: &str, alg: &str, key: Value| {
             let mut credential = json!({"kid": format!("{id}-key"), "alg": alg});
             credential.as_object_mut().unwrap().extend(key.as_object().unwrap().clone());
@@ -317,6 +317,224 @@ fn ends_hosts_digests_and_cases_are_found() {
     found(&aws("API.example:8443", "", false, true), "the body was left out");
     found(&aws("API.example:8443", "{}", true, true), "hexadecimal of another case");
     found(&aws("API.example:8443", "{}", false, false), "the secret itself was the key");
+}
+
+/// Every way of joining parameters wrongly, whoever signs.
+#[test]
+fn each_mistake_with_parameters_is_found_for_every_kind_of_key() {
+    let keys = Keys::new();
+    let snapshot = keys.snapshot(bank());
+    for app in ["rsa", "p256", "ed", "sm2", "mac"] {
+        let sign = |string: &str| match app {
+            "rsa" => text(&keys.sign(Algorithm::RsaPkcs1Sha256, string.as_bytes(), SignatureForm::Der)),
+            "p256" => text(&keys.sign(Algorithm::EcdsaP256Sha256, string.as_bytes(), SignatureForm::Der)),
+            "ed" => text(&keys.sign(Algorithm::Ed25519, string.as_bytes(), SignatureForm::Der)),
+            "sm2" => text(&keys.sm2("1234567812345678", string.as_bytes())),
+            _ => {
+                let key = SigningKey::secret(Algorithm::HmacSha256, b"a-secret-of-24-bytes-now").unwrap();
+                hex::to_string(&key.sign(string.as_bytes(), SignatureForm::Der, MacInput::Plain).unwrap())
+            }
+        };
+        let judge = |string: &str| {
+            let target = format!(
+                "/pay?mail=x%2540y&Zeta=1&alpha=a%2Bb%20c&none=&nonce=n1&partnerId={app}&timestamp=1700000000&sign="
+            );
+            let mut target = target.into_bytes();
+            percent::encode(sign(string).as_bytes(), &mut target);
+            explain(&snapshot, &Request::new(b"GET", &target, b""))
+        };
+        let end = format!("nonce=n1&partnerId={app}&timestamp=1700000000");
+        let right = format!("Zeta=1&alpha=a+b c&mail=x%40y&{end}");
+        assert!(judge(&right).contains("good       "), "{app}");
+        for (string, fix) in [
+            (right.replace("a+b c", "a%2Bb%20c").replace("%40", "%2540"), "signed as they are sent: decode them first"),
+            (right.replace("%40", "@"), "values were decoded twice"),
+            (right.replace("a+b", "a b"), "a + was taken for a space"),
+            (right.replace("b c", "b+c"), "a space was taken for a +"),
+            (format!("mail=x%40y&Zeta=1&alpha=a+b c&{end}"), "the parameters were not sorted"),
+            (format!("alpha=a+b c&mail=x%40y&{end}&Zeta=1"), "sorted without regard to case"),
+            (right.replace("&nonce=n1", "&nonce=n1&none="), "empty values were signed: leave them out"),
+            (format!("{right}\n"), "a line end too many"),
+            (right.replace("1700000000", "1700000000000"), "the timestamp was signed in milliseconds"),
+            (right.replace("&nonce=n1", ""), "nonce was left out"),
+        ] {
+            assert_ne!(string, right, "{fix}");
+            found(&judge(&string), fix);
+        }
+    }
+    // Where empty values are signed: Alipay's notifications.
+    let demo: Value = serde_json::from_str(include_str!("../vectors/alipay-notify/cases.json")).unwrap();
+    let app = json!({"app_id": "rsa", "profiles": ["alipay-notify"], "credentials": demo["app"]["credentials"]});
+    let snapshot = Config::from_json(json!({"version": 1, "apps": [app]}).to_string().as_bytes()).unwrap();
+    let alipay = |string: &str| {
+        let sign = text(&keys.sign(Algorithm::RsaPkcs1Sha256, string.as_bytes(), SignatureForm::Der));
+        let mut body = b"app_id=rsa&gmt_close=&notify_id=n1&notify_time=2023-11-15+06%3A13%3A20&sign=".to_vec();
+        percent::encode(sign.as_bytes(), &mut body);
+        let headers = [Header { name: b"content-type", value: b"application/x-www-form-urlencoded" }];
+        let request =
+            Request { headers: &headers, profile: Some("alipay-notify"), ..Request::new(b"POST", b"/n", &body) };
+        explain(&snapshot, &request)
+    };
+    let right = "app_id=rsa&gmt_close=&notify_id=n1&notify_time=2023-11-15 06:13:20";
+    assert!(alipay(right).contains("good       "), "{}", alipay(right));
+    found(&alipay(&right.replace("&gmt_close=", "")), "empty values were left out: sign them as name=");
+    found(&alipay(&right.replace("15 06", "15+06")), "a space was taken for a +");
+}
+
+/// The canonical request, and what a client makes of it.
+#[test]
+fn mistakes_with_canonical_requests_are_found() {
+    let keys = Keys::new();
+    let snapshot = keys.snapshot(bank());
+    let mac = |key: &[u8], text: &[u8]| {
+        SigningKey::secret(Algorithm::HmacSha256, key).unwrap().sign(text, SignatureForm::Der, MacInput::Plain).unwrap()
+    };
+    let digest = |text: &str| hex::to_string(&portcullis::hash::sha256::digest(text.as_bytes()));
+    let aws = |string: &dyn Fn(&str) -> String| {
+        let canonical = format!(
+            "POST\n/a%2520b\nB=1&a=&c=%E4%B8%AD\nhost:h\nx-amz-date:20231114T221320Z\n\nhost;x-amz-date\n{}",
+            digest("{}")
+        );
+        let parts: [&[u8]; 4] = [b"20231114", b"r", b"s", b"aws4_request"];
+        let key = parts.iter().fold(b"AWS4a-secret-of-24-bytes-now".to_vec(), |key, part| mac(&key, part));
+        let signature = hex::to_string(&mac(&key, string(&canonical).as_bytes()));
+        let auth = format!(
+            "AWS4-HMAC-SHA256 Credential=mac-key/20231114/r/s/aws4_request, SignedHeaders=host;x-amz-date, Signature={signature}"
+        );
+        let headers = [
+            Header { name: b"host", value: b"h" },
+            Header { name: b"x-amz-date", value: b"20231114T221320Z" },
+            Header { name: b"x-original-uri", value: b"/public/a" },
+            Header { name: b"authorization", value: auth.as_bytes() },
+        ];
+        let request = Request { headers: &headers, ..Request::new(b"POST", b"/a%20b?c=%E4%B8%AD&a=&B=1", b"{}") };
+        explain(&snapshot, &request)
+    };
+    let over = |canonical: &str| {
+        format!("AWS4-HMAC-SHA256\n20231114T221320Z\n20231114/r/s/aws4_request\n{}", digest(canonical))
+    };
+    assert!(aws(&over).contains("good       "), "{}", aws(&over));
+    type Change<'c> = &'c dyn Fn(&str) -> String;
+    let cases: [(&str, Change<'_>); 14] = [
+        ("the digest of the body is missing", &|c| c.replace(&digest("{}"), "")),
+        ("the digest of the body is missing", &|c| c.replace(&format!("\n{}", digest("{}")), "")),
+        ("the body itself stands in the canonical request", &|c| c.replace(&digest("{}"), "{}")),
+        ("the digest of the body was written in upper case", &|c| {
+            c.replace(&digest("{}"), &digest("{}").to_uppercase())
+        }),
+        ("UNSIGNED-PAYLOAD", &|c| c.replace(&digest("{}"), "UNSIGNED-PAYLOAD")),
+        ("the body was left out", &|c| c.replace(&digest("{}"), &digest(""))),
+        ("the query's parameters were not sorted", &|c| c.replace("B=1&a=&c=%E4%B8%AD", "c=%E4%B8%AD&a=&B=1")),
+        ("sorted without regard to case", &|c| c.replace("B=1&a=&c", "a=&B=1&c")),
+        ("empty values were left out", &|c| c.replace("&a=&", "&")),
+        ("the query's values were decoded", &|c| c.replace("%E4%B8%AD", "中")),
+        ("the query was left out", &|c| c.replace("B=1&a=&c=%E4%B8%AD", "")),
+        ("the path was decoded before signing", &|c| c.replace("%2520", "%20")),
+        ("for path /public/a", &|c| c.replace("/a%2520b\nB=1&a=&c=%E4%B8%AD", "/public/a\n")),
+        ("a line end too many behind the canonical request", &|c| format!("{c}\n")),
+    ];
+    for (fix, change) in cases {
+        found(&aws(&|canonical| over(&change(canonical))), fix);
+    }
+    found(&aws(&|canonical| canonical.to_owned()), "the canonical request itself was signed");
+}
+
+/// What must be signed with a body, and is not there.
+#[test]
+fn a_digest_that_was_not_sent_or_not_signed_is_named() {
+    let names = json!(["kong-hmac", "rfc9421"]);
+    let document = json!({"version": 1, "apps": [{"app_id": "a", "profiles": names, "credentials": [
+        {"kid": "k", "alg": "hmac-sha256", "secret": "a-secret-of-24-bytes-now"}]}]});
+    let snapshot = Config::from_json(document.to_string().as_bytes()).unwrap();
+    let date = Header { name: b"date", value: b"Tue, 14 Nov 2023 22:13:20 GMT" };
+    let auth = br#"hmac username="k", algorithm="hmac-sha256", headers="date @request-target", signature="AAAA""#;
+    let kong = [date, Header { name: b"authorization", value: auth }];
+    let host = Header { name: b"host", value: b"h" };
+    let input = br#"s=("@method" "@authority" "@path" "@query");created=1700000000;keyid="k""#;
+    let http =
+        [host, Header { name: b"signature-input", value: input }, Header { name: b"signature", value: b"s=:AAAA:" }];
+    for (headers, name) in [(&kong[..], "digest"), (&http, "content-digest")] {
+        let request = Request { headers, ..Request::new(b"POST", b"/a", b"{}") };
+        let report = explain(&snapshot, &request);
+        found(&report, &format!("the digest of the body is missing: with a body, {name:?} must be sent"));
+        let bare = explain(&snapshot, &Request { headers, ..Request::new(b"POST", b"/a", b"") });
+        assert!(!bare.contains("digest of the body is missing"), "{bare}");
+    }
+}
+
+/// The right signature under the wrong name: another key of the app, a key of another app, and the key id of another app, for MACs and for
+/// key pairs.
+#[test]
+fn keys_and_key_ids_of_others_are_found() {
+    use aws_lc_rs::signature::KeyPair;
+    let keys = Keys::new();
+    let p256 = lc::EcdsaKeyPair::from_pkcs8(&lc::ECDSA_P256_SHA256_ASN1_SIGNING, &keys.p256).unwrap();
+    let other = lc::EcdsaKeyPair::from_pkcs8(
+        &lc::ECDSA_P256_SHA256_ASN1_SIGNING,
+        lc::EcdsaKeyPair::generate_pkcs8(&lc::ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new()).unwrap().as_ref(),
+    )
+    .unwrap();
+    let mut profile = bank();
+    profile["fields"]["kid"] = json!({"in": "header", "name": "x-key"});
+    let public = |kid: &str, pair: &lc::EcdsaKeyPair| json!({"kid": kid, "alg": "ecdsa-p256-sha256", "public_key_hex": hex::to_string(pair.public_key().as_ref())});
+    let secret = |kid: &str, secret: &str| json!({"kid": kid, "alg": "hmac-sha256", "secret": secret});
+    let (one, two) = ("the-first-secret-of-all-0", "the-second-secret-of-all-");
+    let app = |id: &str, credentials: Value| json!({"app_id": id, "profiles": ["the-bank", "aws-sigv4"], "credentials": credentials});
+    let document = json!({"version": 1, "profiles": [profile], "apps": [
+        app("a", json!([public("a1", &p256), public("a2", &other), secret("a3", one), secret("a4", two)])),
+        app("b", json!([public("b1", &other), secret("b2", "a-secret-that-b-alone-has")])),
+    ]});
+    let snapshot = Config::from_json(document.to_string().as_bytes()).unwrap();
+    let string = |app: &str| format!("POST\n/a\n{app}\n1700000000\n{{}}");
+    let judge = |app: &str, kid: &str, signature: &str| {
+        let headers = [
+            Header { name: b"x-app", value: app.as_bytes() },
+            Header { name: b"x-key", value: kid.as_bytes() },
+            Header { name: b"x-time", value: b"1700000000" },
+            Header { name: b"x-signature", value: signature.as_bytes() },
+        ];
+        let request = Request { headers: &headers, profile: Some("the-bank"), ..Request::new(b"POST", b"/a", b"{}") };
+        explain(&snapshot, &request)
+    };
+    let pair = |pair: &lc::EcdsaKeyPair, app: &str| {
+        text(pair.sign(&SystemRandom::new(), string(app).as_bytes()).unwrap().as_ref())
+    };
+    let mac = |secret: &str, app: &str| {
+        let key = SigningKey::secret(Algorithm::HmacSha256, secret.as_bytes()).unwrap();
+        hex::to_string(&key.sign(string(app).as_bytes(), SignatureForm::Der, MacInput::Plain).unwrap())
+    };
+    assert!(judge("a", "a1", &pair(&p256, "a")).contains("good       "));
+    assert!(judge("a", "a3", &mac(one, "a")).contains("good       "));
+    found(&judge("a", "a1", &pair(&other, "a")), "it was signed with another key of the app, \"a2\"");
+    found(&judge("a", "a3", &mac(two, "a")), "it was signed with another key of the app, \"a4\"");
+    found(&judge("b", "b1", &pair(&p256, "b")), "it was signed with a key of another app, a");
+    found(&judge("b", "b2", &mac(one, "b")), "it was signed with a key of another app, a");
+    for (kid, signature, own) in [("b1", pair(&p256, "a"), "\"a1\""), ("b2", mac(two, "a"), "\"a4\"")] {
+        let report = judge("a", kid, &signature);
+        found(&report, "the key id is of another app, b: send the key id of the app that the request names");
+        found(&report, &format!("it was signed with another key of the app, {own}"));
+    }
+    assert!(!judge("a", "nobody's", &mac(one, "a")).contains("the key id is of another app"));
+    // Where the key id alone says whose the request is.
+    let digest = |text: &str| hex::to_string(&portcullis::hash::sha256::digest(text.as_bytes()));
+    let canonical = format!("GET\n/\n\nhost:h\nx-amz-date:20231114T221320Z\n\nhost;x-amz-date\n{}", digest(""));
+    let string = format!("AWS4-HMAC-SHA256\n20231114T221320Z\n20231114/r/s/aws4_request\n{}", digest(&canonical));
+    let step = |key: &[u8], text: &[u8]| {
+        SigningKey::secret(Algorithm::HmacSha256, key).unwrap().sign(text, SignatureForm::Der, MacInput::Plain).unwrap()
+    };
+    let parts: [&[u8]; 4] = [b"20231114", b"r", b"s", b"aws4_request"];
+    let key = parts.iter().fold(format!("AWS4{one}").into_bytes(), |key, part| step(&key, part));
+    let auth = format!(
+        "AWS4-HMAC-SHA256 Credential=b2/20231114/r/s/aws4_request, SignedHeaders=host;x-amz-date, Signature={}",
+        hex::to_string(&step(&key, string.as_bytes()))
+    );
+    let headers = [
+        Header { name: b"host", value: b"h" },
+        Header { name: b"x-amz-date", value: b"20231114T221320Z" },
+        Header { name: b"authorization", value: auth.as_bytes() },
+    ];
+    let report = explain(&snapshot, &Request { headers: &headers, ..Request::new(b"GET", b"/", b"") });
+    found(&report, "it was signed with a key of another app, a");
 }
 
 const LONG_SALT: &str = "BqEeilUO/2cB6tkGvrQ/A3AnrcVXRTge+8Ka70qxffq9Q+A3t1ZWi1VebQ2C1mHy4dZm2xZcUuHgaYEkmsdnQS+c9ZitOZCB8XweD4EDzgnYK1DktKF18We8OM1E3c+eT4N3Rl/pHsST03mbk1aEnA9zeA+TWi0eUo46qEDu7rzPYvP5fIC0ZIDdeFbc/aBvWeIQwjvGbYRK9BqSW6vbhcxtHVecLEnmMjFK/a5u/pl9q/VwXkrT6dm9yqomwodsuVACwUQ26J32hOj0Oha/Fd4jz4Ystku+c7HQCEITGT+4M0AHLjcc86WGKKBKjnTAy77Ov1/Oto/gPM9NBxSwGQ==";

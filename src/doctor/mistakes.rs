@@ -70,6 +70,19 @@ pub(super) fn of_request(request: &Request<'_>) -> Vec<(String, Draft)> {
             d.target = target(&rest, &query);
         });
     }
+    // What a proxy says that it was before.
+    for name in ["x-original-uri", "x-original-url", "x-rewrite-url", "x-forwarded-uri", "x-forwarded-prefix"] {
+        let Some(said) = sent.header(name.as_bytes()).filter(|said| said.starts_with(b"/")).map(<[u8]>::to_vec) else {
+            continue;
+        };
+        let shown = String::from_utf8_lossy(&said).into_owned();
+        guess(&format!("the signature is for path {shown}: sign the path that is sent"), &|d| {
+            d.target = match name {
+                "x-forwarded-prefix" => [said.strip_suffix(b"/").unwrap_or(&said), &sent.target].concat(),
+                _ => said.clone(),
+            };
+        });
+    }
     guess("the body was left out: sign the body that is sent", &|d| d.body.clear());
     guess("the body was signed with a line end behind it: sign exactly the bytes that are sent", &|d| {
         d.body.push(b'\n')
@@ -240,7 +253,12 @@ pub(super) fn of_parameters(request: &Request<'_>, signature: &[u8], right: &[u8
         })
         .collect();
     let plain = |pair: &Pair| (pair.name.clone(), pair.value.clone());
-    let full = |pairs: &[Pair]| -> Vec<usize> { (0..pairs.len()).filter(|at| !pairs[*at].value.is_empty()).collect() };
+    // Whether the scheme signs empty values.
+    let kept = |pair: &Pair| right.split(|b| *b == b'&').any(|text| text.strip_suffix(b"=") == Some(&pair.name[..]));
+    let keeps = pairs.iter().any(|pair| pair.value.is_empty() && kept(pair));
+    let full = |pairs: &[Pair]| -> Vec<usize> {
+        (0..pairs.len()).filter(|at| keeps || !pairs[*at].value.is_empty()).collect()
+    };
     let pick = |pairs: &[Pair], which: &[usize], text: &dyn Fn(&Pair) -> Joined| {
         let chosen: Vec<&Pair> = which.iter().filter_map(|at| pairs.get(*at)).collect();
         join(&chosen, text)
@@ -263,7 +281,8 @@ pub(super) fn of_parameters(request: &Request<'_>, signature: &[u8], right: &[u8
     pairs.sort_by(|a, b| a.name.cmp(&b.name));
     let (all, some) = ((0..pairs.len()).collect::<Vec<_>>(), full(&pairs));
     add("empty values were signed: leave them out", pick(&pairs, &all, &plain));
-    add("empty values were left out: sign them as name=", pick(&pairs, &some, &plain));
+    let filled: Vec<usize> = some.iter().copied().filter(|at| !pairs[*at].value.is_empty()).collect();
+    add("empty values were left out: sign them as name=", pick(&pairs, &filled, &plain));
     let sent = |pair: &Pair| (pair.raw_name.clone(), pair.raw.clone());
     add("values were signed as they are sent: decode them first", pick(&pairs, &some, &sent));
     let twice = |pair: &Pair| {
@@ -310,6 +329,82 @@ pub(super) fn of_parameters(request: &Request<'_>, signature: &[u8], right: &[u8
             add(&format!("{leave} was left out: it is signed"), pick(&pairs, &which, &plain));
         }
     }
+    guesses
+}
+
+/// For schemes whose string holds the digest of a canonical request: the strings that other canonical requests make.
+pub(super) fn of_canonical(request: &Request<'_>, right: &[u8], canonical: &[u8]) -> Vec<Guess> {
+    type Hash = fn(&[u8]) -> Vec<u8>;
+    let hashes: [Hash; 2] =
+        [|text| crate::hash::sha256::digest(text).to_vec(), |text| crate::hash::sm3::digest(text).to_vec()];
+    let text = |hash: Hash, text: &[u8]| crate::codec::hex::to_string(&hash(text));
+    let find = |hash: Hash| memchr::memmem::find(right, text(hash, canonical).as_bytes());
+    let Some((hash, at)) = hashes.into_iter().find_map(|hash| Some((hash, find(hash)?))) else { return Vec::new() };
+    let (front, behind) = (right.get(..at).unwrap_or_default(), right.get(at + 64..).unwrap_or_default());
+    let mut guesses = Vec::new();
+    let mut add = |fix: &str, other: Vec<u8>| {
+        if other != canonical {
+            let string = [front, text(hash, &other).as_bytes(), behind].concat();
+            guesses.push(Guess { fix: fix.to_owned(), string });
+        }
+    };
+    let body = text(hash, request.body);
+    if let Some(rest) = canonical.strip_suffix(body.as_bytes()) {
+        let with = |last: &[u8]| [rest, last].concat();
+        let missing = "the digest of the body is missing from the canonical request: it is its last line";
+        add(missing, with(b""));
+        add(missing, rest.strip_suffix(b"\n").unwrap_or(rest).to_vec());
+        add("the body itself stands in the canonical request: its digest does", with(request.body));
+        add(
+            "the digest of the body was written in upper case: write it in lower case",
+            with(body.to_ascii_uppercase().as_bytes()),
+        );
+        let base64 = crate::codec::base64::to_string(crate::codec::base64::Variant::Standard, &hash(request.body));
+        add("the digest of the body was written as base64: write it as hexadecimal", with(base64.as_bytes()));
+        add("the canonical request says UNSIGNED-PAYLOAD: sign the digest of the body", with(b"UNSIGNED-PAYLOAD"));
+    }
+    // Method, path and query are the first three lines.
+    let lines: Vec<&[u8]> = canonical.split(|b| *b == b'\n').collect();
+    let mut line = |fix: &str, at: usize, other: &[u8]| {
+        let mut lines = lines.clone();
+        if let Some(line) = lines.get_mut(at) {
+            *line = other;
+            add(fix, lines.join(&b'\n'));
+        }
+    };
+    let (path, query) = (request.path(), request.query());
+    line("the path was signed as it is sent: write it as the scheme does", 1, path);
+    line("the query's parameters were not sorted and encoded: sort them by name, byte by byte", 2, query);
+    let mut pairs: Vec<&[u8]> = lines.get(2).copied().unwrap_or_default().split(|b| *b == b'&').collect();
+    pairs.sort_by_cached_key(|pair| pair.to_ascii_lowercase());
+    line("the query's parameters were sorted without regard to case: sort them byte by byte", 2, &pairs.join(&b'&'));
+    let known: Vec<&[u8]> =
+        query.split(|b| *b == b'&').map(|pair| pair.split(|b| *b == b'=').next().unwrap_or_default()).collect();
+    pairs.sort_by_key(|pair| {
+        let name = pair.split(|b| *b == b'=').next().unwrap_or_default();
+        known.iter().position(|other| *other == name)
+    });
+    line("the query's parameters were not sorted: sort them by name, byte by byte", 2, &pairs.join(&b'&'));
+    pairs.sort_unstable();
+    pairs.retain(|pair| !pair.ends_with(b"="));
+    line("parameters with empty values were left out: sign them as name=", 2, &pairs.join(&b'&'));
+    for (fix, plus) in [("decoded", Plus::Literal), ("decoded, a + as a space", Plus::Space)] {
+        let mut decoded = Vec::new();
+        if percent::decode(lines.get(2).copied().unwrap_or_default(), plus, &mut decoded).is_ok() {
+            line(&format!("the query's values were {fix}: encode them as the scheme does"), 2, &decoded);
+        }
+    }
+    line("the query was left out", 2, b"");
+    add("there is a line end too many behind the canonical request", [canonical, b"\n"].concat());
+    guesses.push(Guess {
+        fix: "the canonical request itself was signed: sign the string that holds its digest".to_owned(),
+        string: canonical.to_vec(),
+    });
+    let upper = text(hash, canonical).to_ascii_uppercase();
+    guesses.push(Guess {
+        fix: "the digest of the canonical request was written in upper case: write it in lower case".to_owned(),
+        string: [front, upper.as_bytes(), behind].concat(),
+    });
     guesses
 }
 

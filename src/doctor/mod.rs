@@ -86,6 +86,12 @@ pub fn explain(snapshot: &Snapshot, request: &Request<'_>, options: &Options<'_>
     match profile.extract(request, &mut scratch, snapshot.sizes()) {
         Err(refusal) => {
             let _ = writeln!(out, "refused    {refusal}: {}", refusal.reason.meaning());
+            if let Some(names) = unsigned_digests(profile, request) {
+                let _ = writeln!(
+                    out,
+                    "found      the digest of the body is missing: with a body, {names} must be sent, and be among what is signed"
+                );
+            }
             for (name, place) in profile.places() {
                 let _ = writeln!(out, "  {name:14} is read from {place}");
             }
@@ -96,6 +102,16 @@ pub fn explain(snapshot: &Snapshot, request: &Request<'_>, options: &Options<'_>
         }
     }
     out
+}
+
+/// The headers that must be signed where there is a body, and that no header of the request names: what signs a list says there what it signs.
+fn unsigned_digests(profile: &Profile, request: &Request<'_>) -> Option<String> {
+    let names = profile.signed_with_body();
+    let named = |name: &str| {
+        request.headers.iter().any(|h| memchr::memmem::find(&h.value.to_ascii_lowercase(), name.as_bytes()).is_some())
+    };
+    let missing: Vec<String> = names.iter().filter(|name| !named(name)).map(|name| format!("{name:?}")).collect();
+    (!request.body.is_empty() && !missing.is_empty()).then(|| missing.join(", "))
 }
 
 impl<'a> Case<'a> {
@@ -116,6 +132,20 @@ impl<'a> Case<'a> {
                 writeln!(out, "no key     the app has no key of that id and of an algorithm that the profile admits");
             for credential in &app.credentials {
                 let _ = writeln!(out, "  has {:?} of {}", credential.kid.as_str(), credential.algorithm());
+            }
+            let answers = |other: &&App| {
+                extract.kid.is_some_and(|kid| other.credentials.iter().any(|c| c.answers_to(kid)))
+                    && other.index != app.index
+            };
+            if let Some(other) = self.snapshot.apps().iter().find(answers) {
+                let _ = writeln!(
+                    out,
+                    "found      the key id is of another app, {}: send the key id of the app that the request names",
+                    other.id.as_str()
+                );
+            }
+            if let Some(fix) = self.other_key(extract, app, &[]) {
+                let _ = writeln!(out, "found      {fix}");
             }
             return;
         };
@@ -382,6 +412,10 @@ impl<'a> Case<'a> {
                     guesses.push(mistakes::Guess { fix, string });
                 }
             });
+        }
+        let mut canonical = Vec::new();
+        if self.profile.write_canonical(extract, self.request, alg, &mut canonical) {
+            guesses.extend(mistakes::of_canonical(self.request, string, &canonical));
         }
         if self.profile.joins_parameters() {
             let suffix = self.profile.secret_suffix(alg).unwrap_or_default();
