@@ -366,7 +366,8 @@ pub fn curve(bench: &Bench) {
         let columns =
             rates.iter().map(|rate| format!("{rate:.1}")).chain([peer.map_or("-".into(), |p| format!("{p:.1}"))]);
         println!("{live},{}", columns.collect::<Vec<_>>().join(","));
-        for (name, rate) in [("strict 1", rates[0]), ("strict 4", rates[2]), ("dashmap 1", peer.unwrap_or(0.0))] {
+        for (name, rate) in [("strict 1", Some(rates[0])), ("strict 4", Some(rates[2])), ("dashmap 1", peer)] {
+            let Some(rate) = rate else { continue };
             bars += &format!("{live:>10} {name:<9} {:6.1} {}\n", rate, "#".repeat(rate.round() as usize));
         }
     }
