@@ -163,7 +163,6 @@ impl<const N: usize> Label<N> {
     }
 
     /// The bytes of the text, zeros behind a shorter one.
-    #[cfg(feature = "ffi")]
     #[inline]
     pub(crate) const fn padded(&self) -> &[u8; N] {
         &self.bytes

@@ -1,18 +1,24 @@
 //! Writing a chain.
 
 use super::link::{AuditKey, LINK, Links};
-use super::mask::{Masked, mask, mask_text};
+use super::mask::Masked;
+use super::pen::Pen;
 use super::seal::{self, Running};
 use crate::alg::{Algorithm, MacInput, SignatureForm, SigningKey};
 use crate::codec::base64::{self, Variant};
 use crate::codec::hex;
-use crate::codec::json::{write_number, write_string};
+use crate::codec::json::write_number;
 use crate::error::Error;
 use crate::time::Millis;
-use crate::verdict::{Reason, Verdict};
+use crate::verdict::{Label, Reason, Verdict};
 
 /// What stands before a link in its line.
-pub(super) const BEFORE_LINK: &[u8] = b",\"link\":\"";
+pub(super) const BEFORE_LINK: &[u8; 9] = b",\"link\":\"";
+/// Bytes at the start of every line: `{"w":"`, sixteen digits, `","seq":`.
+const START: usize = 30;
+/// Room for all that a record has, but texts of requests and signatures: four labels of at most 64 bytes, each of which JSON writes with six at most, and the rest
+/// of some 400.
+const ROOM: usize = 2_048;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// How long records must be kept (JR/T 0185-2020, 9.3.4, 10.1.1).
@@ -81,8 +87,11 @@ pub struct Chain {
     links: Links,
     retention: Retention,
     /// How every line begins.
-    start: Vec<u8>,
+    start: [u8; START],
+    /// Room for a line, and the link before it; and for texts on their way into it.
+    line: Vec<u8>,
     text: String,
+    escaped: Vec<u8>,
     /// The digest of all lines, where the chain is sealed, and by which algorithm.
     running: Option<(Algorithm, Running)>,
 }
@@ -137,22 +146,29 @@ impl Chain {
             head,
             links,
             retention,
-            start: format!("{{\"w\":\"{:016x}\",\"seq\":", head.chain).into_bytes(),
+            start: start(head.chain),
+            line: Vec::new(),
             text: String::new(),
+            escaped: Vec::new(),
             running: seals.map(|algorithm| (algorithm, Running::of(algorithm))),
         };
-        chain.line(out, |_, out| {
-            let keep_until = now.plus(retention.days() * DAY_MS).0;
-            let text = format!("\"chain\":\"open\",\"at\":{},\"keep_until\":{keep_until},\"after\":", now.0);
-            out.extend_from_slice(text.as_bytes());
+        chain.line(0, out, |pen| {
+            pen.literal(b"\"chain\":\"open\",\"at\":");
+            pen.signed(now.0);
+            pen.literal(b",\"keep_until\":");
+            pen.signed(now.plus(retention.days() * DAY_MS).0);
+            pen.literal(b",\"after\":");
             match after {
                 Some(head) => {
-                    let text = format!("{{\"w\":\"{:016x}\",\"lines\":{},\"link\":", head.chain, head.lines);
-                    out.extend_from_slice(text.as_bytes());
-                    write_hex(&head.link, out);
-                    out.push(b'}');
+                    pen.literal(b"{\"w\":");
+                    pen.hex(&head.chain.to_be_bytes());
+                    pen.literal(b",\"lines\":");
+                    pen.number(head.lines);
+                    pen.literal(b",\"link\":");
+                    pen.hex(&head.link);
+                    pen.literal(b"}");
                 }
-                None => out.extend_from_slice(b"null"),
+                None => pen.literal(b"null"),
             }
         });
         Ok(chain)
@@ -169,74 +185,61 @@ impl Chain {
             Some((algorithm, running)) if *algorithm == signer.algorithm() => running.digest(),
             _ => return Err(fail("sealing an audit chain", "it was not opened for seals by this algorithm")),
         };
-        let mut text = self.start.clone();
+        let mut text = self.start.to_vec();
         write_number(self.head.lines, &mut text);
-        text.extend_from_slice(b",\"chain\":\"seal\",\"at\":");
-        write_time(now, &mut text);
-        text.extend_from_slice(b",\"digest\":");
-        write_hex(&digest, &mut text);
+        text.push(b',');
+        let members = text.len();
+        text.extend_from_slice(format!("\"chain\":\"seal\",\"at\":{},\"digest\":\"", now.0).as_bytes());
+        text.extend_from_slice(hex::to_string(&digest).as_bytes());
+        text.push(b'"');
         let signature = signer
             .sign(&seal::signed(&text), SignatureForm::Der, MacInput::Plain)
             .map_err(|e| fail("sealing an audit chain", &e.to_string()))?;
-        let from = self.start.len() + digits(self.head.lines) + 1;
-        self.line(out, |_, out| {
-            out.extend_from_slice(text.get(from..).unwrap_or_default());
-            out.extend_from_slice(seal::BEFORE_SIGNATURE);
-            out.extend_from_slice(base64::to_string(Variant::Standard, &signature).as_bytes());
-            out.push(b'"');
-        });
+        text.extend_from_slice(seal::BEFORE_SIGNATURE);
+        text.extend_from_slice(base64::to_string(Variant::Standard, &signature).as_bytes());
+        text.push(b'"');
+        self.line(text.len(), out, |pen| pen.raw(text.get(members..).unwrap_or_default()));
         Ok(())
     }
 
     /// Appends a record.
     pub fn write(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
-        let Record { at, verdict, .. } = *record;
-        self.line(out, |text, out| {
-            out.extend_from_slice(b"\"at\":");
-            write_time(at, out);
-            out.extend_from_slice(b",\"app\":");
+        let Record { at, verdict, trace_id, account, duration_us, evidence } = *record;
+        // A byte becomes six at most in a string of JSON.
+        let texts = 6 * (trace_id.map_or(0, str::len) + account.map_or(0, str::len));
+        let signature = evidence.map_or(0, |evidence| base64::encoded_len(evidence.signature.len()));
+        self.line(texts + signature, out, |pen| {
+            pen.literal(b"\"at\":");
+            pen.signed(at.0);
             // Names of the document's are written as they are; what a stranger claims may be anything.
             let claimed = matches!(verdict.reason, Reason::UnknownApp | Reason::UnknownKey);
-            let mut name = |name: &str, out: &mut Vec<u8>| match name {
-                "" => out.extend_from_slice(b"null"),
-                _ if claimed => write_text(name, text, out),
-                _ => write_string(name, out),
-            };
-            name(verdict.app_id.as_str(), out);
-            out.extend_from_slice(b",\"api\":");
-            name(verdict.api_id.as_str(), out);
-            out.extend_from_slice(b",\"kid\":");
-            name(verdict.kid.as_str(), out);
-            out.extend_from_slice(b",\"reason\":\"");
-            out.extend_from_slice(verdict.reason.name().as_bytes());
-            out.extend_from_slice(b"\",\"code\":");
-            write_string(verdict.code.as_str(), out);
-            if let Some(us) = record.duration_us {
-                out.extend_from_slice(b",\"us\":");
-                write_number(us, out);
+            pen.literal(b",\"app\":");
+            name(pen, claimed, &verdict.app_id);
+            pen.literal(b",\"api\":");
+            name(pen, claimed, &verdict.api_id);
+            pen.literal(b",\"kid\":");
+            name(pen, claimed, &verdict.kid);
+            pen.literal(b",\"reason\":\"");
+            pen.raw(verdict.reason.name().as_bytes());
+            pen.literal(b"\",\"code\":");
+            pen.label(&verdict.code);
+            if let Some(us) = duration_us {
+                pen.literal(b",\"us\":");
+                pen.number(us);
             }
-            if let Some(trace_id) = record.trace_id {
-                out.extend_from_slice(b",\"trace\":");
-                write_text(trace_id, text, out);
+            if let Some(trace_id) = trace_id {
+                pen.literal(b",\"trace\":");
+                pen.masked(trace_id);
             }
-            if let Some(account) = record.account {
-                text.clear();
-                mask(Masked::Account, account, text);
-                out.extend_from_slice(b",\"account\":");
-                write_string(text, out);
+            if let Some(account) = account {
+                pen.literal(b",\"account\":");
+                pen.masked_as(Masked::Account, account);
             }
-            if let Some(evidence) = &record.evidence {
-                out.extend_from_slice(b",\"signed_sha256\":");
-                write_hex(&evidence.digest, out);
-                out.extend_from_slice(b",\"signature\":\"");
-                let start = out.len();
-                out.resize(start + base64::encoded_len(evidence.signature.len()), 0);
-                let len = out
-                    .get_mut(start..)
-                    .and_then(|place| base64::encode(Variant::Standard, evidence.signature, place).ok())
-                    .map_or(0, |written| written.len());
-                out.truncate(start + len);
-                out.push(b'"');
+            if let Some(evidence) = &evidence {
+                pen.literal(b",\"signed_sha256\":");
+                pen.hex(&evidence.digest);
+                pen.literal(b",\"signature\":");
+                pen.base64(evidence.signature);
             }
         });
     }
@@ -244,9 +247,11 @@ impl Chain {
     /// Closes the chain: its last line says how many there were.
     pub fn close(mut self, now: Millis, out: &mut Vec<u8>) -> Head {
         let before = self.head.lines;
-        self.line(out, |_, out| {
-            let text = format!("\"chain\":\"close\",\"at\":{},\"lines\":{before}", now.0);
-            out.extend_from_slice(text.as_bytes());
+        self.line(0, out, |pen| {
+            pen.literal(b"\"chain\":\"close\",\"at\":");
+            pen.signed(now.0);
+            pen.literal(b",\"lines\":");
+            pen.number(before);
         });
         self.head
     }
@@ -276,24 +281,30 @@ impl Chain {
         self.head = before;
     }
 
+    /// Appends a line. `more` bounds what its members have besides labels and what every record has.
     #[inline]
-    fn line(&mut self, out: &mut Vec<u8>, members: impl FnOnce(&mut String, &mut Vec<u8>)) {
-        let begin = out.len();
-        out.extend_from_slice(&self.start);
-        write_number(self.head.lines, out);
-        out.push(b',');
-        members(&mut self.text, out);
-        self.head.link = self.links.link(&self.head.link, out.get(begin..).unwrap_or_default());
-        self.head.lines += 1;
-        let mut end = [0; BEFORE_LINK.len() + 2 * LINK + 3];
-        let (before, rest) = end.split_at_mut(BEFORE_LINK.len());
-        let (link, last) = rest.split_at_mut(2 * LINK);
-        before.copy_from_slice(BEFORE_LINK);
-        let _ = hex::encode_lower(&self.head.link, link);
-        last.copy_from_slice(b"\"}\n");
-        out.extend_from_slice(&end);
-        if let Some((_, running)) = &mut self.running {
-            running.add(out.get(begin..).unwrap_or_default());
+    fn line(&mut self, more: usize, out: &mut Vec<u8>, members: impl FnOnce(&mut Pen<'_>)) {
+        let Self { head, links, start, line, text, escaped, running, .. } = self;
+        // Grows only: in steady state there is nothing to do.
+        if line.len() < ROOM + more {
+            line.resize(ROOM + more, 0);
+        }
+        let mut pen = Pen::new(line, 0, text, escaped);
+        // The link before stands before the line, so that both are one text for the MAC.
+        pen.literal(&head.link);
+        pen.literal(start);
+        pen.number(head.lines);
+        pen.literal(b",");
+        members(&mut pen);
+        head.link = links.of(pen.written(0));
+        head.lines += 1;
+        pen.literal(BEFORE_LINK);
+        pen.link(&head.link);
+        pen.literal(b"\"}\n");
+        let line = pen.written(LINK);
+        out.extend_from_slice(line);
+        if let Some((_, running)) = running {
+            running.add(line);
         }
     }
 }
@@ -302,32 +313,15 @@ fn fail(doing: &str, message: &str) -> Error {
     Error::Os { doing: doing.to_owned(), message: message.to_owned() }
 }
 
-/// How many digits a number has.
-fn digits(number: u64) -> usize {
-    number.checked_ilog10().map_or(1, |log| log as usize + 1)
-}
-
-fn write_time(at: Millis, out: &mut Vec<u8>) {
-    if at.0 < 0 {
-        out.push(b'-');
+fn start(chain: u64) -> [u8; START] {
+    let mut start = *b"{\"w\":\"0000000000000000\",\"seq\":";
+    if let Some(digits) = start.get_mut(6..22) {
+        let _ = hex::encode_lower(&chain.to_be_bytes(), digits);
     }
-    write_number(at.0.unsigned_abs(), out);
+    start
 }
 
-/// Appends bytes as hexadecimal in quotes.
-fn write_hex(bytes: &[u8], out: &mut Vec<u8>) {
-    out.push(b'"');
-    let start = out.len();
-    out.resize(start + 2 * bytes.len(), 0);
-    if let Some(place) = out.get_mut(start..) {
-        let _ = hex::encode_lower(bytes, place);
-    }
-    out.push(b'"');
-}
-
-/// Appends a text that came with a request: whatever looks like an account, an identity or a telephone in it is masked.
-fn write_text(text: &str, scratch: &mut String, out: &mut Vec<u8>) {
-    scratch.clear();
-    mask_text(text, scratch);
-    write_string(scratch, out);
+#[inline]
+fn name<const N: usize>(pen: &mut Pen<'_>, claimed: bool, name: &Label<N>) {
+    if claimed && !name.is_empty() { pen.masked(name.as_str()) } else { pen.label(name) }
 }

@@ -76,17 +76,35 @@ impl Links {
         self.text.clear();
         self.text.extend_from_slice(before);
         self.text.extend_from_slice(line);
-        self.of_text().unwrap_or_default()
+        self.of(&self.text)
     }
 
-    /// `None`, which no line's text brings about: it would have to be longer than 2^61 bytes. (The link is zeros then, which fits no line.)
-    fn of_text(&self) -> Option<Link> {
+    /// As [`Links::link`], where the link before stands in front of the line. No text of a line makes it fail: it would have to be longer than 2^61 bytes. (The
+    /// link is zeros then, which fits no line.)
+    pub fn of(&self, text: &[u8]) -> Link {
+        self.try_of(text).unwrap_or_default()
+    }
+
+    fn try_of(&self, text: &[u8]) -> Option<Link> {
         let nonce = Nonce::assume_unique_for_key([0; 12]);
-        let tag = self.hash.seal_in_place_separate_tag(nonce, Aad::from(&self.text), &mut []).ok()?;
+        let tag = self.hash.seal_in_place_separate_tag(nonce, Aad::from(text), &mut []).ok()?;
         let mut link: Link = tag.as_ref().try_into().ok()?;
         self.code.less_safe_encrypt(&mut link, EncryptionContext::None).ok()?;
         Some(link)
     }
+}
+
+/// A link as it stands in its line.
+#[inline]
+pub(super) fn digits(link: &Link) -> [u8; 2 * LINK] {
+    // Loops over arrays, which the compiler turns into vector instructions.
+    let digit = |half: u8| half + b'0' + (b'a' - b'0' - 10) * u8::from(half > 9);
+    let (high, low) = (link.map(|byte| digit(byte >> 4)), link.map(|byte| digit(byte & 15)));
+    let mut digits = [0; 2 * LINK];
+    for ((pair, high), low) in digits.as_chunks_mut::<2>().0.iter_mut().zip(high).zip(low) {
+        *pair = [high, low];
+    }
+    digits
 }
 
 impl fmt::Debug for Links {
@@ -147,6 +165,7 @@ mod tests {
             let mut expected = (hashed ^ u128::from_be_bytes(c)).to_be_bytes();
             aes(code.as_ref(), &mut expected);
             assert_eq!(links.link(&before, &line), expected, "{len}");
+            assert_eq!(digits(&expected)[..], *crate::codec::hex::to_string(&expected).as_bytes());
         }
     }
 

@@ -22,19 +22,67 @@ impl Masked {
             Self::Name => (1, 0),
         }
     }
+
+    /// How many characters of `count` stay at the beginning and at the end: of a text too short to hide at least as much as it shows none, but for a name's
+    /// first.
+    pub(super) fn shown(self, count: usize) -> (usize, usize) {
+        match self.ends() {
+            (first, last) if self == Self::Name || count >= first + last + 4 => {
+                (if count < 2 { 0 } else { first }, last)
+            }
+            _ => (0, 0),
+        }
+    }
 }
 
 /// Appends `text` with all but its ends as `*`. A text too short to hide at least as much as it shows is hidden whole, but for a name's
 /// first character.
 pub fn mask(kind: Masked, text: &str, out: &mut String) {
     let count = text.chars().count();
-    let (mut first, mut last) = kind.ends();
-    if kind != Masked::Name && count < first + last + 4 {
-        (first, last) = (0, 0);
-    } else if count < 2 {
-        first = 0;
-    }
+    let (first, last) = kind.shown(count);
     out.extend(text.chars().enumerate().map(|(at, c)| if at < first || at + last >= count { c } else { '*' }));
+}
+
+/// Whether [`mask_text`] would change `text`, or `true` where that is not quickly told: whether eleven digits stand together, single spaces or hyphens between them
+/// left aside.
+#[inline]
+pub(super) fn needs_mask(text: &str) -> bool {
+    /// Each byte's highest bit.
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let bytes = text.as_bytes();
+    if bytes.len() > 64 {
+        return true;
+    }
+    // A bit for each byte: whether it is a digit, and whether it may stand between two.
+    let (mut digits, mut joints) = (0u64, 0u64);
+    let mut take = |eight: [u8; 8], at: usize| {
+        let word = u64::from_le_bytes(eight);
+        let spread = |byte: u8| u64::from(byte) * 0x0101_0101_0101_0101;
+        // Without a carry from byte to byte: seven bits and 0x76 stay below 0x100, and reach 0x80 beyond 9.
+        let from_zero = word ^ spread(b'0');
+        let is_digit = !(((from_zero & !HIGH) + spread(0x76)) | from_zero) & HIGH;
+        let zero = |word: u64| !(((word & !HIGH) + !HIGH) | word) & HIGH;
+        let is_joint = zero(word ^ spread(b' ')) | zero(word ^ spread(b'-'));
+        // The eight high bits, side by side (their products meet nowhere).
+        let gather = |high: u64| (high >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        digits |= gather(is_digit) << at;
+        joints |= gather(is_joint) << at;
+    };
+    let (whole, rest) = bytes.as_chunks::<8>();
+    for (at, eight) in whole.iter().enumerate() {
+        take(*eight, 8 * at);
+    }
+    if !rest.is_empty() {
+        let mut eight = [0; 8];
+        eight.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        take(eight, 8 * whole.len());
+    }
+    // Runs of at least 11 with joints inside: one of 6 digits with 5 joints is looked at in vain.
+    let run = digits | (joints & (digits << 1) & (digits >> 1));
+    let two = run & (run >> 1);
+    let four = two & (two >> 2);
+    let eight = four & (four >> 4);
+    eight & (two >> 8) & (run >> 10) != 0
 }
 
 /// Appends `text` with everything in it masked that looks like a number of an account (12 digits and more, with single spaces or hyphens

@@ -25,6 +25,7 @@
 mod chain;
 mod link;
 mod mask;
+mod pen;
 mod seal;
 #[cfg(test)]
 mod tests;

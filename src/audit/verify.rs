@@ -3,7 +3,7 @@
 //! A line's frame is fixed, so it is read without a JSON parser, byte by byte; what stands inside is covered by the link.
 
 use super::chain::{BEFORE_LINK, Head};
-use super::link::{AuditKey, LINK, Link, Links};
+use super::link::{self, AuditKey, LINK, Link, Links};
 use super::seal::{self, BEFORE_SIGNATURE, Running};
 use crate::alg::{self, Item, Key, MacInput, SignatureForm};
 use crate::codec::base64::{self, Variant};
@@ -118,6 +118,8 @@ pub struct Verifier {
     index: HashMap<u64, usize>,
     /// The chain of the line before, and its place.
     last: Option<(u64, usize)>,
+    /// Its name, and how that is written.
+    name: Option<(u64, [u8; 16])>,
     states: Vec<State>,
     lines: u64,
     /// Whether a chain may go on from one that was not seen: the files before it are kept elsewhere.
@@ -138,7 +140,19 @@ struct Parts<'l> {
     rest: &'l [u8],
     /// What the link covers.
     covered: &'l [u8],
-    link: Link,
+    /// The link as it is written.
+    digits: &'l [u8; 2 * LINK],
+}
+
+impl Parts<'_> {
+    /// Whether `link` is the one that is written here.
+    fn fits(&self, link: &Link) -> bool {
+        let [high, low] = [link::digits(link), *self.digits].map(|digits| {
+            let (halves, _) = digits.as_chunks::<16>();
+            [halves[0], halves[1]].map(u128::from_ne_bytes)
+        });
+        (high[0].ct_eq(&low[0]) & high[1].ct_eq(&low[1])).into()
+    }
 }
 
 /// Digits are lower-case: one spelling for one line.
@@ -146,7 +160,7 @@ fn is_lower(digits: &[u8]) -> bool {
     !digits.iter().fold(false, |upper, byte| upper | byte.is_ascii_uppercase())
 }
 
-fn hex_u64(digits: &[u8]) -> Option<u64> {
+fn hex_u64(digits: &[u8; 16]) -> Option<u64> {
     let mut bytes = [0; 8];
     (is_lower(digits) && hex::decode(digits, &mut bytes).ok()?.len() == 8).then(|| u64::from_be_bytes(bytes))
 }
@@ -166,16 +180,19 @@ fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     Some((value, rest))
 }
 
-fn parts(line: &[u8]) -> Option<Parts<'_>> {
+/// A line's parts. `last` is the name of a chain, and how it is written: that of the line before, mostly.
+fn parts<'l>(line: &'l [u8], last: Option<&(u64, [u8; 16])>) -> Option<Parts<'l>> {
     let body = line.strip_suffix(b"\"}")?;
-    let (rest, digits) = body.split_at_checked(body.len().checked_sub(2 * LINK)?)?;
-    let link = link_of(digits)?;
+    let (rest, digits) = body.split_last_chunk()?;
     let covered = rest.strip_suffix(BEFORE_LINK)?;
     let after = covered.strip_prefix(b"{\"w\":\"")?;
-    let (digits, after) = after.split_at_checked(16)?;
-    let chain = hex_u64(digits)?;
+    let (name, after) = after.split_first_chunk::<16>()?;
+    let chain = match last {
+        Some((chain, written)) if written == name => *chain,
+        _ => hex_u64(name)?,
+    };
     let (seq, after) = number(after.strip_prefix(b"\",\"seq\":")?)?;
-    Some(Parts { chain, seq, rest: after.strip_prefix(b",")?, covered, link })
+    Some(Parts { chain, seq, rest: after.strip_prefix(b",")?, covered, digits })
 }
 
 /// The head that an opening line goes on from.
@@ -186,7 +203,7 @@ fn after(rest: &[u8]) -> Option<Option<Head>> {
         return Some(None);
     }
     let text = text.strip_prefix(b"{\"w\":\"")?;
-    let (digits, text) = text.split_at_checked(16)?;
+    let (digits, text) = text.split_first_chunk()?;
     let chain = hex_u64(digits)?;
     let (lines, text) = number(text.strip_prefix(b"\",\"lines\":")?)?;
     let text = text.strip_prefix(b",\"link\":\"")?.strip_suffix(b"\"}")?;
@@ -215,7 +232,16 @@ impl Verifier {
     }
 
     fn of_nothing() -> Self {
-        Self { key: None, seals: None, index: HashMap::new(), last: None, states: Vec::new(), lines: 0, partial: false }
+        Self {
+            key: None,
+            seals: None,
+            index: HashMap::new(),
+            last: None,
+            name: None,
+            states: Vec::new(),
+            lines: 0,
+            partial: false,
+        }
     }
 
     fn running(&self) -> Option<Running> {
@@ -227,7 +253,7 @@ impl Verifier {
     /// # Errors
     /// What is wrong with it. The verifier may go on, but what follows in that chain will mostly be wrong as well.
     pub fn line(&mut self, line: &[u8]) -> Result<(), Broken> {
-        let parts = parts(line).ok_or(Broken::Form)?;
+        let parts = parts(line, self.name.as_ref()).ok_or(Broken::Form)?;
         let known = match self.last {
             Some((chain, at)) if chain == parts.chain => Some(at),
             _ => self.index.get(&parts.chain).copied(),
@@ -239,9 +265,13 @@ impl Verifier {
             return Err(Broken::AfterClose);
         }
         let expected = state.head.lines;
-        let linked = match &mut state.links {
-            Some(links) => links.link(&state.head.link, parts.covered).ct_eq(&parts.link).into(),
-            None => true,
+        // With the secret the link is the one that was made; without, the one that is written.
+        let (link, linked) = match &mut state.links {
+            Some(links) => {
+                let link = links.link(&state.head.link, parts.covered);
+                (link, parts.fits(&link))
+            }
+            None => (link_of(parts.digits).ok_or(Broken::Form)?, true),
         };
         // A line out of its place has a link that does not fit, and a number that says why.
         if parts.seq != expected {
@@ -260,12 +290,18 @@ impl Verifier {
             running.add(line);
             running.add(b"\n");
         }
-        state.head.link = parts.link;
+        state.head.link = link;
         state.head.lines += 1;
         if parts.rest.starts_with(b"\"chain\":\"close\"") {
             state.ending = Ending::Closed;
         }
-        self.last = Some((parts.chain, at));
+        if self.last != Some((parts.chain, at)) {
+            self.last = Some((parts.chain, at));
+            let mut name = [0; 16];
+            if hex::encode_lower(&parts.chain.to_be_bytes(), &mut name).is_ok() {
+                self.name = Some((parts.chain, name));
+            }
+        }
         self.lines += 1;
         Ok(())
     }
@@ -277,10 +313,11 @@ impl Verifier {
         if !parts.rest.starts_with(b"\"chain\":\"open\"") {
             return Err(Broken::Altered);
         }
-        let mut links = None;
+        let (mut links, mut link) = (None, link_of(parts.digits).ok_or(Broken::Form)?);
         if let Some(key) = &self.key {
             let links = links.insert(key.links(parts.chain).ok_or(Broken::Altered)?);
-            if !bool::from(links.link(&[0; LINK], parts.covered).ct_eq(&parts.link)) {
+            link = links.link(&[0; LINK], parts.covered);
+            if !parts.fits(&link) {
                 return Err(Broken::Altered);
             }
         }
@@ -297,7 +334,7 @@ impl Verifier {
             running.add(b"\n");
         }
         self.index.insert(parts.chain, self.states.len());
-        let head = Head { chain: parts.chain, lines: 1, link: parts.link };
+        let head = Head { chain: parts.chain, lines: 1, link };
         self.states.push(State { head, ending: Ending::Open, links, running, sealed: 0 });
         self.lines += 1;
         Ok(())

@@ -11,8 +11,6 @@ use crate::hash::{Kernels, Scratch, selftest};
 use crate::lanes::Cpu;
 use crate::time::Millis;
 use crate::verdict::Reason;
-use subtle::ConstantTimeEq;
-use zeroize::Zeroize;
 
 /// Tokens that are read together: full lanes, in the nearest cache.
 const CHUNK: usize = 128;
@@ -79,18 +77,18 @@ impl Checker {
         if let [at] = order[..] {
             let at = at as usize;
             let found = &decoded[at];
-            let code = key(found).mac(app(at).message(&found.packed));
-            good[at] = text::cut(&code).ct_eq(&found.mac).into();
+            let code = key(found).mac(app(at).message(found.packed()));
+            good[at] = found.fits(&code);
             return;
         }
         // The places are those of this very loop, and the keys those of this policy.
         let item = |i: usize| {
             let at = order[i] as usize;
-            (key(&decoded[at]), app(at).message(&decoded[at].packed))
+            (key(&decoded[at]), app(at).message(decoded[at].packed()))
         };
         let put = |i: usize, code: &[u8; 32]| {
             let at = order[i] as usize;
-            good[at] = text::cut(code).ct_eq(&decoded[at].mac).into();
+            good[at] = decoded[at].fits(code);
         };
         Sha256Key::mac_each(*kernels, order.len(), item, put, hash);
     }
@@ -98,12 +96,12 @@ impl Checker {
     /// What the token at `at` of those that were read says.
     pub(crate) fn said(&self, at: usize) -> Read {
         let good = self.good.get(at) == Some(&true);
-        self.decoded.get(at).filter(|_| good).map(|found| (found.claims, found.mac))
+        self.decoded.get(at).filter(|_| good).map(|found| (found.claims, found.mac()))
     }
 
     /// Wipes what was read: without their MACs tokens are worth nothing.
     pub(crate) fn wipe(&mut self) {
-        self.decoded.iter_mut().for_each(|found| found.mac.zeroize());
+        self.decoded.iter_mut().for_each(Decoded::wipe);
         self.good.clear();
     }
 }

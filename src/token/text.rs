@@ -121,7 +121,7 @@ impl MacKeys {
 }
 
 /// As much of a code as goes into a token.
-pub(super) fn cut(code: &[u8; 32]) -> [u8; MAC] {
+fn cut(code: &[u8; 32]) -> [u8; MAC] {
     let mut mac = [0; MAC];
     mac.copy_from_slice(&code[..MAC]);
     mac
@@ -193,21 +193,38 @@ pub(super) fn write(keys: &MacKeys, kind: Kind, claims: &Claims, of: Of<'_>) -> 
 #[derive(Clone, Copy)]
 pub(super) struct Decoded {
     pub claims: Claims,
-    pub packed: [u8; CLAIMS],
-    /// The MAC that was sent.
-    pub mac: [u8; MAC],
     /// Which of the keys it names.
     pub key: usize,
+    bytes: [u8; BYTES],
 }
 
 impl Decoded {
     /// For places that are not used.
     pub const NONE: Self = Self {
         claims: Claims { key: 0, issued: Millis(0), life_s: 0, generation: 0, random: 0 },
-        packed: [0; CLAIMS],
-        mac: [0; MAC],
         key: 0,
+        bytes: [0; BYTES],
     };
+
+    /// The claims as they were sent.
+    pub fn packed(&self) -> &[u8] {
+        &self.bytes[..CLAIMS]
+    }
+
+    /// The MAC that was sent.
+    pub fn mac(&self) -> [u8; MAC] {
+        std::array::from_fn(|i| self.bytes[CLAIMS + i])
+    }
+
+    /// Whether the MAC is the one of this code. In constant time.
+    pub fn fits(&self, code: &[u8; 32]) -> bool {
+        u128::from_ne_bytes(cut(code)).ct_eq(&u128::from_ne_bytes(self.mac())).into()
+    }
+
+    /// Takes the MAC out: without it a token is worth nothing. (What outlives its call is really written.)
+    pub fn wipe(&mut self) {
+        self.bytes[CLAIMS..].fill(0);
+    }
 }
 
 /// The bytes of a text that has the form of a token and names one of `keys`.
@@ -215,20 +232,19 @@ pub(super) fn decode(keys: &[MacKeys], text: &[u8]) -> Option<Decoded> {
     if text.len() != TEXT_LEN {
         return None;
     }
-    let mut bytes = Zeroizing::new([0u8; BYTES]);
-    base64::decode(Variant::UrlSafeNoPad, text, bytes.as_mut_slice()).ok()?;
-    let (packed, mac) = bytes.split_first_chunk::<CLAIMS>()?;
-    let claims = Claims::unpack(packed)?;
+    let mut bytes = [0; BYTES];
+    base64::decode(Variant::UrlSafeNoPad, text, &mut bytes).ok()?;
+    let claims = Claims::unpack(bytes.first_chunk()?)?;
     // The number is a claim like any other: a wrong one finds no key, or one under which the MAC is wrong.
     let key = keys.iter().position(|key| key.number == claims.key)?;
-    Some(Decoded { claims, packed: *packed, mac: mac.try_into().ok()?, key })
+    Some(Decoded { claims, key, bytes })
 }
 
 /// A token that one of our keys made for `app`, and its MAC, which names it among all tokens; `None` for anything else.
 pub(super) fn read(keys: &[MacKeys], kind: Kind, text: &[u8], of: Of<'_>) -> Option<(Claims, [u8; MAC])> {
-    let Decoded { claims, packed, mac: sent, key } = decode(keys, text)?;
-    let mac = keys.get(key)?.mac(kind, &packed, of);
-    bool::from(mac.ct_eq(&sent)).then_some((claims, mac))
+    let found = decode(keys, text)?;
+    let code = keys.get(found.key)?.of(kind).mac(of.message(found.packed()));
+    found.fits(&code).then(|| (found.claims, found.mac()))
 }
 
 #[cfg(test)]

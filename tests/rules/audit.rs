@@ -1,7 +1,9 @@
 //! Rows 21 to 25 and 61: the access record and its chain.
 
 use crate::support::*;
-use portcullis::audit::{AuditKey, Broken, Chain, Ending, Evidence, Head, Record, Retention, Verifier};
+use portcullis::audit::{
+    AuditKey, Broken, Chain, Ending, Evidence, Head, Masked, Record, Retention, Verifier, mask, mask_text,
+};
 use portcullis::time::Millis;
 use portcullis::verdict::{Reason, Verdict};
 use serde_json::{Value, json};
@@ -80,6 +82,26 @@ fn r22_no_personal_data_is_written() {
     assert_eq!(line["account"], "622202*********4567");
     assert_eq!(line["trace"], "call of 138****5678 for 1****************X from 6222 0************* 567");
     assert_eq!(written(&Record { account: Some("12345"), ..record(&verdict) })["account"], "*****");
+    // By rule, for what a gateway writes itself: accounts and cards, telephones, names, identity numbers.
+    for (kind, text, expected) in [
+        (Masked::Account, "6222020000001234567", "622202*********4567"),
+        (Masked::Account, "4111111111111111", "411111******1111"),
+        (Masked::Phone, "13812345678", "138****5678"),
+        (Masked::Name, "张三丰", "张**"),
+        (Masked::Name, "Li Lei", "L*****"),
+        (Masked::Identity, "11010519491231002X", "1****************X"),
+    ] {
+        let mut masked = String::new();
+        mask(kind, text, &mut masked);
+        assert_eq!(masked, expected);
+    }
+    // By detector, wherever it stands, also in a name that a stranger claims.
+    let mut masked = String::new();
+    mask_text("card 4111-1111-1111-1111, id 110105194912310021, tel 13912345678, order 20231114", &mut masked);
+    assert_eq!(masked, "card 4111-1*********1111, id 1****************1, tel 139****5678, order 20231114");
+    let mut stranger = Verdict::of(Reason::UnknownApp);
+    stranger.app_id = portcullis::verdict::Label::new("13812345678").unwrap();
+    assert_eq!(written(&record(&stranger))["app"], "138****5678");
     let members: Vec<&String> = line.as_object().unwrap().keys().collect();
     let known = ["w", "seq", "at", "app", "api", "kid", "reason", "code", "trace", "account", "link"];
     assert!(members.iter().all(|member| known.contains(&member.as_str())), "{members:?}");

@@ -1,6 +1,7 @@
 //! `COMPLIANCE.md`, made from the tests of rows, wherever they are under `tests`: which row of the requirements is enforced how, and by which test it is shown.
 //! `PORTCULLIS_BLESS=1 cargo test --test rules` writes it anew.
 
+use portcullis::verdict::Reason;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -72,9 +73,21 @@ const ROWS: &[(u32, &str, &str)] = &[
     (62, "C; F", "API keys for departments; roles"),
 ];
 
-/// The tests of a file: row, name, documentation.
-fn tests_of(text: &str) -> Vec<(u32, String, String)> {
-    let (mut found, mut words) = (Vec::new(), Vec::new());
+/// A test of a row.
+#[derive(PartialEq, Debug)]
+struct Test {
+    row: u32,
+    name: String,
+    /// Its documentation.
+    words: String,
+    /// The reasons that its text names, but that of acceptance.
+    reasons: Vec<Reason>,
+}
+
+/// The tests of a file.
+fn tests_of(text: &str) -> Vec<Test> {
+    let (mut found, mut words) = (Vec::<Test>::new(), Vec::new());
+    let mut inside = false;
     for line in text.lines() {
         if let Some(doc) = line.strip_prefix("/// ") {
             words.push(doc.trim());
@@ -82,11 +95,23 @@ fn tests_of(text: &str) -> Vec<(u32, String, String)> {
             if let Some(row) = name.get(..2).and_then(|digits| digits.parse().ok())
                 && name.as_bytes().get(2) == Some(&b'_')
             {
-                found.push((row, format!("r{name}"), words.join(" ")));
+                found.push(Test { row, name: format!("r{name}"), words: words.join(" "), reasons: Vec::new() });
+                inside = true;
             }
             words.clear();
         } else if !line.starts_with("#[") {
             words.clear();
+        }
+        inside &= line != "}";
+        if let (true, Some(test)) = (inside, found.last_mut()) {
+            // `Reason::ApiRetired` and the like: the variant is the name that `Debug` gives.
+            for rest in line.split("Reason::").skip(1) {
+                let variant: String = rest.chars().take_while(char::is_ascii_alphanumeric).collect();
+                let reason = Reason::ALL.iter().copied().find(|reason| format!("{reason:?}") == variant);
+                // `Internal` stands where a verdict is still to come.
+                let said = reason.filter(|reason| !matches!(reason, Reason::Ok | Reason::Internal));
+                test.reasons.extend(said.filter(|reason| !test.reasons.contains(reason)));
+            }
         }
     }
     found
@@ -103,44 +128,64 @@ fn rust_files(directory: &std::path::Path, out: &mut Vec<std::path::PathBuf>) {
     }
 }
 
-fn page() -> (String, usize) {
-    let mut by_row: BTreeMap<u32, Vec<(String, String)>> = BTreeMap::new();
+/// All tests of rows, by row.
+fn all() -> BTreeMap<u32, Vec<Test>> {
+    let mut by_row: BTreeMap<u32, Vec<Test>> = BTreeMap::new();
     let mut files = Vec::new();
     rust_files(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests")), &mut files);
     // The tests of this directory first: they were written for the page.
     files.sort_by_key(|path| (!path.starts_with(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/rules")), path.clone()));
     for file in files {
-        for (row, name, mut words) in tests_of(&std::fs::read_to_string(&file).unwrap()) {
-            if words.is_empty() {
+        for mut test in tests_of(&std::fs::read_to_string(&file).unwrap()) {
+            if test.words.is_empty() {
                 // The name is a sentence.
-                words = name.get(4..).unwrap_or_default().replace('_', " ") + ".";
-                words.get_mut(..1).into_iter().for_each(str::make_ascii_uppercase);
+                test.words = test.name.get(4..).unwrap_or_default().replace('_', " ") + ".";
+                test.words.get_mut(..1).into_iter().for_each(str::make_ascii_uppercase);
             }
-            assert!(ROWS.iter().any(|(number, _, _)| *number == row), "{name}: no such row");
-            by_row.entry(row).or_default().push((name, words));
+            assert!(ROWS.iter().any(|(number, _, _)| *number == test.row), "{}: no such row", test.name);
+            by_row.entry(test.row).or_default().push(test);
         }
     }
+    by_row
+}
+
+fn page() -> (String, usize) {
+    let by_row = all();
     let mut page = String::from(
         "<!-- Made from the tests by `PORTCULLIS_BLESS=1 cargo test --test rules`; do not edit. -->\n\n# Compliance\n\n\
          Each row is a requirement of JR/T 0185-2020 (J, by clause), of the open-API design guide (O, by section) or of the overviews used \
-         with them (C, F, A). Its tests drive it through the public API, refusals with their own reasons included: \
-         `cargo test r07_` runs those of row 7.\n\n",
+         with them (C, F, A). Its tests drive it through the public API: `cargo test r07_` runs those of row 7. *Refused as*: the reasons that they assert; \
+         what is wrong in a document is refused when it is read, with its place, and has none.\n\n",
     );
     let open = ROWS.iter().filter(|(number, _, _)| !by_row.contains_key(number)).count();
     let _ = writeln!(page, "{} of {} rows have tests; the others are not claimed.\n", ROWS.len() - open, ROWS.len());
-    page.push_str("| row | source | requirement | how it is enforced | tests |\n|---|---|---|---|---|\n");
+    page.push_str(
+        "| row | source | requirement | how it is enforced | refused as | tests |\n|---|---|---|---|---|---|\n",
+    );
     for (number, source, requirement) in ROWS {
         let tests = by_row.get(number).map(Vec::as_slice).unwrap_or_default();
-        let words: Vec<String> = tests.iter().map(|(_, words)| words.replace('|', "\\|")).collect();
-        let names: Vec<String> = tests.iter().map(|(name, _)| format!("`{name}`")).collect();
-        let (words, names) = if tests.is_empty() {
-            ("*not yet*".to_owned(), "–".to_owned())
-        } else {
-            (words.join(" "), names.join(" "))
-        };
-        let _ = writeln!(page, "| {number} | {source} | {requirement} | {words} | {names} |");
+        let words: Vec<String> = tests.iter().map(|test| test.words.replace('|', "\\|")).collect();
+        let names: Vec<String> = tests.iter().map(|test| format!("`{}`", test.name)).collect();
+        let mut reasons: Vec<Reason> = tests.iter().flat_map(|test| test.reasons.iter().copied()).collect();
+        reasons.sort_unstable_by_key(|reason| *reason as u16);
+        reasons.dedup();
+        let reasons: Vec<String> = reasons.iter().map(|reason| format!("`{reason}`")).collect();
+        let or = |texts: Vec<String>, none: &str| if texts.is_empty() { none.to_owned() } else { texts.join(" ") };
+        let (words, reasons, names) = (or(words, "*not yet*"), or(reasons, "–"), or(names, "–"));
+        let _ = writeln!(page, "| {number} | {source} | {requirement} | {words} | {reasons} | {names} |");
     }
     (page, open)
+}
+
+/// Every reason is asserted by a test of some row, but those that no row is about.
+#[test]
+fn every_reason_is_asserted_by_a_test_of_a_row() {
+    let asserted: Vec<Reason> = all().into_values().flatten().flat_map(|test| test.reasons).collect();
+    // Acceptance; a library or a machine that fails.
+    let apart = [Reason::Ok, Reason::Internal, Reason::SharedUnavailable];
+    for reason in Reason::ALL.iter().filter(|reason| !apart.contains(reason)) {
+        assert!(asserted.contains(reason), "{reason}");
+    }
 }
 
 #[test]
@@ -160,6 +205,11 @@ fn rows_are_numbered_from_one_without_a_gap() {
         assert_eq!(*number as usize, at + 1);
         assert!(!source.is_empty() && !requirement.is_empty());
     }
-    let found = tests_of("/// How.\n/// More.\n#[test]\nfn r07_a() {}\n\nfn racer() {}\n/// x\nfn r7_b() {}\n");
-    assert_eq!(found, [(7, "r07_a".to_owned(), "How. More.".to_owned())]);
+    let found = tests_of(
+        "/// How.\n/// More.\n#[test]\nfn r07_a() {\n    (Reason::Ok, Reason::Replayed)\n    Reason::Replayed\n}\n\n\
+         fn racer() { Reason::KeyExpired }\n/// x\nfn r7_b() {}\n",
+    );
+    let test =
+        Test { row: 7, name: "r07_a".to_owned(), words: "How. More.".to_owned(), reasons: vec![Reason::Replayed] };
+    assert_eq!(found, [test]);
 }

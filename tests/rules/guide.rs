@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use portcullis::alg::{Algorithm, SigningKey};
-use portcullis::canon::client::Draft;
+use portcullis::canon::client::{Draft, Fill};
 use portcullis::verdict::Reason;
 use serde_json::{Value, json};
 
@@ -69,6 +69,45 @@ fn r40_what_could_be_read_in_two_ways_is_refused() {
         assert_eq!(call.verdict(&mut worker).reason, reason, "{what}");
     }
     assert_eq!(good.verdict(&mut worker).reason, Reason::Ok, "none of them took the nonce");
+}
+
+/// Where a scheme signs a digest of the body (`digest` of the profile), the body is held against it besides: a body put in its place is `bad_digest`.
+#[test]
+fn r40_a_body_that_does_not_match_its_signed_digest_is_refused() {
+    let document = with(&document(), "/apps/0/profiles", json!(["kong-hmac"]));
+    let mut client = Client::new("p1");
+    client.profile = portcullis::canon::builtin("kong-hmac").unwrap();
+    let mut draft = Draft {
+        method: b"POST".to_vec(),
+        target: b"/pay".to_vec(),
+        headers: vec![json_type()],
+        body: br#"{"amount":"1"}"#.to_vec(),
+        scheme: Some(b"https".to_vec()),
+        authority: Some(b"bank.example".to_vec()),
+    };
+    let at = Some(portcullis::time::Millis(NOW));
+    let fill = Fill { app_id: None, kid: Some("k1"), timestamp: at, nonce: None, extra: &[] };
+    let alg = portcullis::canon::Alg::from_name("hmac-sha256").unwrap();
+    client.profile.fill(&mut draft, alg, &fill).unwrap();
+    let good = client.sign(draft);
+    assert_eq!(good.by(&document), Reason::Ok);
+    assert_eq!(good.body(|b| b.replace('1', "2")).by(&document), Reason::BadDigest);
+}
+
+/// A request names a profile that its app does not have, or one that is not there (`profile` of the request, or none that fits): `no_profile`.
+#[test]
+fn r45_a_request_is_read_by_a_profile_of_its_app_alone() {
+    let mut call = Client::new("p1").call("/pay", None);
+    assert_eq!(call.by(&document()), Reason::Ok);
+    call.profile = Some("openapi");
+    assert_eq!(call.by(&document()), Reason::Ok);
+    call.profile = Some("no-such");
+    assert_eq!(call.by(&document()), Reason::NoProfile);
+    // Of another app's: the document has it, this app does not.
+    let other = with(&document(), "/apps/-", with(&app("p2"), "/profiles", json!(["openapi"])));
+    let other = with(&other, "/apps/0/profiles", json!(["kong-hmac"]));
+    call.profile = Some("openapi");
+    assert_eq!(call.by(&other), Reason::NoProfile);
 }
 
 /// A request with a parameter of the secret's name (`secret_names` of the profile), in any case, is refused, however well it is signed.

@@ -95,6 +95,16 @@ fn r03_every_algorithm_reaches_its_level_and_no_other() {
     }
 }
 
+/// MD5 and SHA-1 of an app without `allow_weak` are refused in a request as well, where only a voided credential of theirs is left.
+#[test]
+fn r03_a_weak_algorithm_is_refused_as_such() {
+    let md5 = json!([{ "kid": "old", "alg": "md5", "secret": SECRET, "status": "revoked" }]);
+    let call = Client::with_secret("p1", Algorithm::Md5, SECRET).call("/pay", None);
+    let document = with(&document(), "/apps/0/credentials", md5);
+    assert_eq!(call.by(&document), Reason::WeakAlgorithm);
+    assert_eq!(call.by(&with(&document, "/apps/0/allow_weak", json!(true))), Reason::KeyRevoked);
+}
+
 /// SM2, SM3 and HMAC-SM3 are algorithms like the others; which ones an app may use follows from its credentials and profiles.
 #[test]
 fn r05_national_algorithms_are_there() {
@@ -107,6 +117,20 @@ fn r05_national_algorithms_are_there() {
         let (key, _) = credential(other);
         assert_eq!(Client::with_key("p1", other, key).call(path, None).by(&document), Reason::BadSignature);
     }
+}
+
+/// A request that names a key (`fields.kid` of the profile) is checked with that key, and with no other: one that the app has not registered is `unknown_key`.
+#[test]
+fn r08_a_key_that_is_not_registered_is_unknown() {
+    let (document, client) = crate::guide::own(&[("/fields/kid", json!({ "names": ["keyId"], "in": "params" }))]);
+    let call = |kid: &str| {
+        let at = NOW / 1000;
+        let target = format!("/pay?partnerId=p1&timestamp={at}&nonce={}&keyId={kid}", nonce());
+        crate::guide::signed(&client, "GET", &target, "")
+    };
+    assert_eq!(call("k1").by(&document), Reason::Ok);
+    assert_eq!(call("k2").by(&document), Reason::UnknownKey);
+    assert_eq!(call("k1").target(|t| t.replace("keyId=k1", "keyId=k2")).by(&document), Reason::UnknownKey);
 }
 
 /// `apps[].status`: an app that is suspended or has left is refused, each with its own reason, before its signature is looked at.
