@@ -39,7 +39,7 @@
 //! | 3 | seal | sealed fields: unwrapping, decryption, one error | error verdict codec |
 //! | 4 | doctor | why a signature does not verify, for operators | keys canon alg request codec hash time lanes |
 //! | 5 | engine | the order of checks, batches; the only room that sees all | verdict error time sync codec lanes request shm hash canon nonce bucket token policy alg keys audit metrics |
-//! | 6 | ffi | the C ABI (unsafe) | engine verdict error time codec request lanes sync token audit doctor canon |
+//! | 6 | ffi | the C ABI (unsafe) | engine verdict error time codec request lanes shm sync token audit doctor canon |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod alg;

@@ -84,6 +84,7 @@ fn r40_a_body_that_does_not_match_its_signed_digest_is_refused() {
         body: br#"{"amount":"1"}"#.to_vec(),
         scheme: Some(b"https".to_vec()),
         authority: Some(b"bank.example".to_vec()),
+        answers: None,
     };
     let at = Some(portcullis::time::Millis(NOW));
     let fill = Fill { app_id: None, kid: Some("k1"), timestamp: at, nonce: None, extra: &[] };
