@@ -9,6 +9,7 @@ use crate::verdict::{Label, Reason, Ticket, Verdict};
 use portcullis_result::*;
 use std::cell::Cell;
 use std::ffi::c_char;
+use std::net::IpAddr;
 
 /// A worker, and the vectors that requests are read into.
 pub(super) struct FfiWorker {
@@ -69,11 +70,12 @@ impl FfiWorker {
         let outcome = match (read, requests) {
             (Err(refused), _) => Err(refused),
             (Ok(()), [request]) => {
+                let wrong = Cell::new(None);
                 // SAFETY: this function's contract.
-                match &unsafe { view(request, &headers) } {
-                    // Where it was written: a copy of what was just written in small pieces waits for all of them.
-                    Ok(view) => Ok(use_them(&mut self.worker, std::slice::from_ref(view))),
-                    Err(refused) => Err(*refused),
+                let view = unsafe { self::read(request, &headers, &wrong) };
+                match wrong.get() {
+                    None => Ok(use_them(&mut self.worker, std::slice::from_ref(&view))),
+                    Some(refused) => Err(refused),
                 }
             }
             (Ok(()), _) => {
@@ -136,15 +138,17 @@ pub(super) unsafe fn read_requests<'a>(
     Ok(())
 }
 
+/// A request as the engine takes it; what is wrong with it goes into `wrong`, and it must not be judged then. Written field by field where it is to
+/// stand: a result that is moved costs more than reading the request.
+///
 /// # Safety
 /// Every slice of `request` describes readable memory for `'a`.
-#[inline]
-pub(super) unsafe fn view<'a>(
+#[inline(always)]
+unsafe fn read<'a>(
     request: &portcullis_request,
     headers: &'a [Header<'a>],
-) -> Result<Request<'a>, portcullis_result> {
-    // What is wrong is noted and told at the end: a slice costs one branch where it is empty, and three where not.
-    let wrong = Cell::new(None);
+    wrong: &Cell<Option<portcullis_result>>,
+) -> Request<'a> {
     let bytes = |slice: portcullis_slice| -> &'a [u8] {
         if slice.len == 0 {
             return &[];
@@ -157,47 +161,63 @@ pub(super) unsafe fn view<'a>(
         unsafe { std::slice::from_raw_parts(slice.ptr, slice.len) }
     };
     let optional = |slice: portcullis_slice| Some(bytes(slice)).filter(|bytes| !bytes.is_empty());
-    let text = |slice: portcullis_slice| match optional(slice) {
-        Some(bytes) => std::str::from_utf8(bytes).map(Some).map_err(|_| PORTCULLIS_BAD_ARGUMENT),
-        None => Ok(None),
-    };
-    let client_ip = match text(request.client_ip)? {
-        Some(ip) => Some(ip.parse().map_err(|_| PORTCULLIS_BAD_ARGUMENT)?),
-        None => None,
-    };
-    let tls = match text(request.tls)? {
-        Some(version) => Some(TlsVersion::from_name(version).ok_or(PORTCULLIS_BAD_ARGUMENT)?),
-        None => None,
-    };
-    let peer_certificate = match optional(request.peer_certificate_sha256) {
-        Some(digits) => {
-            let mut bytes = [0; 32];
-            let len = hex::decode(digits, &mut bytes).map_err(|_| PORTCULLIS_BAD_ARGUMENT)?.len();
-            Some(bytes).filter(|_| len == 32).ok_or(PORTCULLIS_BAD_ARGUMENT).map(Some)?
-        }
-        None => None,
-    };
-    let (method, target, body) = (bytes(request.method), bytes(request.target), bytes(request.body));
-    let (scheme, authority) = (optional(request.scheme), optional(request.authority));
-    let (profile, app_id, trace_id) = (text(request.profile)?, text(request.app_id)?, text(request.trace_id)?);
-    if let Some(wrong) = wrong.get() {
-        return Err(wrong);
-    }
-    Ok(Request {
-        method,
-        target,
+    // What few requests have is read apart.
+    let text = |slice: portcullis_slice| optional(slice).and_then(|bytes| noted(read_text(bytes), wrong));
+    Request {
+        method: bytes(request.method),
+        target: bytes(request.target),
         headers,
-        body,
-        client_ip,
+        body: bytes(request.body),
+        client_ip: optional(request.client_ip).and_then(|bytes| noted(read_address(bytes), wrong)),
         received_at: moment(request.received_at_ms),
-        scheme,
-        authority,
-        profile,
-        app_id,
-        tls,
-        peer_certificate,
-        trace_id,
-    })
+        scheme: optional(request.scheme),
+        authority: optional(request.authority),
+        profile: text(request.profile),
+        app_id: text(request.app_id),
+        tls: optional(request.tls).and_then(|bytes| noted(read_tls(bytes), wrong)),
+        peer_certificate: optional(request.peer_certificate_sha256)
+            .and_then(|bytes| noted(read_fingerprint(bytes), wrong)),
+        trace_id: text(request.trace_id),
+    }
+}
+
+/// As [`read`], with what is wrong as the result.
+///
+/// # Safety
+/// Every slice of `request` describes readable memory for `'a`.
+pub(super) unsafe fn view<'a>(
+    request: &portcullis_request,
+    headers: &'a [Header<'a>],
+) -> Result<Request<'a>, portcullis_result> {
+    let wrong = Cell::new(None);
+    // SAFETY: this function's contract.
+    let view = unsafe { read(request, headers, &wrong) };
+    wrong.get().map_or(Ok(view), Err)
+}
+
+fn noted<T>(outcome: Option<T>, wrong: &Cell<Option<portcullis_result>>) -> Option<T> {
+    if outcome.is_none() {
+        wrong.set(Some(PORTCULLIS_BAD_ARGUMENT));
+    }
+    outcome
+}
+
+fn read_text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
+}
+
+fn read_address(bytes: &[u8]) -> Option<IpAddr> {
+    read_text(bytes)?.parse().ok()
+}
+
+fn read_tls(bytes: &[u8]) -> Option<TlsVersion> {
+    TlsVersion::from_name(read_text(bytes)?)
+}
+
+fn read_fingerprint(digits: &[u8]) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    let len = hex::decode(digits, &mut bytes).ok()?.len();
+    Some(bytes).filter(|_| len == 32)
 }
 
 fn write_label<const N: usize, const M: usize>(label: &Label<N>, out: &mut [c_char; M]) {
