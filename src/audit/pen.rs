@@ -104,15 +104,18 @@ impl<'b> Pen<'b> {
     pub fn number(&mut self, number: u64) {
         let len = number.checked_ilog10().map_or(1, |log| log as usize + 1);
         let mut rest = number;
-        // From the end, in place: what is written in small pieces and read in a large one right after would wait.
-        for place in self.place(len).rchunks_mut(2) {
-            let [tens, ones] = PAIRS[(rest % 100) as usize];
+        // From the end, in place: what is written in small pieces and read in a large one right after would wait. Four digits a division.
+        for place in self.place(len).rchunks_mut(4) {
+            let four = (rest % 10_000) as usize;
+            rest /= 10_000;
+            let (high, low) = (PAIRS[four / 100], PAIRS[four % 100]);
             match place {
-                [high, low] => (*high, *low) = (tens, ones),
-                [low] => *low = ones,
+                [a, b, c, d] => [*a, *b, *c, *d] = [high[0], high[1], low[0], low[1]],
+                [b, c, d] => [*b, *c, *d] = [high[1], low[0], low[1]],
+                [c, d] => [*c, *d] = low,
+                [d] => *d = low[1],
                 _ => {}
             }
-            rest /= 100;
         }
     }
 
@@ -202,9 +205,11 @@ impl<'b> Pen<'b> {
         if text.is_ascii() && !is_escaped(text.as_bytes()) {
             let (first, last) = kind.shown(text.len());
             self.literal(b"\"");
-            self.raw(text.as_bytes().get(..first).unwrap_or_default());
-            self.place(text.len().saturating_sub(first + last)).fill(b'*');
-            self.raw(text.as_bytes().get(text.len() - last..).unwrap_or_default());
+            let place = self.place(text.len());
+            place.iter_mut().zip(text.bytes()).for_each(|(to, from)| *to = from);
+            if let Some(between) = place.get_mut(first..text.len() - last) {
+                between.fill(b'*');
+            }
             return self.literal(b"\"");
         }
         let mut masked = std::mem::take(self.text);
