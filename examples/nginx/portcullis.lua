@@ -120,7 +120,7 @@ local function new_batch(size)
 end
 local alone, gathering, spare = new_batch(1), nil, {}
 
-local function add(batch, method, target, list, body, client_ip)
+local function add(batch, method, target, fields, body, client_ip)
   local index = batch.count
   batch.count = index + 1
   local request, headers = batch.requests[index], batch.headers + index * HEADERS_MAX
@@ -131,15 +131,24 @@ local function add(batch, method, target, list, body, client_ip)
   put(request.target, target)
   put(request.body, body)
   put(request.client_ip, client_ip)
-  local count = math.min(#list, HEADERS_MAX)
-  for at = 1, count do
-    put(headers[at - 1].name, list[at][1])
-    put(headers[at - 1].value, list[at][2])
+  local count = 0
+  local function header(name, value)
+    if count == HEADERS_MAX then return end
+    put(headers[count].name, name)
+    put(headers[count].value, value)
+    count = count + 1
+  end
+  for name, value in pairs(fields) do
+    if type(value) == "table" then
+      for _, one in ipairs(value) do header(name, one) end
+    else
+      header(name, value)
+    end
   end
   request.headers = headers
   request.header_count = count
   -- Held until the batch is judged.
-  batch.texts[index + 1] = { method, target, list, body, client_ip }
+  batch.texts[index + 1] = { method, target, fields, body, client_ip }
   return index
 end
 
@@ -154,7 +163,7 @@ local function read_verdict(batch, index)
   return ffi.string(lib.portcullis_reason_name(verdict.reason)), verdict.http_status, verdict
 end
 
---- Judges a request: its parts as strings, its headers as an array of {name, value}. Returns the verdict's reason, status and struct, which
+--- Judges a request: its parts as strings, its headers as ngx.req.get_headers gives them. Returns the verdict's reason, status and struct, which
 --- is good until the next call.
 function M.verify(...)
   alone.count = 0
@@ -201,16 +210,9 @@ function M.guard(gathered)
     local file = ngx.req.get_body_file()
     body = file and read(file) or ""
   end
-  local list = {}
-  for name, value in pairs(ngx.req.get_headers(HEADERS_MAX, true)) do
-    if type(value) == "table" then
-      for _, one in ipairs(value) do list[#list + 1] = { name, one } end
-    else
-      list[#list + 1] = { name, value }
-    end
-  end
   local verify = gathered and M.verify_gathered or M.verify
-  local reason, status, found = verify(ngx.req.get_method(), ngx.var.request_uri, list, body, ngx.var.remote_addr)
+  local reason, status, found = verify(ngx.req.get_method(), ngx.var.request_uri, ngx.req.get_headers(HEADERS_MAX, true), body,
+    ngx.var.remote_addr)
   if reason == "ok" then
     ngx.req.set_header("X-App-Id", ffi.string(found.app_id))
     return
