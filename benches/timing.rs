@@ -186,6 +186,60 @@ fn fields(count: usize) {
     }
 }
 
+/// The system's random numbers, as the crate of SM2 asks for them.
+struct System;
+
+impl sm2::elliptic_curve::rand_core::TryRng for System {
+    type Error = std::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        self.try_next_u64().map(|word| word as u32)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        let mut bytes = [0; 8];
+        self.try_fill_bytes(&mut bytes)?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Self::Error> {
+        aws_lc_rs::rand::fill(out).unwrap();
+        Ok(())
+    }
+}
+
+impl sm2::elliptic_curve::rand_core::TryCryptoRng for System {}
+
+/// A key wrapped by SM2: good, with a wrong digest, of the wrong length. (A point that is not on the curve is told at once: the point is public.)
+fn sm2_fields(count: usize) {
+    use sm2::pkcs8::EncodePrivateKey;
+    let accepted = Verdict::of(Reason::Ok);
+    let mut number = [0; 32];
+    aws_lc_rs::rand::fill(&mut number).unwrap();
+    number[0] &= 0x7f;
+    let secret = sm2::SecretKey::from_slice(&number).unwrap();
+    let opener = Opener::from_pkcs8(Wrap::Sm2, secret.to_pkcs8_der().unwrap().as_bytes()).unwrap();
+    let wrapping = sm2::pke::EncryptingKey::new(secret.public_key());
+    let wrapped = wrapping.encrypt(&mut System, &[5; 16]).unwrap();
+    let too_long = wrapping.encrypt(&mut System, &[5; 24]).unwrap();
+    let iv = [9; 16];
+    let text = cbc(&[5; 16], iv, &[0; 64]);
+    let mut broken = wrapped.clone();
+    // In the digest: after the point, or at the end, it is within the last 48 bytes with the key's own 16.
+    let at = broken.len() - 20;
+    broken[at] ^= 1;
+    for (what, one, other) in [
+        ("a good key, the field's padding wrong / no key at all", &wrapped, &broken),
+        ("a key of the wrong length / no key at all", &too_long, &broken),
+    ] {
+        report(&format!("{:?}: {what}", Wrap::Sm2), count / 10, |kind| {
+            let wrapped = if kind { other } else { one };
+            let key = opener.request_key(&accepted, Cipher::Aes128Cbc, black_box(wrapped)).unwrap();
+            assert!(key.open(&iv, &text, b"").is_err());
+        });
+    }
+}
+
 fn main() {
     // cargo passes `--bench`.
     let thousands = std::env::args().skip(1).find_map(|word| word.parse::<usize>().ok()).unwrap_or(20);
@@ -201,4 +255,5 @@ fn main() {
     macs(count);
     tokens(count);
     fields(count);
+    sm2_fields(count);
 }
