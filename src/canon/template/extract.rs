@@ -181,13 +181,13 @@ impl Program {
                 }
             } else {
                 let good = pairs::each(text, rules.divider, rules.equals, |pair| {
-                    let name = memory.keep(pair.name);
+                    let name = Memory::piece(memory.text, pair.start, pair.start + pair.name.len());
                     let value = if pair.escaped {
                         let start = memory.arena.len();
                         pairs::unescape(pair.value, &mut memory.arena);
                         memory.since(start)
                     } else {
-                        memory.keep(pair.value)
+                        Memory::piece(memory.text, pair.value_at, pair.value_at + pair.value.len())
                     };
                     memory.pairs.push(PairAt { name, value, start: pair.start });
                     memory.pairs.len() <= LIST_MAX

@@ -35,6 +35,8 @@ pub(super) struct Pair<'t> {
     /// Without quotes; with its escapes where `escaped`.
     pub value: &'t [u8],
     pub escaped: bool,
+    /// Where the value begins, behind its quote.
+    pub value_at: usize,
     /// Where the pair begins.
     pub start: usize,
 }
@@ -64,22 +66,21 @@ pub(super) fn each<'t>(text: &'t [u8], divider: u8, equals: u8, mut take: impl F
         while text.get(at).is_some_and(|b| blank(*b)) && divider != b' ' {
             at += 1;
         }
-        let (value, escaped);
+        let (value, escaped, value_at);
         if text.get(at) == Some(&b'"') {
             let from = at + 1;
             let (mut end, mut marks) = (from, false);
             loop {
-                match text.get(end) {
-                    None => return false,
-                    Some(b'"') => break,
-                    Some(b'\\') => {
-                        marks = true;
-                        end += 2;
-                    }
-                    Some(_) => end += 1,
+                let rest = text.get(end..).unwrap_or_default();
+                let Some(len) = memchr::memchr2(b'"', b'\\', rest) else { return false };
+                end += len;
+                if text.get(end) == Some(&b'"') {
+                    break;
                 }
+                marks = true;
+                end += 2;
             }
-            (value, escaped) = (text.get(from..end).unwrap_or_default(), marks);
+            (value, escaped, value_at) = (text.get(from..end).unwrap_or_default(), marks, from);
             at = end + 1;
             while text.get(at).is_some_and(|b| blank(*b)) && divider != b' ' {
                 at += 1;
@@ -90,13 +91,13 @@ pub(super) fn each<'t>(text: &'t [u8], divider: u8, equals: u8, mut take: impl F
         } else {
             let rest = text.get(at..).unwrap_or_default();
             let end = memchr::memchr(divider, rest).unwrap_or(rest.len());
-            (value, escaped) = (rest.get(..end).unwrap_or_default().trim_ascii_end(), false);
+            (value, escaped, value_at) = (rest.get(..end).unwrap_or_default().trim_ascii_end(), false, at);
             if memchr::memchr(b'"', value).is_some() {
                 return false;
             }
             at += end;
         }
-        if !take(Pair { name, value, escaped, start }) {
+        if !take(Pair { name, value, escaped, value_at, start }) {
             return false;
         }
         if at >= text.len() {
