@@ -63,8 +63,8 @@ def split(target):
 class Scheme:
     """One scheme's vectors. `sign(request, ms, **more)` adds what the scheme adds and returns the string to sign."""
 
-    def __init__(self, name, credentials, source, window):
-        self.name, self.credentials, self.source, self.window = name, credentials, source, window
+    def __init__(self, name, credentials, source, window, file="cases"):
+        self.name, self.credentials, self.source, self.window, self.file = name, credentials, source, window, file
         self.cases = []
 
     def add(self, name, why, request, now, reason="ok", string=None, **more):
@@ -78,7 +78,7 @@ class Scheme:
     def write(self):
         os.makedirs(f"vectors/{self.name}", exist_ok=True)
         out = {"source": self.source, "made_by": "vectors/schemes.py", "app": {"allow_weak": True, "credentials": self.credentials}, "cases": self.cases}
-        with open(f"vectors/{self.name}/cases.json", "w") as f:
+        with open(f"vectors/{self.name}/{self.file}.json", "w") as f:
             json.dump(out, f, indent=1, ensure_ascii=False)
             f.write("\n")
 
@@ -160,6 +160,51 @@ def wechat():
     s.add("many-parameters", "more than 128 of them", with_auth(auth + "".join(f',x{n}="1"' for n in range(200))), now, "malformed_request")
     s.write_app("1900009191")
 
+    # Uploads: the part `meta` stands for the body, and has the digest of the file.
+    u = Scheme("wechatpay-v3", s.credentials, "WeChat Pay APIv3 documentation, uploading of pictures: the part meta is signed, and has the file's SHA-256; keys of this repository", 300_000, "uploads")
+    content = 'a picture, "as it were"\r\n--of\r\n\0\x7f'
+
+    def parts(meta, file, filename="名.jpg", boundary="boundary", more=""):
+        named = f'; filename="{filename}"' if filename else ""
+        return (f'--{boundary}\r\nContent-Disposition: form-data; name="meta"\r\nContent-Type: application/json\r\n{more}\r\n{meta}\r\n'
+                f'--{boundary}\r\nContent-Disposition: form-data; name="file"{named}\r\nContent-Type: image/jpg\r\n\r\n{file}\r\n--{boundary}--\r\n')
+
+    def upload(name, why, reason, meta=None, sent=None, **spoil):
+        digest = hashlib.sha256(content.encode()).hexdigest()
+        meta = json.dumps(meta({"filename": "名.jpg", "sha256": digest}) if meta else {"filename": "名.jpg", "sha256": digest}, ensure_ascii=False)
+        r = {"method": "POST", "target": "/v3/merchant/media/upload", "headers": [["Content-Type", 'multipart/form-data; boundary="boundary"']], "body": meta}
+        string = sign(r, now)
+        r["body"] = parts(spoil.pop("shown", meta), spoil.pop("file", content), **spoil)
+        u.add(name, why, sent(r) if sent else r, now, reason, string if reason == "ok" else None)
+
+    upload("upload", "the first part is signed, in place of the whole", "ok")
+    upload("file-first", "the parts in another order", "ok", sent=lambda r: {**r, "body": "--boundary" + "--boundary".join([*r["body"].split("--boundary")[2:0:-1], "--\r\n"])})
+    upload("no-name", "a file without a name, and none signed", "ok", meta=lambda m: {"sha256": m["sha256"]}, filename="")
+    upload("other-file", "the file is another", "bad_digest", file=content + "x")
+    upload("other-meta", "what is signed is another", "bad_signature", shown=json.dumps({"filename": "名.jpg", "sha256": hashlib.sha256(content.encode()).hexdigest(), "x": 1}, ensure_ascii=False))
+    upload("other-name", "the file has another name than is signed", "invalid_field", filename="x.jpg")
+    upload("name-not-signed", "the file has a name, and none is signed", "invalid_field", meta=lambda m: {"sha256": m["sha256"]})
+    upload("no-digest", "what is signed has no digest", "missing_field", meta=lambda m: {"filename": m["filename"]})
+    upload("digest-no-text", "the digest is a number", "missing_field", meta=lambda m: {**m, "sha256": 7})
+    upload("upper-digest", "the digest in upper case", "bad_digest", meta=lambda m: {**m, "sha256": m["sha256"].upper()})
+    upload("meta-no-json", "what is signed is no object", "malformed_request", meta=lambda m: [m])
+    upload("two-digests", "a member twice", "duplicate_field", shown='{"filename":"名.jpg","sha256":"x","sha256":"y"}')
+    upload("header-more", "a header that nobody signs", "invalid_field", more="X-Owner: somebody\r\n")
+    upload("encoded", "a part that is encoded", "invalid_field", more="Content-Transfer-Encoding: base64\r\n")
+    upload("third-part", "a part more", "invalid_field", sent=lambda r: {**r, "body": r["body"].replace("--boundary--", '--boundary\r\nContent-Disposition: form-data; name="to"\r\n\r\nme\r\n--boundary--')})
+    upload("two-metas", "the signed part twice", "invalid_field", sent=lambda r: {**r, "body": r["body"].replace('name="file"', 'name="meta"')})
+    upload("other-part", "the file under another name", "invalid_field", sent=lambda r: {**r, "body": r["body"].replace('name="file"', 'name="files"')})
+    upload("preamble", "text before the first part", "invalid_field", sent=lambda r: {**r, "body": "text\r\n" + r["body"]})
+    upload("epilogue", "text behind the last part", "invalid_field", sent=lambda r: {**r, "body": r["body"] + "text"})
+    upload("bare-line-ends", "dividers that only some readers see", "invalid_field", sent=lambda r: {**r, "body": r["body"].replace("\r\n--boundary\r\n", "\n--boundary\n")})
+    upload("divider-in-file", "a divider inside the file, as some readers see it", "invalid_field", file="x\n--boundary\ny")
+    upload("no-boundary", "a type without a boundary (wechatpayv3): it is the body's first line", "ok", sent=lambda r: {**r, "headers": [["Content-Type", "multipart/form-data"], *r["headers"][1:]]})
+    upload("empty-boundary", "an empty boundary", "invalid_field", sent=lambda r: {**r, "headers": [["Content-Type", "multipart/form-data; boundary="], *r["headers"][1:]]})
+    upload("other-boundary", "another boundary than the body has", "invalid_field", sent=lambda r: {**r, "headers": [["Content-Type", "multipart/form-data; boundary=other"], *r["headers"][1:]]})
+    upload("two-types", "the type twice", "duplicate_field", sent=lambda r: {**r, "headers": [["Content-Type", "application/json"], *r["headers"]]})
+    upload("as-json", "said to be JSON: the whole is what is signed then, and it is not", "bad_signature", sent=lambda r: {**r, "headers": [["Content-Type", "application/json"], *r["headers"][1:]]})
+    u.write_app("1900009191")
+
     c = Scheme("wechatpay-v3-callback", s.credentials, "WeChat Pay APIv3 documentation, verifying callbacks; keys of this repository", 300_000)
 
     def sign_callback(r, ms, nonce="nfjlsn23"):
@@ -175,7 +220,7 @@ def wechat():
 
 def write_app(self, app_id):
     self.write()
-    path = f"vectors/{self.name}/cases.json"
+    path = f"vectors/{self.name}/{self.file}.json"
     out = json.load(open(path))
     out["app"]["app_id"] = app_id
     with open(path, "w") as f:

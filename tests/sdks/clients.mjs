@@ -97,7 +97,7 @@ async function alibaba() {
 }
 
 async function wechat() {
-  const { Wechatpay, Formatter, Rsa } = require('wechatpay-axios-plugin');
+  const { Wechatpay, Formatter, Multipart, Rsa } = require('wechatpay-axios-plugin');
   const serial = '1DDE55AD98ED71D6EDD4A4A16996DE7B47773A8C';
   const key = { kid: serial, alg: 'rsa-pkcs1-sha256', public_key_pem: publicPem(RSA) };
   const pay = new Wechatpay({ mchid: '1230000109', serial, privateKey: RSA, certs: { PUB_KEY_ID_0112300001: publicPem(RSA) }, secret: '192006250b4c09247ec02edce69f6a2d', baseURL: `${URL_}/`, proxy: false });
@@ -105,6 +105,10 @@ async function wechat() {
     await sent(() => pay.v3.pay.transactions.native.post({ mchid: '1230000109', out_trade_no: 'T-1', description: '商品 a&b', amount: { total: 1 } })), { app_id: '1230000109' });
   line('wechatpay-axios-plugin', 'a query', 'wechatpay-v3', key,
     await sent(() => pay.v3.pay.transactions.id['{transaction_id}'].get({ params: { mchid: '1230000109' }, transaction_id: '1217752501201407033233368018' })), { app_id: '1230000109' });
+  const file = Buffer.from('\x89PNG\r\n "not one"\r\n', 'latin1');
+  const form = new Multipart().append('meta', JSON.stringify({ filename: '名.png', sha256: createHash('sha256').update(file).digest('hex') })).append('file', file, '名.png');
+  line('wechatpay-axios-plugin', 'an upload', 'wechatpay-v3', key,
+    await sent(() => pay.v3.merchant.media.upload.post(form.getBuffer(), { meta: form.toJSON(), headers: form.getHeaders() })), { app_id: '1230000109', body: 'bad_digest' });
   const v2 = { alg: 'md5', secret: '192006250b4c09247ec02edce69f6a2d' };
   line('wechatpay-axios-plugin', 'an order in XML', 'wechatpay-v2', v2,
     await sent(() => pay.v2.pay.unifiedorder.post({ appid: 'wxd930ea5d5a258f4f', mch_id: '1230000109', body: '商品 <a&b>', nonce_str: Formatter.nonce(), total_fee: '1' })),

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -226,6 +227,13 @@ def wechat():
     case("wechatpayv3", "an order", "wechatpay-v3", rsa, sent(lambda: pay.pay(description="商品 a&b", out_trade_no="1217752501201407033233368018", amount={"total": 100}, payer={"openid": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"})),
          app_id="1230000109")
     case("wechatpayv3", "a query", "wechatpay-v3", rsa, sent(lambda: pay.query(out_trade_no="1217752501201407033233368018")), app_id="1230000109")
+
+    # An upload: the part with the file's name and digest stands for the body.
+    with tempfile.TemporaryDirectory() as folder:
+        picture = os.path.join(folder, "名.jpg")
+        with open(picture, "wb") as file:
+            file.write(b'\x89PNG\r\n "not one"\r\n')
+        case("wechatpayv3", "an upload", "wechatpay-v3", rsa, sent(lambda: pay.image_upload(picture)), app_id="1230000109", body="bad_digest")
 
     # What WeChat Pay sends, it sends itself; the SDK is who verifies it. What it takes, we take.
     now, nonce, body = int(time.time()), "EcY1Qu3mYk8J", '{"id":"EV-2018022511223320873","summary":"支付成功"}'

@@ -2,6 +2,7 @@
 
 use super::super::NonceScope;
 use super::super::lint::{Cover, Coverage};
+use super::upload::Upload;
 use super::{Absent, DigestOf, Field, ListStyle, Place, Program, Segment, Segments};
 
 /// Calls `look` for every segment, those inside others included.
@@ -45,6 +46,19 @@ impl Line {
 }
 
 impl Program {
+    /// How the string signs a body in parts.
+    pub(super) fn find_upload(&self) -> Option<Upload> {
+        let mut found = None;
+        for segments in self.canonical.iter().chain([&self.string]) {
+            walk(segments, &mut |segment| {
+                if let Segment::Upload(upload) = segment {
+                    found = Some(upload.clone());
+                }
+            });
+        }
+        found
+    }
+
     pub(super) fn canonical_is_signed(&self) -> bool {
         let mut found = false;
         walk(&self.string, &mut |s| found |= matches!(s, Segment::Digest { of: DigestOf::Canonical, .. }));
@@ -132,8 +146,12 @@ impl Program {
     }
 
     fn body_gap(&self) -> Option<&'static str> {
-        let whole = self
-            .any_segment(|s| matches!(s, Segment::Body | Segment::Params | Segment::Digest { of: DigestOf::Body, .. }));
+        let whole = self.any_segment(|s| {
+            matches!(
+                s,
+                Segment::Body | Segment::Upload(_) | Segment::Params | Segment::Digest { of: DigestOf::Body, .. }
+            )
+        });
         if whole {
             return None;
         }
@@ -157,7 +175,7 @@ impl Program {
             let (mut open, mut skips) = (0, false);
             for segment in &segments.list {
                 match segment {
-                    Segment::Body => open += 1,
+                    Segment::Body | Segment::Upload(_) => open += 1,
                     Segment::Header { absent: Absent::Skip, .. } => skips = true,
                     Segment::Method { .. } if lines || !self.methods.is_empty() => {}
                     // None of these can hold a line end.

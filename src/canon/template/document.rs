@@ -348,6 +348,7 @@ impl Program {
             scope: Vec::new(),
             reads_query: false,
             reads_body: false,
+            upload: None,
         };
         program.read_fields(&object.required("fields")?, admitted)?;
         let list_at = program.fields.iter().position(|f| f.name == "signed_headers");
@@ -373,6 +374,7 @@ impl Program {
         let string = compiler(canonical.is_some()).segments(&object.required("string")?, "\n")?;
         program.canonical = in_canonical;
         program.string = string;
+        program.upload = program.find_upload();
         if let Some(node) = object.optional("key") {
             let (recipe, scope) = recipe(&node, &program.fields)?;
             (program.recipe, program.scope) = (Some(recipe), scope);

@@ -8,7 +8,7 @@ use super::places::{Facts, Memory, PairAt, Span};
 use super::write::digest;
 use super::{
     Absent, DigestHeader, DigestText, Field, Hash, LIST_MAX, Payload, Place, Program, QueryMode, Segment, Segments,
-    list, pairs,
+    list, pairs, upload,
 };
 use crate::codec::civil::Format;
 use crate::codec::percent::{self, Plus};
@@ -22,7 +22,7 @@ const EXPIRES_MAX: i64 = 604_800;
 const BAD_SIGNATURE: Refusal = Refusal::new(Reason::BadSignature, "signature");
 
 /// The one value of a header; an error where there are several.
-fn sole<'r>(request: &Request<'r>, name: &[u8], role: &'static str) -> Result<Option<&'r [u8]>, Refusal> {
+pub(super) fn sole<'r>(request: &Request<'r>, name: &[u8], role: &'static str) -> Result<Option<&'r [u8]>, Refusal> {
     let mut values = request.headers.iter().filter(|h| h.name.eq_ignore_ascii_case(name)).map(|h| h.value);
     match (values.next(), values.next()) {
         (_, Some(_)) => Err(Refusal::duplicate(role)),
@@ -125,6 +125,9 @@ impl Program {
         }
         if let Some(rule) = &self.payload {
             read_payload(rule, request, memory, algorithms)?;
+        }
+        if let Some(rule) = &self.upload {
+            memory.upload = upload::read(rule, request, memory, sizes)?;
         }
         self.check_segments(request, memory)?;
         self.sort_parameters(&view, memory, left_out);

@@ -23,6 +23,7 @@ mod list;
 mod pairs;
 mod places;
 mod segments;
+mod upload;
 mod write;
 
 use super::alg::AlgSet;
@@ -136,6 +137,8 @@ enum Segment {
     /// The path, and behind a `?` the query, if it is not empty.
     Resource(PathMode, QueryMode),
     Body,
+    /// The body, or of one in parts the part that stands for it.
+    Upload(upload::Upload),
     Scheme,
     Authority,
     Header {
@@ -297,6 +300,8 @@ pub(super) struct Program {
     scope: Vec<usize>,
     reads_query: bool,
     reads_body: bool,
+    /// How a body in parts is signed.
+    upload: Option<upload::Upload>,
 }
 
 /// Longest list of signed headers, and most pairs of a header.

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::super::alg::AlgSet;
-use crate::request::View;
+use super::upload::Range;
+use crate::request::{Params, View};
 
 /// From a first byte to the one after the last.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -51,6 +52,10 @@ pub struct Memory {
     pub(super) order: Vec<u32>,
     /// For each header of the payload rule its value.
     pub(super) payload: Vec<Option<Span>>,
+    /// Where in the body the part stands that is signed in its place.
+    pub(super) upload: Option<Range>,
+    /// Its members.
+    pub(super) part: Option<Box<Params>>,
 }
 
 /// It may hold what nobody should read in a log.
@@ -75,6 +80,7 @@ impl Memory {
         self.headers.clear();
         self.order.clear();
         self.payload.clear();
+        self.upload = None;
     }
 
     /// Keeps a copy of `text`.

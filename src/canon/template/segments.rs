@@ -1,6 +1,7 @@
 //! From a document's segments to a program's.
 
 use super::document::{HASHES, TEXTS, bytes, choice, lower, name_list, text_of};
+use super::upload::Upload;
 use super::{Absent, DigestOf, DigestText, Field, Hash, ListStyle, PathMode, QueryMode, Segment, Segments};
 use crate::codec::doc::Node;
 use crate::error::DocumentError;
@@ -112,6 +113,7 @@ impl Compiler<'_> {
         let kind = [
             "text",
             "method",
+            "body",
             "path",
             "query",
             "resource",
@@ -126,13 +128,26 @@ impl Compiler<'_> {
         .find(|kind| members.iter().any(|(name, _)| name == kind));
         let Some(kind) = kind else {
             return Err(node.error(
-                "expected one of text, method, path, query, resource, header, headers_from, headers, digest, encode, group",
+                "expected one of text, method, body, path, query, resource, header, headers_from, headers, digest, encode, group",
             ));
         };
         let value = object.required(kind)?;
         let segment = match kind {
             "text" => Segment::Text(bytes(value.str()?)),
             "method" => Segment::Method { lower: value.one_of(&[("lower", true), ("as-sent", false)])? },
+            "body" => {
+                let upload = value.object()?;
+                let (part, file) = (upload.required("part")?, upload.required("file")?);
+                let (part, file) = (bytes(part.str()?), bytes(file.str()?));
+                if part == file {
+                    return Err(value.error("expected two names"));
+                }
+                let (digest, filename) =
+                    (text_of(&upload, "digest", "sha256")?, text_of(&upload, "filename", "filename")?);
+                let hash = choice(&upload, "hash", HASHES, Hash::Sha256)?;
+                upload.finish()?;
+                Segment::Upload(Upload { part, file, digest, hash, filename })
+            }
             "path" => Segment::Path(value.one_of(PATHS)?),
             "query" => Segment::Query(value.one_of(QUERIES)?),
             "resource" => {

@@ -233,6 +233,10 @@ impl From<'_> {
                 }
             }
             Segment::Body => out.extend_from_slice(request.body),
+            Segment::Upload(_) => out.extend_from_slice(match memory.upload {
+                Some((from, to)) => request.body.get(from..to).unwrap_or_default(),
+                None => request.body,
+            }),
             Segment::Scheme => out.extend_from_slice(memory.scheme.map_or(&[], |span| memory.get(span))),
             Segment::Authority => {
                 let host = request.authority.or_else(|| request.header_values(b"host").next());
