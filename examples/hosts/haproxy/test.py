@@ -13,7 +13,7 @@ with socket.socket() as probe:
 
 
 def get(target):
-    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60)
     connection.request("GET", target)
     answer = connection.getresponse()
     status, body = answer.status, answer.read().decode()
@@ -29,11 +29,13 @@ def signed(nonce):
 environment = dict(os.environ, HERE=HERE, PORT=str(PORT), PORTCULLIS_CONFIG=os.path.join(HERE, "..", "config.json"))
 haproxy = subprocess.Popen(["haproxy", "-db", "-f", os.path.join(HERE, "haproxy.cfg")], env=environment, stderr=subprocess.DEVNULL)
 try:
-    for _ in range(100):
+    # A machine with much else to do takes its time to start it.
+    for _ in range(600):
         try:
             get("/")
             break
         except OSError:
+            assert haproxy.poll() is None, "HAProxy has ended"
             time.sleep(0.1)
     for number in range(20):
         target = signed(f"n{number}")
