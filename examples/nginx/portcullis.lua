@@ -37,17 +37,41 @@ uint32_t portcullis_abi_version(void);
 ]]
 
 local ABI = 2
-local HEADERS_MAX = 128
+-- One more than the library takes by default: a request with more is refused, and none is judged without some of its headers.
+local HEADERS_MAX = 129
 local BATCH_MAX = 64
+-- Bytes of header lines that a batch of requests has room for; more get room of their own.
+local BYTES_MAX = 1024 * BATCH_MAX
 local M = {}
 local lib, engine, worker
 local message = ffi.new("char[512]")
-local SIZES = { request = ffi.sizeof("portcullis_request"), verdict = ffi.sizeof("portcullis_verdict") }
+local copy, cast, ffi_string = ffi.copy, ffi.cast, ffi.string
+local bytes_t, pointer_t = ffi.typeof("uint8_t[?]"), ffi.typeof("const uint8_t *")
 
+-- What the functions below do for each request is written for the JIT compiler: no closures, no tables.
 local function put(slice, text)
-  -- LuaJIT strings stay where they are while they are referenced; every text below is held in a local until the call returns.
-  slice.ptr = ffi.cast("const uint8_t *", text)
+  -- LuaJIT strings stay where they are while they are referenced: a batch holds those of its requests.
+  slice.ptr = cast(pointer_t, text)
   slice.len = #text
+end
+
+-- The header lines of the request at hand as nginx has them, in their order, without a Lua string for each: what ngx.req.get_headers is made of.
+local get_request, raw_lines, lines
+do
+  local found, base = pcall(require, "resty.core.base")
+  found = found and pcall(require, "resty.core.request") and pcall(function() return ffi.C.ngx_http_lua_ffi_req_get_headers end)
+  if found then
+    get_request, raw_lines = base.get_request, ffi.new("ngx_http_lua_ffi_table_elt_t[?]", HEADERS_MAX)
+    local truncated = ffi.new("int[1]")
+    -- How many there are, in raw_lines.
+    function lines()
+      local request = get_request()
+      local count = ffi.C.ngx_http_lua_ffi_req_get_headers_count(request, HEADERS_MAX, truncated)
+      if count <= 0 then return 0 end
+      if ffi.C.ngx_http_lua_ffi_req_get_headers(request, raw_lines, count, 1) ~= 0 then return nil end
+      return count
+    end
+  end
 end
 
 local function read(path)
@@ -110,78 +134,141 @@ function M.metrics()
   ngx.print(ffi.string(text, length[0]))
 end
 
--- Requests that are judged together: their structs, the strings that these point to, and who has yet to read a verdict.
-local function new_batch(size)
-  return {
-    size = size, count = 0, unread = 0, texts = {},
+-- Requests that are judged together: their structs, what these point to, and who has yet to read a verdict. What is the same for every request is
+-- written once.
+local function new_batch(size, bytes)
+  local batch = {
+    size = size, count = 0, unread = 0, used = 0, texts = {}, own = {}, bytes = bytes > 0 and bytes_t(bytes), room = bytes,
     requests = ffi.new("portcullis_request[?]", size), verdicts = ffi.new("portcullis_verdict[?]", size),
     headers = ffi.new("portcullis_header[?]", size * HEADERS_MAX),
   }
+  for index = 0, size - 1 do
+    batch.requests[index].struct_size = ffi.sizeof("portcullis_request")
+    batch.requests[index].headers = batch.headers + index * HEADERS_MAX
+    batch.verdicts[index].struct_size = ffi.sizeof("portcullis_verdict")
+  end
+  return batch
 end
-local alone, gathering, spare = new_batch(1), nil, {}
+local alone, gathering, spare = new_batch(1, 0), nil, {}
+
+-- Room for `size` bytes until the batch is judged.
+local function room(batch, size)
+  local used = batch.used
+  if size > batch.room - used then
+    local own = bytes_t(size)
+    batch.own[#batch.own + 1] = own
+    return cast("uint8_t *", own)
+  end
+  batch.used = used + size
+  return batch.bytes + used
+end
+
+-- The header lines of the request at hand, where nginx has them.
+local function add_lines(headers)
+  local count = lines() or error("the request's header lines cannot be read")
+  for index = 0, count - 1 do
+    local from, to = raw_lines[index], headers[index]
+    to.name.ptr, to.name.len = from.key.data, from.key.len
+    to.value.ptr, to.value.len = from.value.data, from.value.len
+  end
+  return count
+end
+
+-- Copies them, for a batch that is judged when the request may be gone.
+local function keep_lines(batch, headers, count)
+  local size = 0
+  for index = 0, count - 1 do
+    local line = raw_lines[index]
+    size = size + line.key.len + line.value.len
+  end
+  local to = room(batch, size)
+  for index = 0, count - 1 do
+    local line, header = raw_lines[index], headers[index]
+    copy(to, line.key.data, line.key.len)
+    header.name.ptr = to
+    to = to + line.key.len
+    copy(to, line.value.data, line.value.len)
+    header.value.ptr = to
+    to = to + line.value.len
+  end
+end
+
+-- Headers as ngx.req.get_headers gives them.
+local function add_fields(headers, fields)
+  local count = 0
+  for name, value in pairs(fields) do
+    if type(value) ~= "table" then value = { value } end
+    for index = 1, #value do
+      if count == HEADERS_MAX then return count end
+      put(headers[count].name, name)
+      put(headers[count].value, value[index])
+      count = count + 1
+    end
+  end
+  return count
+end
 
 local function add(batch, method, target, fields, body, client_ip)
   local index = batch.count
-  batch.count = index + 1
-  local request, headers = batch.requests[index], batch.headers + index * HEADERS_MAX
-  ffi.fill(request, SIZES.request)
-  request.struct_size = SIZES.request
-  batch.verdicts[index].struct_size = SIZES.verdict
+  local request, headers, texts = batch.requests[index], batch.headers + index * HEADERS_MAX, batch.texts
+  local count
+  if fields then
+    count = add_fields(headers, fields)
+  else
+    count = add_lines(headers)
+    if batch.bytes then keep_lines(batch, headers, count) end
+  end
+  request.header_count = count
   put(request.method, method)
   put(request.target, target)
   put(request.body, body)
   put(request.client_ip, client_ip)
-  local count = 0
-  local function header(name, value)
-    if count == HEADERS_MAX then return end
-    put(headers[count].name, name)
-    put(headers[count].value, value)
-    count = count + 1
-  end
-  for name, value in pairs(fields) do
-    if type(value) == "table" then
-      for _, one in ipairs(value) do header(name, one) end
-    else
-      header(name, value)
-    end
-  end
-  request.headers = headers
-  request.header_count = count
   -- Held until the batch is judged.
-  batch.texts[index + 1] = { method, target, fields, body, client_ip }
+  local held = index * 5
+  texts[held + 1], texts[held + 2], texts[held + 3], texts[held + 4], texts[held + 5] = method, target, body, client_ip, fields or false
+  batch.count = index + 1
   return index
 end
 
 local function judge(batch)
+  local texts = batch.texts
   batch.result = lib.portcullis_verify_batch(worker, batch.requests, batch.count, batch.verdicts)
-  batch.texts = {}
+  for index = 1, batch.count * 5 do texts[index] = false end
+  if batch.own[1] then batch.own = {} end
 end
 
+local names = {}
 local function read_verdict(batch, index)
   if batch.result ~= 0 then return "internal", 500, nil end
   local verdict = batch.verdicts[index]
-  return ffi.string(lib.portcullis_reason_name(verdict.reason)), verdict.http_status, verdict
+  local reason = verdict.reason
+  local name = names[reason]
+  if not name then
+    name = ffi_string(lib.portcullis_reason_name(reason))
+    names[reason] = name
+  end
+  return name, verdict.http_status, verdict
 end
 
---- Judges a request: its parts as strings, its headers as ngx.req.get_headers gives them. Returns the verdict's reason, status and struct, which
---- is good until the next call.
-function M.verify(...)
+--- Judges a request: its parts as strings, its headers as ngx.req.get_headers gives them; without them those of the request at hand, as they
+--- came. Returns the verdict's reason, status and struct, which is good until the next call.
+function M.verify(method, target, fields, body, client_ip)
   alone.count = 0
-  local index = add(alone, ...)
+  local index = add(alone, method, target, fields or (not lines and ngx.req.get_headers(HEADERS_MAX, true)), body, client_ip)
   judge(alone)
   return read_verdict(alone, index)
 end
 
 --- As M.verify, together with all requests that this worker process has at hand at the moment: it yields once, until nginx has seen to
 --- every other connection that is readable. Worth it for signatures, where many are verified in little more time than one; not for MACs.
-function M.verify_gathered(...)
+function M.verify_gathered(method, target, fields, body, client_ip)
   if gathering and gathering.count == gathering.size then gathering = nil end
   if not gathering then
-    gathering = table.remove(spare) or new_batch(BATCH_MAX)
-    gathering.count, gathering.unread, gathering.judged = 0, 0, false
+    gathering = table.remove(spare) or new_batch(BATCH_MAX, BYTES_MAX)
+    gathering.count, gathering.unread, gathering.used, gathering.judged = 0, 0, 0, false
   end
   local batch = gathering
-  local index = add(batch, ...)
+  local index = add(batch, method, target, fields or (not lines and ngx.req.get_headers(HEADERS_MAX, true)), body, client_ip)
   batch.unread = batch.unread + 1
   ngx.sleep(0)
   -- The first one that goes on judges for all.
@@ -197,6 +284,9 @@ function M.verify_gathered(...)
   return reason, status, verdict
 end
 
+local req = ngx.req
+local read_body, get_body_data, get_body_file, get_method, set_header = req.read_body, req.get_body_data, req.get_body_file, req.get_method, req.set_header
+
 --- For access_by_lua: lets an accepted request through, answers any other. With `gathered` the requests of a worker process are judged
 --- together, as M.verify_gathered says.
 function M.guard(gathered)
@@ -204,17 +294,16 @@ function M.guard(gathered)
     ngx.log(ngx.ERR, "portcullis is not open in this worker")
     return ngx.exit(500)
   end
-  ngx.req.read_body()
-  local body = ngx.req.get_body_data()
+  read_body()
+  local body = get_body_data()
   if not body then
-    local file = ngx.req.get_body_file()
+    local file = get_body_file()
     body = file and read(file) or ""
   end
   local verify = gathered and M.verify_gathered or M.verify
-  local reason, status, found = verify(ngx.req.get_method(), ngx.var.request_uri, ngx.req.get_headers(HEADERS_MAX, true), body,
-    ngx.var.remote_addr)
+  local reason, status, found = verify(get_method(), ngx.var.request_uri, nil, body, ngx.var.remote_addr)
   if reason == "ok" then
-    ngx.req.set_header("X-App-Id", ffi.string(found.app_id))
+    set_header("X-App-Id", ffi_string(found.app_id))
     return
   end
   -- The reason is for the operator's log; the client learns the code.

@@ -44,6 +44,32 @@ def signed(nonce, secret=b"k3y", path="/balance", **more):
     return f"{path}?{client.query([*params, ('sign', client.sign('md5', secret, params))])}"
 
 
+def post(path, fields, sign, headers):
+    """The status of a POST with the parameters in a JSON body, the signature in the target, and header lines as given."""
+    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=PATIENCE)
+    body = json.dumps(dict(fields))
+    connection.putrequest("POST", f"{path}?sign={sign}", skip_accept_encoding=True)
+    for name, value in [*headers, ("Content-Length", str(len(body)))]:
+        connection.putheader(name, value)
+    connection.endheaders(body.encode())
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer.status
+
+
+def bodies_and_headers(path):
+    """Header lines reach the judge: without its media type a body is not read. A body of 40 KiB comes from nginx's file; too many lines are refused."""
+    media = [("X-Before", "1"), ("X-Before", ""), ("Content-Type", "application/json"), *((f"X-{number}", "v" * number) for number in range(60))]
+    for size in (1, 40000):
+        fields = [("partnerId", "p10001"), ("timestamp", str(int(time.time()))), ("nonce", f"{time.time_ns()}-{size}"), ("memo", "6" * size)]
+        sign = client.sign("md5", b"k3y", fields)
+        assert post(path, fields, sign, [("X-Many", "1")] * 150 + media) == 400
+        assert post(path, fields, sign, []) == 400
+        assert post(path, [*fields, ("more", "1")], sign, media) == 401
+        assert [post(path, fields, sign, media) for _ in range(3)] == [200, 409, 409]
+
+
 def gathered():
     """Requests of many connections at once, which a worker judges together: each good one is accepted, of each pair of copies exactly one."""
     targets = [signed(f"{time.time_ns()}-gathered-{number}") for number in range(GATHERED)]
@@ -157,14 +183,16 @@ def main():
         assert get(target) == (200, "judged alone")
         assert get(target)[0] == 409 and get(target.replace("/alone", "/balance"))[0] == 409
         gathered()
+        for path in ("/alone", "/balance"):
+            bodies_and_headers(path)
         status, body = get(signed("tampered") + "&more=1")
         assert status == 401 and '"9992"' in body, (status, body)
         status, body = get("/balance")
         assert status == 401 and '"9993"' in body, (status, body)
         _, page = get("/metrics")
         counted = dict(line.rsplit(" ", 1) for line in page.splitlines() if not line.startswith("#"))
-        assert counted['portcullis_verdicts_total{reason="ok"}'] == str(41 + GATHERED), page
-        assert counted['portcullis_verdicts_total{reason="replayed"}'] == str(162 + GATHERED), page
+        assert counted['portcullis_verdicts_total{reason="ok"}'] == str(45 + GATHERED), page
+        assert counted['portcullis_verdicts_total{reason="replayed"}'] == str(170 + GATHERED), page
 
         # Another secret, by rename: soon in force in both workers, and the old one is not; half a document is logged and changes nothing.
         path = os.path.join(folder, "config.json")
