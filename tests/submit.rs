@@ -218,7 +218,8 @@ fn documents_swapped_under_load_judge_every_batch_by_one_of_them() {
             }
         }
         // On a machine so busy that they have not come to both yet, they get the time; one of two requests is good by any document.
-        while judged.iter().any(|count| count.load(Ordering::SeqCst) == 0) && !threads.iter().all(|one| one.is_finished())
+        while judged.iter().any(|count| count.load(Ordering::SeqCst) == 0)
+            && !threads.iter().all(|one| one.is_finished())
         {
             std::thread::yield_now();
         }
