@@ -1,15 +1,19 @@
-//! What the C ABI costs: `cargo bench --bench embedding`. A call of `portcullis_verify` against the Rust call, requests through a queue against
-//! `portcullis_verify_batch` on as many threads, a lone request through an idle queue, and calls while documents are put in force. Medians of
-//! interleaved rounds.
+//! What the C ABI costs: `cargo bench --bench embedding [-- PART...]`, all parts but the last or those that are named:
+//!
+//! - `border`: a call of `portcullis_verify` against the Rust call, the same request in the same thread, round by round in turn;
+//! - `reload`: calls while documents are put in force;
+//! - `queue`: requests through a queue against `portcullis_verify_batch` on as many threads, and a lone request through an idle queue;
+//! - `instructions`: both calls of `border` under `valgrind --tool=callgrind` (which has no AVX-512), counted: the same on any machine, however loaded.
 #![allow(unsafe_code)]
 
 use portcullis::engine::Engine;
 use portcullis::ffi::*;
-use portcullis::request::Request;
+use portcullis::request::{Header, Request};
 use portcullis::time::Millis;
 use portcullis_result::PORTCULLIS_OK;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::hint::black_box;
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -32,9 +36,14 @@ fn request(target: &str) -> portcullis_request {
     request
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+fn median(values: Vec<f64>) -> f64 {
+    quarters(values)[2]
+}
+
+/// The least, the quartiles and the greatest.
+fn quarters(mut values: Vec<f64>) -> [f64; 5] {
     values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    [0, 1, 2, 3, 4].map(|quarter| values[(values.len() - 1) * quarter / 4])
 }
 
 struct Handles {
@@ -61,38 +70,167 @@ fn document(credential: &str) -> String {
     )
 }
 
-/// The border alone: a request that is refused at once, and one that is judged whole, each through Rust and through C.
-fn border() {
-    let document = document(r#"{"alg":"md5","secret":"k3y"}"#);
+/// A request as both sides have it.
+struct Pair {
+    name: &'static str,
+    method: &'static str,
+    target: &'static str,
+    headers: &'static [(&'static str, &'static str)],
+    body: &'static str,
+    client_ip: &'static str,
+    reason: u16,
+}
+
+/// One that is refused at once, one that is judged whole, and one as gateways have them; no nonce is taken, so that calls are alike.
+const PAIRS: [Pair; 3] = [
+    Pair { name: "refused at once", method: "GET", target: "/t", headers: &[], body: "", client_ip: "", reason: 3 },
+    Pair {
+        name: "MD5",
+        method: "GET",
+        target: "/t?nonce=1&partnerId=p10001&timestamp=1700000000&sign=2f9ca37c0612118fb1b01b74e6854589",
+        headers: &[],
+        body: "",
+        client_ip: "",
+        reason: 19,
+    },
+    Pair {
+        name: "MD5, 8 headers, body, address",
+        method: "POST",
+        target: "/pay?sign=2f9ca37c0612118fb1b01b74e6854589",
+        headers: &[
+            ("Host", "api.example"),
+            ("User-Agent", "partner/7.1 (Linux)"),
+            ("Accept", "application/json"),
+            ("Accept-Encoding", "gzip, br"),
+            ("Content-Type", "application/json"),
+            ("Content-Length", "93"),
+            ("X-Request-Id", "0f8fad5b-d9cb-469f-a165-70867728950e"),
+            ("Connection", "keep-alive"),
+        ],
+        body: r#"{"nonce":"1","partnerId":"p10001","timestamp":"1700000000","amount":"100.00","payee":"6222021"}"#,
+        client_ip: "203.0.113.7",
+        reason: 19,
+    },
+];
+
+const BORDER: &str = r#"{"alg":"md5","secret":"k3y"}"#;
+
+/// Calls `work` with one call through Rust, and with one through C, of which each gives the reason's number.
+fn both(pair: &Pair, mut work: impl FnMut(&mut dyn FnMut(usize) -> u16, &mut dyn FnMut(usize) -> u16)) {
+    let document = document(BORDER);
     let handles = open(&document);
     let mut worker = Engine::open(document.as_bytes()).expect("the document").worker();
-    for target in ["/t", "/t?nonce=1&partnerId=p10001&timestamp=1700000000&sign=2f9ca37c0612118fb1b01b74e6854589"] {
-        let own = Request { received_at: Some(Millis(NOW)), ..Request::new(b"GET", target.as_bytes(), b"") };
-        let theirs = request(target);
-        // SAFETY: all zeros is a verdict.
-        let mut verdict: portcullis_verdict = unsafe { std::mem::zeroed() };
-        verdict.struct_size = size_of::<portcullis_verdict>() as u32;
-        let (mut rust, mut c) = (Vec::new(), Vec::new());
-        for _ in 0..201 {
-            let start = Instant::now();
-            for _ in 0..500 {
-                black_box(worker.verify(black_box(&own)));
-            }
-            rust.push(start.elapsed().as_nanos() as f64 / 500.0);
-            let start = Instant::now();
-            for _ in 0..500 {
-                // SAFETY: the request's texts are alive.
-                black_box(unsafe { portcullis_verify(handles.worker, black_box(&theirs), &mut verdict) });
-            }
-            c.push(start.elapsed().as_nanos() as f64 / 500.0);
+    let lines: Vec<Header<'_>> =
+        pair.headers.iter().map(|(name, value)| Header { name: name.as_bytes(), value: value.as_bytes() }).collect();
+    let own = Request {
+        headers: &lines,
+        received_at: Some(Millis(NOW)),
+        client_ip: pair.client_ip.parse().ok(),
+        ..Request::new(pair.method.as_bytes(), pair.target.as_bytes(), pair.body.as_bytes())
+    };
+    let headers: Vec<portcullis_header> =
+        pair.headers.iter().map(|(name, value)| portcullis_header { name: slice(name), value: slice(value) }).collect();
+    let mut theirs = request(pair.target);
+    (theirs.method, theirs.body, theirs.client_ip) = (slice(pair.method), slice(pair.body), slice(pair.client_ip));
+    (theirs.headers, theirs.header_count) = (headers.as_ptr(), headers.len());
+    // SAFETY: all zeros is a verdict.
+    let mut verdict: portcullis_verdict = unsafe { std::mem::zeroed() };
+    verdict.struct_size = size_of::<portcullis_verdict>() as u32;
+    let mut rust = |count| {
+        let mut reason = 0;
+        for _ in 0..count {
+            reason = black_box(worker.verify(black_box(&own))).reason as u16;
         }
-        let (rust, c) = (median(rust), median(c));
-        println!(
-            "one request, reason {:2}: Rust {rust:.0} ns, C {c:.0} ns, the border {:.0} ns",
-            verdict.reason,
-            c - rust
-        );
+        reason
+    };
+    let mut c = |count| {
+        for _ in 0..count {
+            // SAFETY: the request's texts are alive.
+            let result = unsafe { portcullis_verify(handles.worker, black_box(&theirs), black_box(&mut verdict)) };
+            assert_eq!(result, PORTCULLIS_OK);
+        }
+        verdict.reason
+    };
+    work(&mut rust, &mut c);
+    assert_eq!(portcullis_worker_close(handles.worker), PORTCULLIS_OK);
+    assert_eq!(portcullis_engine_close(handles.engine), PORTCULLIS_OK);
+}
+
+/// The border alone, in time.
+fn border() {
+    const ROUNDS: usize = 2_001;
+    const CALLS: usize = 100;
+    for pair in &PAIRS {
+        both(pair, |rust, c| {
+            assert_eq!([rust(CALLS), c(CALLS)], [pair.reason; 2], "both are judged alike");
+            let mut times = [const { Vec::new() }; 3];
+            let time = |calls: &mut dyn FnMut(usize) -> u16| {
+                let start = Instant::now();
+                calls(CALLS);
+                start.elapsed().as_nanos() as f64 / CALLS as f64
+            };
+            for round in 0..ROUNDS {
+                // Whichever comes first has the other's traces in the caches.
+                let (own, theirs) = if round % 2 == 0 {
+                    let own = time(rust);
+                    (own, time(c))
+                } else {
+                    let theirs = time(c);
+                    (time(rust), theirs)
+                };
+                times[0].push(own);
+                times[1].push(theirs);
+                times[2].push(theirs - own);
+            }
+            let [rust, c, border] = times.map(quarters);
+            println!(
+                "one request, {}: Rust {:.0} ns (least {:.0}), C {:.0} (least {:.0}); the border {:.0} ns, half of the rounds {:.0} to {:.0}; least against least {:.0}",
+                pair.name,
+                rust[2],
+                rust[0],
+                c[2],
+                c[0],
+                border[2],
+                border[1],
+                border[3],
+                c[0] - rust[0]
+            );
+        });
     }
+}
+
+/// The border alone, in instructions: this program again under callgrind, calling one side a few times more.
+fn instructions() {
+    let program = std::env::current_exe().expect("this program");
+    let counted = |pair: usize, side: &str, count: usize| {
+        let ran = Command::new("valgrind")
+            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+            .arg(&program)
+            .args(["calls", &pair.to_string(), side, &count.to_string()])
+            .output()
+            .ok()?;
+        let said = String::from_utf8_lossy(&ran.stderr);
+        said.split("Collected : ").nth(1)?.split_whitespace().next()?.parse::<f64>().ok()
+    };
+    for (at, pair) in PAIRS.iter().enumerate() {
+        let each = ["rust", "c"].map(|side| Some((counted(at, side, 3_000)? - counted(at, side, 1_000)?) / 2_000.0));
+        match each {
+            [Some(rust), Some(c)] => println!(
+                "one request, {}: Rust {rust:.0} instructions, C {c:.0}, the border {:.0}",
+                pair.name,
+                c - rust
+            ),
+            _ => println!("skipped: valgrind is not to be had here"),
+        }
+    }
+}
+
+/// What [`instructions`] has counted.
+fn calls(pair: &str, side: &str, count: &str) {
+    let (pair, count) = (pair.parse::<usize>().expect("a number"), count.parse().expect("a number"));
+    both(&PAIRS[pair], |rust, c| {
+        black_box(if side == "c" { c(count) } else { rust(count) });
+    });
 }
 
 struct Shared<T>(T);
@@ -274,8 +412,25 @@ fn reload() {
 }
 
 fn main() {
-    border();
-    reload();
+    let said: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    if let [word, pair, side, count] = &said[..]
+        && word == "calls"
+    {
+        return calls(pair, side, count);
+    }
+    let wanted = |part: &str| said.is_empty() || said.iter().any(|word| word == part);
+    if wanted("border") {
+        border();
+    }
+    if wanted("reload") {
+        reload();
+    }
+    if !said.is_empty() && wanted("instructions") {
+        instructions();
+    }
+    if !wanted("queue") {
+        return;
+    }
     let rsa = std::fs::read_to_string("vectors/demo/config.json").expect("the demonstration");
     let pem = rsa.split("\"public_key_pem\": \"").nth(1).and_then(|rest| rest.split('"').next()).expect("an RSA key");
     throughput("rsa2048", &format!(r#"{{"alg":"rsa-pkcs1-sha256","public_key_pem":"{pem}"}}"#), 256, 16_384);

@@ -204,12 +204,13 @@ impl Batch {
         checker.get_or_insert_with(|| Checker::new(tools.cpu)).read(&tokens.policy, slots.len(), sent);
     }
 
+    /// Lends the verdict of each request where it stands, in order.
     pub(super) fn commit(
         &mut self,
         memory: &Memory,
         requests: &[Request<'_>],
-        verdicts: &mut [Verdict],
         hands: &mut Hands,
+        mut each: impl FnMut(usize, &Verdict),
     ) {
         hands.hold.check();
         // Taken, so that an idle batch does not keep an old document's keys alive.
@@ -219,7 +220,7 @@ impl Batch {
                 memory.prefetch(nonce);
             }
         }
-        for (at, ((slot, request), verdict)) in self.slots.iter_mut().zip(requests).zip(verdicts).enumerate() {
+        for (at, (slot, request)) in self.slots.iter_mut().zip(requests).enumerate() {
             if slot.stand != Stand::Refused {
                 let token = self.tokens.as_ref().and_then(|tokens| tokens.said(at));
                 let verified = slot.works.clone().find(|at| self.good.get(*at) == Some(&true));
@@ -234,7 +235,7 @@ impl Batch {
                     }
                 }
             }
-            *verdict = slot.verdict;
+            each(at, &slot.verdict);
         }
     }
 }

@@ -274,6 +274,20 @@ impl Worker {
         verdict
     }
 
+    /// As [`Worker::verify`], with the verdict lent where it was made: who writes it elsewhere in another form copies it once, not three times.
+    #[cfg(feature = "ffi")]
+    pub(crate) fn verify_lent(&mut self, request: &Request<'_>, mut lend: impl FnMut(&Verdict)) {
+        let (request, mut batch) = (std::slice::from_ref(request), self.batch.take().unwrap_or_default());
+        self.gate(request, &mut batch);
+        self.prepare(request, &mut batch);
+        let metrics = &self.metrics;
+        batch.commit(&self.shared.memory, request, &mut self.hands, |_, verdict| {
+            metrics.count(std::slice::from_ref(verdict));
+            lend(verdict);
+        });
+        self.batch = Some(batch);
+    }
+
     /// Judges requests in order: the verdict of `requests[i]` goes into `verdicts[i]`. Where one slice is longer, its rest is left alone.
     pub fn verify_batch(&mut self, requests: &[Request<'_>], verdicts: &mut [Verdict]) {
         let mut batch = self.batch.take().unwrap_or_default();
@@ -303,9 +317,14 @@ impl Worker {
 
     /// Stage 3. Batches pass here in the order of their requests.
     pub fn commit(&mut self, requests: &[Request<'_>], batch: &mut Batch, verdicts: &mut [Verdict]) {
-        batch.commit(&self.shared.memory, requests, verdicts, &mut self.hands);
         let count = requests.len().min(verdicts.len());
-        self.metrics.count(&verdicts[..count]);
+        let (requests, verdicts) = (&requests[..count], &mut verdicts[..count]);
+        batch.commit(&self.shared.memory, requests, &mut self.hands, |at, verdict| {
+            if let Some(place) = verdicts.get_mut(at) {
+                *place = *verdict;
+            }
+        });
+        self.metrics.count(verdicts);
     }
 
     /// Counts how long a request took, the service behind included, for [`Engine::metrics`].

@@ -158,8 +158,12 @@ pub unsafe extern "C" fn portcullis_verify(
     request: *const portcullis_request,
     verdict: *mut portcullis_verdict,
 ) -> portcullis_result {
-    // SAFETY: the caller's promise, for one of each.
-    unsafe { portcullis_verify_batch(worker, request, 1, verdict) }
+    guard(|| {
+        let mut held = WORKERS.hold(worker.addr())?;
+        let content = held.get().ok_or(PORTCULLIS_BAD_HANDLE)?;
+        // SAFETY: the caller's promise for the request, every slice in it, and the verdict; the borrows end with the call.
+        unsafe { content.judge_one(sized(request)?, sized_mut(verdict)?) }
+    })
 }
 
 /// The caller's requests as a slice, every `struct_size` looked at.

@@ -15,7 +15,7 @@
 
 use super::bell::{Beds, Bell, Counter};
 use super::calls::engine_of;
-use super::judge::{FfiWorker, view, write_verdict};
+use super::judge::{FfiWorker, lines, view, write_verdict};
 use super::signals::Masked;
 use super::slots::Table;
 use super::support::*;
@@ -135,17 +135,8 @@ impl Job {
         self.request = *request;
         self.headers.clear();
         self.bytes.clear();
-        if request.header_count > 0 {
-            if request.headers.is_null() {
-                return Err(PORTCULLIS_NULL);
-            }
-            if request.header_count > isize::MAX as usize / size_of::<portcullis_header>() {
-                return Err(PORTCULLIS_BAD_ARGUMENT);
-            }
-            // SAFETY: not NULL, count within bounds (checked), memory promised by the caller.
-            let lines = unsafe { std::slice::from_raw_parts(request.headers, request.header_count) };
-            self.headers.extend_from_slice(lines);
-        }
+        // SAFETY: this function's contract.
+        self.headers.extend_from_slice(unsafe { lines(request) }?);
         let Self { request, headers, bytes, .. } = self;
         let mut all = 0usize;
         for slice in texts(request, headers) {

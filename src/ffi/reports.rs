@@ -1,7 +1,7 @@
 //! What operators read: counters, explanations, access records.
 
 use super::calls::{WORKERS, engine_of};
-use super::judge::{read_requests, read_verdict, view};
+use super::judge::{headers_of, read_verdict, view};
 use super::slots::Table;
 use super::support::*;
 use super::types::*;
@@ -98,8 +98,7 @@ pub unsafe extern "C" fn portcullis_explain(
         unsafe {
             let (request, client) = (sized(request)?, client_string.bytes()?);
             let engine = engine_of(engine)?;
-            let mut headers = Vec::new();
-            read_requests(std::slice::from_ref(request), &mut headers)?;
+            let headers = headers_of(request)?;
             let request = view(request, &headers)?;
             let options = doctor::Options {
                 now: request.received_at.unwrap_or_else(wall_clock),

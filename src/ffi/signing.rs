@@ -1,7 +1,7 @@
 //! Signing: requests as an app would, and answers.
 
 use super::calls::engine_of;
-use super::judge::{read_requests, view};
+use super::judge::{headers_of, view};
 use super::slots::Table;
 use super::support::*;
 use super::types::*;
@@ -105,8 +105,7 @@ pub unsafe extern "C" fn portcullis_sign(
         unsafe {
             let (request, out) = (sized(request)?, sized_mut(out)?);
             let signer = SIGNERS.share(signer.addr())?;
-            let mut headers = Vec::new();
-            read_requests(std::slice::from_ref(request), &mut headers)?;
+            let headers = headers_of(request)?;
             let request = view(request, &headers)?;
             let mut draft = Draft::of(&request);
             let at = request.received_at.unwrap_or_else(wall_clock);
@@ -144,9 +143,7 @@ pub unsafe extern "C" fn portcullis_sign_answer(
         unsafe {
             let (answer, request, out) = (sized(answer)?, sized(request)?, sized_mut(out)?);
             let signer = SIGNERS.share(signer.addr())?;
-            let (mut own, mut asked) = (Vec::new(), Vec::new());
-            read_requests(std::slice::from_ref(answer), &mut own)?;
-            read_requests(std::slice::from_ref(request), &mut asked)?;
+            let (own, asked) = (headers_of(answer)?, headers_of(request)?);
             let (answer, request) = (view(answer, &own)?, view(request, &asked)?);
             let mut draft = Draft::answering(status, &answer, &request);
             let at = answer.received_at.unwrap_or_else(wall_clock);
