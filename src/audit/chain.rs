@@ -1,5 +1,7 @@
 //! Writing a chain.
 
+use super::form::Form;
+use super::frame;
 use super::link::{AuditKey, LINK, Links};
 use super::mask::Masked;
 use super::pen::Pen;
@@ -83,17 +85,18 @@ pub struct Head {
 #[derive(Debug)]
 pub struct Chain {
     key: AuditKey,
-    head: Head,
-    links: Links,
+    form: Form,
+    pub(super) head: Head,
+    pub(super) links: Links,
     retention: Retention,
     /// How every line begins.
     start: [u8; START],
-    /// Room for a line, and the link before it; and for texts on their way into it.
-    line: Vec<u8>,
-    text: String,
-    escaped: Vec<u8>,
-    /// The digest of all lines, where the chain is sealed, and by which algorithm.
-    running: Option<(Algorithm, Running)>,
+    /// Room for a record, and the link before it; and for texts on their way into it.
+    pub(super) line: Vec<u8>,
+    pub(super) text: String,
+    pub(super) escaped: Vec<u8>,
+    /// The digest of all records, where the chain is sealed, and by which algorithm.
+    pub(super) running: Option<(Algorithm, Running)>,
 }
 
 impl Chain {
@@ -108,7 +111,7 @@ impl Chain {
         now: Millis,
         out: &mut Vec<u8>,
     ) -> Result<Self, Error> {
-        Self::open_with(key, None, retention, after, now, out)
+        Self::open_in(Form::Ndjson, key, None, retention, after, now, out)
     }
 
     /// As [`Chain::open`], for a chain that [`Chain::seal`] will seal by `algorithm`. Every line then costs its digest besides.
@@ -123,10 +126,16 @@ impl Chain {
         now: Millis,
         out: &mut Vec<u8>,
     ) -> Result<Self, Error> {
-        Self::open_with(key, Some(algorithm), retention, after, now, out)
+        Self::open_in(Form::Ndjson, key, Some(algorithm), retention, after, now, out)
     }
 
-    fn open_with(
+    /// As [`Chain::open`], or, where there is an algorithm for seals, as [`Chain::open_sealed`], with records in `form`. A chain may go on from one in the
+    /// other form.
+    ///
+    /// # Errors
+    /// As [`Chain::open`].
+    pub fn open_in(
+        form: Form,
         key: &AuditKey,
         seals: Option<Algorithm>,
         retention: Retention,
@@ -143,6 +152,7 @@ impl Chain {
         let links = key.links(head.chain).ok_or_else(|| fail("opening an audit chain", "no memory"))?;
         let mut chain = Self {
             key: key.clone(),
+            form,
             head,
             links,
             retention,
@@ -152,11 +162,16 @@ impl Chain {
             escaped: Vec::new(),
             running: seals.map(|algorithm| (algorithm, Running::of(algorithm))),
         };
+        let keep_until = now.plus(retention.days() * DAY_MS).0;
+        if form == Form::Binary {
+            chain.open_frame(now.0, keep_until, after, out);
+            return Ok(chain);
+        }
         chain.line(0, out, |pen| {
             pen.literal(b"\"chain\":\"open\",\"at\":");
             pen.signed(now.0);
             pen.literal(b",\"keep_until\":");
-            pen.signed(now.plus(retention.days() * DAY_MS).0);
+            pen.signed(keep_until);
             pen.literal(b",\"after\":");
             match after {
                 Some(head) => {
@@ -185,6 +200,15 @@ impl Chain {
             Some((algorithm, running)) if *algorithm == signer.algorithm() => running.digest(),
             _ => return Err(fail("sealing an audit chain", "it was not opened for seals by this algorithm")),
         };
+        let sign = |message: &[u8]| {
+            let signature = signer.sign(message, SignatureForm::Der, MacInput::Plain);
+            signature.map_err(|e| fail("sealing an audit chain", &e.to_string()))
+        };
+        if self.form == Form::Binary {
+            let signature = sign(&frame::signed(self.head.chain, self.head.lines, now.0, &digest))?;
+            self.seal_frame(now.0, &digest, &signature, out);
+            return Ok(());
+        }
         let mut text = self.start.to_vec();
         write_number(self.head.lines, &mut text);
         text.push(b',');
@@ -192,9 +216,7 @@ impl Chain {
         text.extend_from_slice(format!("\"chain\":\"seal\",\"at\":{},\"digest\":\"", now.0).as_bytes());
         text.extend_from_slice(hex::to_string(&digest).as_bytes());
         text.push(b'"');
-        let signature = signer
-            .sign(&seal::signed(&text), SignatureForm::Der, MacInput::Plain)
-            .map_err(|e| fail("sealing an audit chain", &e.to_string()))?;
+        let signature = sign(&seal::signed(&text))?;
         text.extend_from_slice(seal::BEFORE_SIGNATURE);
         text.extend_from_slice(base64::to_string(Variant::Standard, &signature).as_bytes());
         text.push(b'"');
@@ -204,6 +226,13 @@ impl Chain {
 
     /// Appends a record.
     pub fn write(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
+        match self.form {
+            Form::Ndjson => self.record_line(record, out),
+            Form::Binary => self.record_frame(record, out),
+        }
+    }
+
+    fn record_line(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
         let Record { at, verdict, trace_id, account, duration_us, evidence } = *record;
         // A byte becomes six at most in a string of JSON.
         let texts = 6 * (trace_id.map_or(0, str::len) + account.map_or(0, str::len));
@@ -247,6 +276,10 @@ impl Chain {
     /// Closes the chain: its last line says how many there were.
     pub fn close(mut self, now: Millis, out: &mut Vec<u8>) -> Head {
         let before = self.head.lines;
+        if self.form == Form::Binary {
+            self.close_frame(now.0, before, out);
+            return self.head;
+        }
         self.line(0, out, |pen| {
             pen.literal(b"\"chain\":\"close\",\"at\":");
             pen.signed(now.0);
@@ -261,16 +294,22 @@ impl Chain {
     /// # Errors
     /// As [`Chain::open`].
     pub fn rotate(self, now: Millis, old: &mut Vec<u8>, new: &mut Vec<u8>) -> Result<Self, Error> {
-        let (key, retention) = (self.key.clone(), self.retention);
+        let (form, key, retention) = (self.form, self.key.clone(), self.retention);
         let seals = self.running.as_ref().map(|(algorithm, _)| *algorithm);
         let head = self.close(now, old);
-        Self::open_with(&key, seals, retention, Some(head), now, new)
+        Self::open_in(form, &key, seals, retention, Some(head), now, new)
     }
 
     /// Where the chain stands.
     #[must_use]
     pub fn head(&self) -> Head {
         self.head
+    }
+
+    /// How its records are written.
+    #[must_use]
+    pub fn form(&self) -> Form {
+        self.form
     }
 
     /// Takes the last line back, which its caller has no room for: `before` is where the chain stood. Not for chains that are sealed: a digest does not

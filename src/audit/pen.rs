@@ -1,4 +1,4 @@
-//! Writing a line: into room that was made beforehand, by a cursor.
+//! Writing a record: into room that was made beforehand, by a cursor.
 //!
 //! What is written piece by piece into a vector asks at every piece whether there is room. A record has some twenty pieces, so a [`Pen`] is given room for all of
 //! them at once: literals become moves of a length that the compiler knows, and a label is moved whole, with the zeros behind it, which the next piece covers.
@@ -82,6 +82,11 @@ impl<'b> Pen<'b> {
         Self { room, at, text, escaped }
     }
 
+    /// Where the next piece goes.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
     /// What was written from `from` on.
     pub fn written(&self, from: usize) -> &[u8] {
         self.room.get(from..self.at).unwrap_or_default()
@@ -115,6 +120,24 @@ impl<'b> Pen<'b> {
         if let Some(place) = self.place(N).first_chunk_mut() {
             *place = *text;
         }
+    }
+
+    /// Bytes in the place of others that were written before.
+    #[inline(always)]
+    pub fn patch<const N: usize>(&mut self, at: usize, text: &[u8; N]) {
+        let place = self.room.get_mut(at..).and_then(|room| room.first_chunk_mut());
+        debug_assert!(place.is_some() && at + N <= self.at, "written before");
+        if let Some(place) = place {
+            *place = *text;
+        }
+    }
+
+    /// Zeros up to a multiple of `N`.
+    #[inline(always)]
+    pub fn pad<const N: usize>(&mut self) {
+        let end = self.at.next_multiple_of(N);
+        self.literal(&[0; N]);
+        self.at = end;
     }
 
     /// An integer in decimal.
@@ -190,18 +213,23 @@ impl<'b> Pen<'b> {
         if label.is_empty() {
             return self.literal(b"null");
         }
-        let (bytes, len) = (label.padded(), label.as_bytes().len());
         if is_escaped(label.as_bytes()) {
             return self.string(label.as_str());
         }
         self.literal(b"\"");
+        self.label_bytes(label);
+        self.literal(b"\"");
+    }
+
+    /// A label as it is.
+    #[inline(always)]
+    pub fn label_bytes<const N: usize>(&mut self, label: &Label<N>) {
         let place = self.room.get_mut(self.at..).and_then(|room| room.first_chunk_mut());
         debug_assert!(place.is_some(), "more room");
         if let Some(place) = place {
-            *place = *bytes;
-            self.at += len;
+            *place = *label.padded();
+            self.at += label.as_bytes().len();
         }
-        self.literal(b"\"");
     }
 
     /// A text that came with a request: whatever looks like an account, an identity or a telephone in it is masked.
@@ -221,19 +249,46 @@ impl<'b> Pen<'b> {
     #[inline]
     pub fn masked_as(&mut self, kind: Masked, text: &str) {
         if text.is_ascii() && !is_escaped(text.as_bytes()) {
-            let (first, last) = kind.shown(text.len());
             self.literal(b"\"");
-            let place = self.place(text.len());
-            place.iter_mut().zip(text.bytes()).for_each(|(to, from)| *to = from);
-            if let Some(between) = place.get_mut(first..text.len() - last) {
-                between.fill(b'*');
-            }
+            self.masked_bytes_as(kind, text);
             return self.literal(b"\"");
         }
         let mut masked = std::mem::take(self.text);
         masked.clear();
         mask(kind, text, &mut masked);
         self.string(&masked);
+        *self.text = masked;
+    }
+
+    /// As [`Pen::masked`], without quotes and escapes.
+    #[inline]
+    pub fn masked_bytes(&mut self, text: &str) {
+        if !needs_mask(text) {
+            return self.raw(text.as_bytes());
+        }
+        let mut masked = std::mem::take(self.text);
+        masked.clear();
+        mask_text(text, &mut masked);
+        self.raw(masked.as_bytes());
+        *self.text = masked;
+    }
+
+    /// As [`Pen::masked_as`], without quotes and escapes.
+    #[inline]
+    pub fn masked_bytes_as(&mut self, kind: Masked, text: &str) {
+        if text.is_ascii() {
+            let (first, last) = kind.shown(text.len());
+            let place = self.place(text.len());
+            place.iter_mut().zip(text.bytes()).for_each(|(to, from)| *to = from);
+            if let Some(between) = place.get_mut(first..text.len() - last) {
+                between.fill(b'*');
+            }
+            return;
+        }
+        let mut masked = std::mem::take(self.text);
+        masked.clear();
+        mask(kind, text, &mut masked);
+        self.raw(masked.as_bytes());
         *self.text = masked;
     }
 }

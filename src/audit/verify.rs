@@ -1,8 +1,10 @@
-//! Reading chains back: the first line that does not fit.
+//! Reading chains back: the first record that does not fit.
 //!
-//! A line's frame is fixed, so it is read without a JSON parser, byte by byte; what stands inside is covered by the link.
+//! What stands around a line's content is fixed, so it is read without a JSON parser, byte by byte; what stands inside is covered by the link. Frames of the
+//! binary form are known by their first byte; from then on both are judged alike.
 
 use super::chain::{BEFORE_LINK, Head};
+use super::frame::{self, Frame, Kind, MAGIC};
 use super::link::{self, AuditKey, LINK, Link, Links};
 use super::seal::{self, BEFORE_SIGNATURE, Running};
 use crate::alg::{self, Item, Key, MacInput, SignatureForm};
@@ -91,17 +93,27 @@ struct Seals {
 }
 
 impl Seals {
-    /// Whether the line is a seal over what `running` has, by the key.
-    fn fits(&mut self, covered: &[u8], running: &Running) -> Option<bool> {
-        let at = memchr::memmem::find(covered, BEFORE_SIGNATURE)?;
-        let (text, rest) = covered.split_at(at);
-        let signature = rest.strip_prefix(BEFORE_SIGNATURE)?.strip_suffix(b"\"")?;
-        let signature = base64::decode_vec(Variant::Standard, signature).ok()?;
-        let (_, digest) = text.strip_suffix(b"\"")?.split_last_chunk::<64>()?;
-        if hex::to_string(&running.digest()).as_bytes() != digest {
-            return Some(false);
-        }
-        let message = seal::signed(text);
+    /// Whether the record is a seal over what `running` has, by the key.
+    fn fits(&mut self, parts: &Parts<'_>, running: &Running) -> Option<bool> {
+        let (message, signature) = match &parts.frame {
+            Some(frame) => {
+                let (digest, signature) = frame.sealing()?;
+                if running.digest() != digest {
+                    return Some(false);
+                }
+                (frame::signed(frame.chain, frame.seq, frame.at, &digest), signature.to_vec())
+            }
+            None => {
+                let at = memchr::memmem::find(parts.covered, BEFORE_SIGNATURE)?;
+                let (text, rest) = parts.covered.split_at(at);
+                let signature = rest.strip_prefix(BEFORE_SIGNATURE)?.strip_suffix(b"\"")?;
+                let (_, digest) = text.strip_suffix(b"\"")?.split_last_chunk::<64>()?;
+                if hex::to_string(&running.digest()).as_bytes() != digest {
+                    return Some(false);
+                }
+                (seal::signed(text), base64::decode_vec(Variant::Standard, signature).ok()?)
+            }
+        };
         let (form, input) = (SignatureForm::Der, MacInput::Plain);
         let mut ok = [false];
         self.verifier
@@ -132,26 +144,54 @@ impl fmt::Debug for Verifier {
     }
 }
 
-/// The parts of a line.
+/// The parts of a record.
 struct Parts<'l> {
     chain: u64,
     seq: u64,
-    /// After the number.
-    rest: &'l [u8],
+    kind: Kind,
     /// What the link covers.
     covered: &'l [u8],
-    /// The link as it is written.
-    digits: &'l [u8; 2 * LINK],
+    written: Written<'l>,
+    /// The frame, in the binary form.
+    frame: Option<Frame<'l>>,
+}
+
+/// A link as it is written.
+enum Written<'l> {
+    Digits(&'l [u8; 2 * LINK]),
+    Bytes(&'l Link),
 }
 
 impl Parts<'_> {
     /// Whether `link` is the one that is written here.
+    #[inline]
     fn fits(&self, link: &Link) -> bool {
-        let [high, low] = [link::digits(link), *self.digits].map(|digits| {
-            let (halves, _) = digits.as_chunks::<16>();
-            [halves[0], halves[1]].map(u128::from_ne_bytes)
-        });
-        (high[0].ct_eq(&low[0]) & high[1].ct_eq(&low[1])).into()
+        match self.written {
+            Written::Digits(digits) => {
+                let [high, low] = [link::digits(link), *digits].map(|digits| {
+                    let (halves, _) = digits.as_chunks::<16>();
+                    [halves[0], halves[1]].map(u128::from_ne_bytes)
+                });
+                (high[0].ct_eq(&low[0]) & high[1].ct_eq(&low[1])).into()
+            }
+            Written::Bytes(bytes) => u128::from_ne_bytes(*link).ct_eq(&u128::from_ne_bytes(*bytes)).into(),
+        }
+    }
+
+    /// The link that is written here.
+    fn link(&self) -> Option<Link> {
+        match self.written {
+            Written::Digits(digits) => link_of(digits),
+            Written::Bytes(bytes) => Some(*bytes),
+        }
+    }
+
+    /// The head that an opening record goes on from.
+    fn after(&self) -> Option<Option<Head>> {
+        match &self.frame {
+            Some(frame) => frame.opening().map(|(_, after)| after),
+            None => after(self.covered),
+        }
     }
 }
 
@@ -180,8 +220,14 @@ fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     Some((value, rest))
 }
 
-/// A line's parts. `last` is the name of a chain, and how it is written: that of the line before, mostly.
+/// A record's parts. `last` is the name of a chain, and how it is written: that of the line before, mostly.
+#[inline]
 fn parts<'l>(line: &'l [u8], last: Option<&(u64, [u8; 16])>) -> Option<Parts<'l>> {
+    if line.first() == Some(&MAGIC) {
+        let frame = Frame::read(line)?;
+        let Frame { chain, seq, kind, covered, link, .. } = frame;
+        return Some(Parts { chain, seq, kind, covered, written: Written::Bytes(link), frame: Some(frame) });
+    }
     let body = line.strip_suffix(b"\"}")?;
     let (rest, digits) = body.split_last_chunk()?;
     let covered = rest.strip_suffix(BEFORE_LINK)?;
@@ -192,10 +238,42 @@ fn parts<'l>(line: &'l [u8], last: Option<&(u64, [u8; 16])>) -> Option<Parts<'l>
         _ => hex_u64(name)?,
     };
     let (seq, after) = number(after.strip_prefix(b"\",\"seq\":")?)?;
-    Some(Parts { chain, seq, rest: after.strip_prefix(b",")?, covered, digits })
+    let kind = match after.strip_prefix(b",")?.strip_prefix(b"\"chain\":\"") {
+        None => Kind::Record,
+        Some(rest) if rest.starts_with(b"open\"") => Kind::Open,
+        Some(rest) if rest.starts_with(b"close\"") => Kind::Close,
+        Some(rest) if rest.starts_with(b"seal\"") => Kind::Seal,
+        Some(_) => Kind::Record,
+    };
+    Some(Parts { chain, seq, kind, covered, written: Written::Digits(digits), frame: None })
 }
 
-/// The head that an opening line goes on from.
+/// The chain and the number of a line that ends too early, as far as they are there; `None` where it does not begin as a line does.
+fn begun(line: &[u8]) -> Option<(Option<u64>, Option<u64>)> {
+    const BEFORE: &[u8] = b"{\"w\":\"";
+    const BETWEEN: &[u8] = b"\",\"seq\":";
+    // What is there of a literal, and what follows it where it is whole.
+    let literal = |text: &'static [u8], line: &[u8]| text.iter().zip(line).all(|(a, b)| a == b);
+    // Behind a link there is the end of a line, or, where it is that of the chain before, the link of the line itself.
+    let behind = memchr::memmem::rfind(line, BEFORE_LINK).and_then(|at| line.get(at + BEFORE_LINK.len() + 2 * LINK..));
+    let ended = behind.is_none_or(|behind| literal(b"\"},\"link\":\"", behind));
+    if !literal(BEFORE, line) || !ended {
+        return None;
+    }
+    let Some((name, rest)) = line.get(BEFORE.len()..).and_then(|rest| rest.split_first_chunk()) else {
+        let digits = line.get(BEFORE.len()..).unwrap_or_default();
+        return digits.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')).then_some((None, None));
+    };
+    let name = hex_u64(name)?;
+    if !literal(BETWEEN, rest) {
+        return None;
+    }
+    let Some(rest) = rest.get(BETWEEN.len()..) else { return Some((Some(name), None)) };
+    let seq = number(rest).filter(|(_, rest)| !rest.is_empty()).map(|(seq, _)| seq);
+    (seq.is_some() || rest.iter().all(u8::is_ascii_digit)).then_some((Some(name), seq))
+}
+
+/// The head that the text of an opening line goes on from.
 fn after(rest: &[u8]) -> Option<Option<Head>> {
     let at = rest.windows(9).position(|window| window == b",\"after\":")?;
     let text = rest.get(at + 9..)?;
@@ -208,6 +286,14 @@ fn after(rest: &[u8]) -> Option<Option<Head>> {
     let (lines, text) = number(text.strip_prefix(b"\",\"lines\":")?)?;
     let text = text.strip_prefix(b",\"link\":\"")?.strip_suffix(b"\"}")?;
     Some(Some(Head { chain, lines, link: link_of(text)? }))
+}
+
+/// Adds a record to a digest as it stands in the log: lines with their ends.
+fn add(running: &mut Running, record: &[u8]) {
+    running.add(record);
+    if record.first() != Some(&MAGIC) {
+        running.add(b"\n");
+    }
 }
 
 impl Verifier {
@@ -248,7 +334,7 @@ impl Verifier {
         self.seals.as_ref().map(|seals| Running::of(seals.key.algorithm()))
     }
 
-    /// Takes the next line, without its line end.
+    /// Takes the next record of a log: a line without its line end, or a frame ([`split_first`](super::split_first) gives either).
     ///
     /// # Errors
     /// What is wrong with it. The verifier may go on, but what follows in that chain will mostly be wrong as well.
@@ -271,7 +357,7 @@ impl Verifier {
                 let link = links.link(&state.head.link, parts.covered);
                 (link, parts.fits(&link))
             }
-            None => (link_of(parts.digits).ok_or(Broken::Form)?, true),
+            None => (parts.link().ok_or(Broken::Form)?, true),
         };
         // A line out of its place has a link that does not fit, and a number that says why.
         if parts.seq != expected {
@@ -281,18 +367,17 @@ impl Verifier {
             return Err(Broken::Altered);
         }
         if let (Some(seals), Some(running)) = (&mut self.seals, &mut state.running) {
-            if parts.rest.starts_with(b"\"chain\":\"seal\"") {
-                if seals.fits(parts.covered, running) != Some(true) {
+            if parts.kind == Kind::Seal {
+                if seals.fits(&parts, running) != Some(true) {
                     return Err(Broken::Seal);
                 }
                 state.sealed = expected + 1;
             }
-            running.add(line);
-            running.add(b"\n");
+            add(running, line);
         }
         state.head.link = link;
         state.head.lines += 1;
-        if parts.rest.starts_with(b"\"chain\":\"close\"") {
+        if parts.kind == Kind::Close {
             state.ending = Ending::Closed;
         }
         if self.last != Some((parts.chain, at)) {
@@ -306,14 +391,61 @@ impl Verifier {
         Ok(())
     }
 
+    /// Takes what a log ends with where [`split_first`](super::split_first) finds no more whole record: nothing, a line without its line end, or a record whose
+    /// writer was stopped. `true` where it is torn: that is no tampering, and it counts for nothing.
+    ///
+    /// # Errors
+    /// It is neither: what is wrong with it.
+    pub fn end(&mut self, rest: &[u8]) -> Result<bool, Broken> {
+        if rest.is_empty() {
+            return Ok(false);
+        }
+        let (name, after) = if rest.first() == Some(&MAGIC) {
+            // The length is known to be what was written, or is not there yet.
+            if frame::length(rest).is_err() || self.holds_another(rest) {
+                return Err(Broken::Form);
+            }
+            let after = rest.get(16..24).and_then(|seq| Some(u64::from_le_bytes(seq.try_into().ok()?)));
+            (rest.get(8..16).and_then(|name| Some(u64::from_be_bytes(name.try_into().ok()?))), after)
+        } else {
+            // Whole but for its line end.
+            if parts(rest, None).is_some() {
+                return self.line(rest).map(|()| false);
+            }
+            begun(rest).ok_or(Broken::Form)?
+        };
+        // As far as it is there it must be the record that comes next.
+        let (Some(name), Some(found)) = (name, after) else { return Ok(true) };
+        match self.index.get(&name).and_then(|at| self.states.get(*at)) {
+            Some(state) if state.ending == Ending::Closed => Err(Broken::AfterClose),
+            Some(State { head: Head { lines: expected, .. }, .. }) if *expected != found => {
+                Err(Broken::Missing { expected: *expected, found })
+            }
+            None if found != 0 => Err(Broken::NotOpened),
+            _ => Ok(true),
+        }
+    }
+
+    /// Whether a frame of a chain that is known, or of its own, begins within `rest`, which is part of a frame itself: then that is longer than it was.
+    fn holds_another(&self, rest: &[u8]) -> bool {
+        let name = |frame: &[u8]| Some(u64::from_be_bytes(frame.get(8..16)?.try_into().ok()?));
+        let own = name(rest);
+        let within = rest.get(1..).unwrap_or_default();
+        memchr::memchr_iter(MAGIC, within).any(|at| {
+            let begins = within.get(at..).unwrap_or_default();
+            let known = |chain: u64| own == Some(chain) || self.index.contains_key(&chain);
+            frame::length(begins).is_ok() && name(begins).is_some_and(known)
+        })
+    }
+
     fn open(&mut self, line: &[u8], parts: &Parts<'_>) -> Result<(), Broken> {
         if parts.seq != 0 {
             return Err(Broken::NotOpened);
         }
-        if !parts.rest.starts_with(b"\"chain\":\"open\"") {
+        if parts.kind != Kind::Open {
             return Err(Broken::Altered);
         }
-        let (mut links, mut link) = (None, link_of(parts.digits).ok_or(Broken::Form)?);
+        let (mut links, mut link) = (None, parts.link().ok_or(Broken::Form)?);
         if let Some(key) = &self.key {
             let links = links.insert(key.links(parts.chain).ok_or(Broken::Altered)?);
             link = links.link(&[0; LINK], parts.covered);
@@ -321,7 +453,7 @@ impl Verifier {
                 return Err(Broken::Altered);
             }
         }
-        if let Some(head) = after(parts.rest).ok_or(Broken::Altered)? {
+        if let Some(head) = parts.after().ok_or(Broken::Altered)? {
             let before = self.index.get(&head.chain).and_then(|at| self.states.get(*at));
             let fits = before.map_or(self.partial, |state| state.head == head && state.ending == Ending::Closed);
             if !fits {
@@ -330,8 +462,7 @@ impl Verifier {
         }
         let mut running = self.running();
         if let Some(running) = &mut running {
-            running.add(line);
-            running.add(b"\n");
+            add(running, line);
         }
         self.index.insert(parts.chain, self.states.len());
         let head = Head { chain: parts.chain, lines: 1, link };

@@ -5,7 +5,7 @@ use super::judge::{headers_of, read_verdict, view};
 use super::slots::Table;
 use super::support::*;
 use super::types::*;
-use crate::audit::{AuditKey, Chain, Head, Record, Retention};
+use crate::audit::{AuditKey, Chain, Form, Head, Record, Retention};
 use crate::doctor;
 use crate::verdict::Verdict;
 use portcullis_result::*;
@@ -117,7 +117,8 @@ fn write_head(head: Head) -> portcullis_audit_head {
 }
 
 /// Opens an audit chain and writes its first line (with its line end and a NUL) into the caller's buffer of `PORTCULLIS_AUDIT_LINE` bytes or more;
-/// the caller writes it to its log. Each thread has a chain of its own; chains may share a file. The caller owns the handle and closes it.
+/// the caller writes it to its log. Each thread has a chain of its own; chains may share a file. The caller owns the handle and closes it. With
+/// `PORTCULLIS_AUDIT_BINARY` this and every record of the chain is a frame instead of a line: bytes, NUL among them, without a line end.
 ///
 /// Threads: any; the chain is then for one thread at a time.
 /// Results: `PORTCULLIS_TOO_SMALL`, `PORTCULLIS_BAD_CONFIG` with a message (a secret of less than 32 bytes), `PORTCULLIS_BAD_STRUCT_SIZE`, `PORTCULLIS_NULL`,
@@ -145,11 +146,14 @@ pub unsafe extern "C" fn portcullis_audit_open(
         unsafe {
             let options = sized(options)?;
             let key = told(AuditKey::new(options.key.bytes()?), message, message_len)?;
-            let keep = if options.keep_days == 0 { Retention::Bank } else { Retention::Days(options.keep_days) };
+            let days = options.keep_days & !PORTCULLIS_AUDIT_BINARY;
+            let keep = if days == 0 { Retention::Bank } else { Retention::Days(days) };
+            let form = if days == options.keep_days { Form::Ndjson } else { Form::Binary };
             let after = options.after.as_ref();
             let after = after.map(|head| Head { chain: head.chain, lines: head.lines, link: head.link });
             let mut line = Vec::new();
-            let chain = told(Chain::open(&key, keep, after, wall_clock(), &mut line), message, message_len)?;
+            let chain = Chain::open_in(form, &key, None, keep, after, wall_clock(), &mut line);
+            let chain = told(chain, message, message_len)?;
             if buffer_len < PORTCULLIS_AUDIT_LINE {
                 put(length, PORTCULLIS_AUDIT_LINE);
                 return Err(PORTCULLIS_TOO_SMALL);
@@ -163,8 +167,8 @@ pub unsafe extern "C" fn portcullis_audit_open(
     })
 }
 
-/// Writes one access record as a line of JSON (with its line end and a NUL) into the caller's buffer; the caller writes it to its log, in order.
-/// Texts are masked. `*length` (if not NULL) is the length of the line; `*head` (if not NULL) is where the chain stands then. 1 KiB does for
+/// Writes one access record as a line of JSON (with its line end), or as a frame, and a NUL into the caller's buffer; the caller writes it to its log, in
+/// order. Texts are masked. `*length` (if not NULL) is the length of the record without that NUL; `*head` (if not NULL) is where the chain stands then. 1 KiB does for
 /// records without a request; with one, 4 KiB.
 ///
 /// Threads: one at a time per chain.

@@ -75,7 +75,9 @@ pub const PORTCULLIS_GRANT_CONTRACT: u32 = 2;
 pub const PORTCULLIS_EXPLAIN_UNMASK: u32 = 1;
 /// For `portcullis_explain`: show the MAC that would be right; whoever reads it can send the request.
 pub const PORTCULLIS_EXPLAIN_EXPECTED: u32 = 2;
-/// A buffer of so many bytes holds every line that opens or closes an audit chain.
+/// For `keep_days` of `portcullis_audit_options`, added to the days: records in the binary form, frames instead of lines of JSON.
+pub const PORTCULLIS_AUDIT_BINARY: u32 = 0x8000_0000;
+/// A buffer of so many bytes holds every record that opens or closes an audit chain.
 pub const PORTCULLIS_AUDIT_LINE: usize = 512;
 /// `duration_us` of an audit record that tells none.
 pub const PORTCULLIS_NO_DURATION: u64 = u64::MAX;
@@ -232,7 +234,7 @@ pub struct portcullis_audit_head {
 pub struct portcullis_audit_options {
     /// `sizeof(portcullis_audit_options)`.
     pub struct_size: u32,
-    /// How many days the records must be kept; 0: a year, as a bank must.
+    /// How many days the records must be kept; 0: a year, as a bank must. `PORTCULLIS_AUDIT_BINARY` may be added.
     pub keep_days: u32,
     /// The secret of the links, 32 bytes at least. Copied.
     pub key: portcullis_slice,

@@ -435,6 +435,17 @@ static void audit(const char *path) {
   CHECK(portcullis_audit_open(&options, &chain, line, sizeof line, &length, NULL, 0) == PORTCULLIS_OK);
   if (log) fwrite(line, 1, length, log);
   CHECK(portcullis_audit_close(chain, line, sizeof line, &length, NULL) == PORTCULLIS_OK);
+  if (log) fwrite(line, 1, length, log);
+  /* Frames in the same log. */
+  options.after = NULL;
+  options.keep_days = 30 + PORTCULLIS_AUDIT_BINARY;
+  CHECK(portcullis_audit_open(&options, &chain, line, sizeof line, &length, NULL, 0) == PORTCULLIS_OK && (unsigned char)line[0] == 0xf5);
+  if (log) fwrite(line, 1, length, log);
+  CHECK(portcullis_audit_write(chain, &record, line, 64, &length, NULL) == PORTCULLIS_TOO_SMALL && length > 100);
+  CHECK(portcullis_audit_write(chain, &record, line, sizeof line, &length, &head) == PORTCULLIS_OK && head.lines == 2);
+  CHECK((unsigned char)line[0] == 0xf5 && length % 16 == 0 && line[length] == 0);
+  if (log) fwrite(line, 1, length, log);
+  CHECK(portcullis_audit_close(chain, line, sizeof line, &length, &end) == PORTCULLIS_OK && end.lines == 3);
   if (log) {
     fwrite(line, 1, length, log);
     fclose(log);

@@ -2,7 +2,8 @@
 
 use crate::support::*;
 use portcullis::audit::{
-    AuditKey, Broken, Chain, Ending, Evidence, Head, Masked, Record, Retention, Verifier, mask, mask_text,
+    AuditKey, Broken, Chain, Ending, Evidence, Form, Head, Masked, Record, Retention, Verifier, mask, mask_text, show,
+    split_first,
 };
 use portcullis::time::Millis;
 use portcullis::verdict::{Reason, Verdict};
@@ -19,20 +20,42 @@ fn record(verdict: &Verdict) -> Record<'_> {
     Record { at: Millis(NOW), trace_id: None, verdict, duration_us: None, account: None, evidence: None }
 }
 
-/// One record, read as JSON.
+fn open(form: Form, out: &mut Vec<u8>) -> Chain {
+    Chain::open_in(form, &key(), None, Retention::Bank, None, Millis(NOW), out).unwrap()
+}
+
+/// One record, read as JSON: the line, and the frame as it is shown, which say the same.
 fn written(record: &Record<'_>) -> Value {
-    let mut out = Vec::new();
-    let mut chain = Chain::open(&key(), Retention::Bank, None, Millis(NOW), &mut out).unwrap();
-    out.clear();
-    chain.write(record, &mut out);
-    assert!(out.ends_with(b"}\n"));
-    serde_json::from_slice(&out).unwrap()
+    let [line, frame] = [Form::Ndjson, Form::Binary].map(|form| {
+        let mut out = Vec::new();
+        let mut chain = open(form, &mut out);
+        out.clear();
+        chain.write(record, &mut out);
+        let (one, rest) = split_first(&out).unwrap();
+        assert!(rest.is_empty());
+        let mut shown = Vec::new();
+        assert!(show(one, &mut shown));
+        assert!(shown.ends_with(b"}\n"));
+        serde_json::from_slice::<Value>(&shown).unwrap()
+    });
+    let mut same = frame.as_object().unwrap().clone();
+    assert_eq!(same.remove("form"), Some(json!("binary")));
+    for (member, value) in line.as_object().unwrap() {
+        let found = same.remove(member);
+        assert!(found.as_ref() == Some(value) || ["w", "link"].contains(&member.as_str()), "{member}: {found:?}");
+    }
+    assert!(same.is_empty(), "{same:?}");
+    line
 }
 
 /// Runs `portcullis audit verify` over the files.
 fn verify(files: &[&std::path::Path]) -> (Option<i32>, String) {
+    audit("verify", files)
+}
+
+fn audit(command: &str, files: &[&std::path::Path]) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_portcullis"))
-        .args(["audit", "verify"])
+        .args(["audit", command])
         .args(files)
         .env("PORTCULLIS_AUDIT_KEY", KEY)
         .output()
@@ -40,7 +63,7 @@ fn verify(files: &[&std::path::Path]) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8(output.stdout).unwrap())
 }
 
-/// `audit::Chain` writes for each verdict one line of JSON with serial number, App_ID, API_ID, duration, time and result.
+/// `audit::Chain` writes for each verdict one record, a line of JSON or a frame with the same content, with serial number, App_ID, API_ID, duration, time and result.
 #[test]
 fn r21_a_record_has_serial_number_app_api_duration_time_and_result() {
     let document = crate::parties::two_levels();
@@ -107,11 +130,11 @@ fn r22_no_personal_data_is_written() {
     assert!(members.iter().all(|member| known.contains(&member.as_str())), "{members:?}");
 }
 
-/// A log of `count` records over two files, each with its closing line.
-fn log(dir: &Dir, count: usize) -> [std::path::PathBuf; 2] {
+/// A log of `count` records over two files, each with its closing record.
+fn log(dir: &Dir, form: Form, count: usize) -> [std::path::PathBuf; 2] {
     let (mut first, mut second) = (Vec::new(), Vec::new());
     let verdict = Verdict::of(Reason::Ok);
-    let mut chain = Chain::open(&key(), Retention::Bank, None, Millis(NOW), &mut first).unwrap();
+    let mut chain = open(form, &mut first);
     for _ in 0..count / 2 {
         chain.write(&record(&verdict), &mut first);
     }
@@ -126,19 +149,40 @@ fn log(dir: &Dir, count: usize) -> [std::path::PathBuf; 2] {
     files
 }
 
-/// Every line carries a keyed link over the line before: `portcullis audit verify` names the first that was altered, deleted, doubled, moved or cut off,
-/// over rotated files too.
+/// The records of a log, lines with their ends.
+fn records(log: &[u8]) -> Vec<&[u8]> {
+    let (mut all, mut rest) = (Vec::new(), log);
+    while let Some((_, after)) = split_first(rest) {
+        all.push(&rest[..rest.len() - after.len()]);
+        rest = after;
+    }
+    assert!(rest.is_empty());
+    all
+}
+
+/// Every record carries a keyed link over the one before: `portcullis audit verify` names the first that was altered, deleted, doubled, moved or cut off,
+/// over rotated files and in either form, which it recognises.
 #[test]
 fn r23_the_first_record_that_was_tampered_with_is_named() {
+    for form in [Form::Ndjson, Form::Binary] {
+        names_the_first(form);
+    }
+}
+
+fn names_the_first(form: Form) {
     let dir = Dir::new("r23");
-    let count = 100_000;
-    let [one, two] = log(&dir, count);
+    let count = if form == Form::Ndjson { 100_000 } else { 20_000 };
+    let [one, two] = log(&dir, form, count);
     let (code, said) = verify(&[&one, &two]);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.starts_with(&format!("{} records in 2 chains are good; 0 chains end openly", count + 4)), "{said}");
     let good = std::fs::read(&two).unwrap();
-    let starts: Vec<usize> =
-        std::iter::once(0).chain(good.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(i, _)| i + 1)).collect();
+    let starts: Vec<usize> = std::iter::once(0)
+        .chain(records(&good).iter().scan(0, |end, record| {
+            *end += record.len();
+            Some(*end)
+        }))
+        .collect();
     let line = |n: usize| starts[n]..starts[n + 1];
     let mut random = crate::keys::Random(7);
     for turn in 0..16 {
@@ -147,8 +191,7 @@ fn r23_the_first_record_that_was_tampered_with_is_named() {
         let (what, expected) = match turn % 5 {
             0 => {
                 let range = line(at);
-                // Any bit but those of the line end, which would join two lines into one.
-                bad[range.start + random.below(range.len() - 1)] ^= 1 << random.below(8);
+                bad[range.start + random.below(range.len())] ^= 1 << random.below(8);
                 ("altered", at)
             }
             1 => {
@@ -178,7 +221,7 @@ fn r23_the_first_record_that_was_tampered_with_is_named() {
     }
     // The end cut off: the chain is not closed, and the file after it does not go on.
     let first = std::fs::read(&one).unwrap();
-    let cut = first[..first.len() - 1].iter().rposition(|b| *b == b'\n').unwrap() + 1;
+    let cut = first.len() - records(&first).last().unwrap().len();
     std::fs::write(&one, &first[..cut]).unwrap();
     std::fs::write(&two, &good).unwrap();
     let (code, said) = verify(&[&one, &two]);
@@ -193,64 +236,97 @@ fn r23_the_first_record_that_was_tampered_with_is_named() {
     assert_eq!(wrong.status.code(), Some(1));
 }
 
-/// The first line of a log that is refused, and why.
+/// The first record of a log that is refused, and why.
 fn first_refused(verifier: &mut Verifier, log: &[u8]) -> Option<(usize, Broken)> {
-    let text = log.strip_suffix(b"\n").unwrap_or(log);
-    let mut lines = text.split(|b| *b == b'\n').enumerate();
-    lines.find_map(|(at, line)| Some((at, verifier.line(line).err()?)))
+    let (mut at, mut rest) = (0, log);
+    while let Some((record, after)) = split_first(rest) {
+        if let Err(broken) = verifier.line(record) {
+            return Some((at, broken));
+        }
+        (at, rest) = (at + 1, after);
+    }
+    Some((at, verifier.end(rest).err()?))
 }
 
 /// Every one of 100,000 records is changed in a bit (in every one of its bits with `PORTCULLIS_SLOW=1`), taken out, doubled, exchanged with its neighbour, joined with it, put in from elsewhere and cut off, before and after: each time
 /// its own line is the first that is refused; the end cut off is told by the closing line that is not there, and by the head that was kept elsewhere.
 #[test]
 fn r23_any_change_of_a_log_of_100_000_records_is_found_in_its_line() {
+    any_change_is_found(Form::Ndjson);
+}
+
+/// The same for 100,000 records in the binary form.
+#[test]
+fn r23_any_change_of_a_log_of_100_000_binary_records_is_found_in_its_record() {
+    any_change_is_found(Form::Binary);
+}
+
+fn any_change_is_found(form: Form) {
     let count = 100_000;
     let mut log = Vec::new();
-    let mut chain = Chain::open(&key(), Retention::Bank, None, Millis(NOW), &mut log).unwrap();
+    let mut chain = open(form, &mut log);
     let verdict = Verdict::of(Reason::Ok);
     for turn in 0..count {
         chain.write(&Record { duration_us: Some(turn), ..record(&verdict) }, &mut log);
     }
     let end = chain.close(Millis(NOW), &mut log);
     assert_eq!(first_refused(&mut Verifier::new(&key()), &log), None);
-    let lines: Vec<&[u8]> = log.split_inclusive(|b| *b == b'\n').collect();
-    assert_eq!(lines.len() as u64, end.lines);
-    // A line that is refused changes nothing in a verifier. So what it says of a changed log is what it says of the first changed line after the good ones before.
+    let records = records(&log);
+    assert_eq!(records.len() as u64, end.lines);
+    // A record that is refused changes nothing in a verifier. So what it says of a changed log is what it says of the first changed record after the good ones before.
     let refuses = |verifier: &mut Verifier, changed: &[u8]| {
         let (at, broken) = first_refused(verifier, changed).expect("found");
         assert_eq!(at, 0, "{broken}: {}", String::from_utf8_lossy(changed));
         broken
     };
+    // Where the link begins, counted from the end of the record.
+    let link = if form == Form::Ndjson { 44 } else { 16 };
+    let renumbered = |next: &[u8], at: usize| match form {
+        Form::Ndjson => {
+            let text = String::from_utf8(next.to_vec()).unwrap();
+            text.replacen(&format!(":{},", at + 1), &format!(":{at},"), 1).into_bytes()
+        }
+        Form::Binary => [&next[..16], &(at as u64).to_le_bytes(), &next[24..]].concat(),
+    };
+    // Two frames as one, of their length.
+    let one = |mut joined: Vec<u8>| {
+        if form == Form::Binary {
+            joined.truncate(joined.len() / 16 * 16);
+            let units = (joined.len() / 16) as u16;
+            joined[2..4].copy_from_slice(&units.to_le_bytes());
+            joined[4..6].copy_from_slice(&(!units).to_le_bytes());
+        }
+        joined
+    };
     let threads = 4;
     let tried: usize = std::thread::scope(|scope| {
         let running: Vec<_> = (0..threads)
             .map(|thread| {
-                let (log, lines) = (&log, &lines);
+                let (records, refuses) = (&records, &refuses);
                 scope.spawn(move || {
                     let mut random = crate::keys::Random(2300 + thread as u64);
                     let mut verifier = Verifier::new(&key());
                     let (mut tried, mut bad) = (0, Vec::new());
-                    let mut start = 0;
-                    for (at, line) in lines.iter().enumerate() {
+                    for (at, record) in records.iter().enumerate() {
                         let expected = at as u64;
+                        let next = records.get(at + 1).copied().unwrap_or_default();
                         if at % threads == thread {
-                            let next = lines.get(at + 1).copied().unwrap_or_default();
                             // One bit; every bit of 200 records, of all with PORTCULLIS_SLOW. The line end is one of the bytes: the next line is then part of this one.
                             let every = crate::keys::scale() > 1 || at % 2_000 == thread;
-                            let bits = if every { 0..8 * line.len() } else { random.below(8 * line.len())..usize::MAX };
-                            for bit in bits.take(if every { usize::MAX } else { 1 }) {
+                            let first = if every { 0 } else { random.below(8 * record.len()) };
+                            for bit in (first..8 * record.len()).take(if every { usize::MAX } else { 1 }) {
                                 bad.clear();
-                                bad.extend_from_slice(line);
+                                bad.extend_from_slice(record);
                                 bad[bit / 8] ^= 1 << (bit % 8);
-                                if !bad.ends_with(b"\n") {
-                                    bad.extend_from_slice(next);
-                                }
-                                if at + 1 < lines.len() || bit / 8 + 1 < line.len() {
-                                    refuses(&mut verifier, &bad);
-                                    tried += 1;
-                                }
+                                bad.extend_from_slice(next);
+                                refuses(&mut verifier, &bad);
+                                tried += 1;
                             }
-                            if at + 1 < lines.len() {
+                            let cut = &record[..1 + random.below(record.len() - 2)];
+                            if next.is_empty() {
+                                // Cut off in its middle: that is no tampering, but an open end.
+                                assert_eq!(verifier.end(cut), Ok(true));
+                            } else {
                                 // Taken out, or moved behind the next: the next comes in its place.
                                 let broken = refuses(&mut verifier, next);
                                 if at == 0 {
@@ -259,60 +335,63 @@ fn r23_any_change_of_a_log_of_100_000_records_is_found_in_its_line() {
                                     assert_eq!(broken, Broken::Missing { expected, found: expected + 1 });
                                 }
                                 // The same with its number put right.
-                                let text = String::from_utf8(next.to_vec()).unwrap();
-                                let renumbered = text.replacen(&format!(":{},", at + 1), &format!(":{at},"), 1);
-                                assert_ne!(text, renumbered);
-                                refuses(&mut verifier, renumbered.as_bytes());
-                                // Two lines made one: the line end and all between them taken out, or the end of the first alone.
-                                let joined = line.split_last_chunk::<44>().unwrap().0;
-                                refuses(&mut verifier, &[joined, next].concat());
-                                refuses(&mut verifier, &[joined, b"\x80", next].concat());
-                                refuses(&mut verifier, &[line.trim_ascii_end(), next].concat());
-                                tried += 5;
+                                let renumbered = renumbered(next, at);
+                                assert_ne!(next, renumbered);
+                                refuses(&mut verifier, &renumbered);
+                                // Two made one: the line end and all between them taken out, or the end of the first alone.
+                                let joined = &record[..record.len() - link];
+                                refuses(&mut verifier, &one([joined, next].concat()));
+                                refuses(&mut verifier, &one([joined, b"\x80", next].concat()));
+                                refuses(&mut verifier, &one([record.trim_ascii_end(), next].concat()));
+                                // Cut off in its middle, and the log goes on.
+                                refuses(&mut verifier, &[cut, next].concat());
+                                tried += 6;
                             }
                             // Everything before it cut off.
                             if at > 0 {
-                                assert_eq!(refuses(&mut Verifier::new(&key()), line), Broken::NotOpened);
+                                assert_eq!(refuses(&mut Verifier::new(&key()), record), Broken::NotOpened);
+                                tried += 1;
                             }
-                            // Cut off in its middle.
-                            refuses(&mut verifier, &line[..1 + random.below(line.len() - 2)]);
-                            tried += 2;
                         }
-                        verifier.line(line.trim_ascii_end()).unwrap();
-                        start += line.len();
+                        verifier.line(split_first(record).unwrap().0).unwrap();
                         if at % threads == thread {
                             let (head, ending) = verifier.report().chains[0];
-                            if at + 1 < lines.len() {
+                            if next.is_empty() {
+                                assert_eq!((head, ending), (end, Ending::Closed));
+                                assert_eq!(refuses(&mut verifier, record), Broken::AfterClose);
+                            } else {
                                 // Cut off after it.
                                 assert_eq!((head.lines, ending), (expected + 1, Ending::Open));
                                 assert_ne!(head, end);
                                 let found = Broken::Missing { expected: expected + 1, found: expected };
-                                assert_eq!(refuses(&mut verifier, line), found, "doubled");
+                                assert_eq!(refuses(&mut verifier, record), found, "doubled");
                                 if at > 0 {
                                     // An older one put in once more.
-                                    refuses(&mut verifier, lines[random.below(at)]);
+                                    refuses(&mut verifier, records[random.below(at)]);
                                 }
                                 tried += 3;
-                            } else {
-                                assert_eq!((head, ending), (end, Ending::Closed));
-                                assert_eq!(refuses(&mut verifier, line), Broken::AfterClose);
                             }
                         }
                     }
-                    assert_eq!(start, log.len());
                     tried
                 })
             })
             .collect();
         running.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
-    assert!(tried > 11 * count as usize, "{tried}");
+    assert!(tried > 10 * count as usize, "{tried}");
 }
 
 /// `Chain::seal` puts a signature over all lines so far into the log, by any algorithm, national ones with SM3: who does not have the secret of the links checks the
 /// log by a public key, and who has that secret cannot change what was sealed.
 #[test]
 fn r23_seals_are_checked_without_the_secret_of_the_links() {
+    for form in [Form::Ndjson, Form::Binary] {
+        seals(form);
+    }
+}
+
+fn seals(form: Form) {
     use portcullis::alg::{Algorithm, Key};
     for alg in
         [Algorithm::Sm2Sm3, Algorithm::Ed25519, Algorithm::RsaPkcs1Sha256, Algorithm::HmacSm3, Algorithm::HmacSha256]
@@ -324,7 +403,8 @@ fn r23_seals_are_checked_without_the_secret_of_the_links() {
         };
         let make = |amount: u64| {
             let mut out = Vec::new();
-            let mut chain = Chain::open_sealed(&key(), alg, Retention::Bank, None, Millis(NOW), &mut out).unwrap();
+            let mut chain =
+                Chain::open_in(form, &key(), Some(alg), Retention::Bank, None, Millis(NOW), &mut out).unwrap();
             let verdict = Verdict::of(Reason::Ok);
             for turn in 0..20 {
                 chain.write(&Record { duration_us: Some(amount), ..record(&verdict) }, &mut out);
@@ -335,7 +415,7 @@ fn r23_seals_are_checked_without_the_secret_of_the_links() {
             (out, chain.head())
         };
         let (log, head) = make(1);
-        let lines: Vec<&[u8]> = log.split(|b| *b == b'\n').filter(|line| !line.is_empty()).collect();
+        let lines: Vec<&[u8]> = records(&log).iter().map(|record| split_first(record).unwrap().0).collect();
         for mut verifier in
             [Verifier::by_seals(public()), Verifier::new(&key()).with_seals(public()), Verifier::new(&key())]
         {
@@ -370,14 +450,20 @@ fn r23_seals_are_checked_without_the_secret_of_the_links() {
             let (code, said) = run(&log);
             assert_eq!(code, Some(0), "{said}");
             assert!(said.contains("23 lines, 19 of them sealed, open"), "{said}");
-            let bad = String::from_utf8(log.clone()).unwrap().replacen("\"us\":1,", "\"us\":2,", 1);
-            let (code, said) = run(bad.as_bytes());
+            // The duration of the first record.
+            let mut bad = log.clone();
+            let duration = match form {
+                Form::Ndjson => log.windows(7).position(|window| window == b"\"us\":1,").unwrap() + 5,
+                Form::Binary => lines[0].len() + 32,
+            };
+            bad[duration] += 1;
+            let (code, said) = run(&bad);
             assert_eq!(code, Some(1), "{said}");
             assert!(said.contains("log:10: a seal that does not fit the lines before it"), "{said}");
         }
         for at in [0, 1, 5, 8, 9, 10, 17, 18] {
             let mut bad = owned.clone();
-            let place = bad[at].len() - 40;
+            let place = bad[at].len() - if form == Form::Ndjson { 40 } else { 14 };
             bad[at][place] ^= 1;
             let (broken, _) = by_seals(&bad);
             let (found, _) = broken.unwrap_or_else(|| panic!("{alg}: line {at}"));
@@ -390,7 +476,7 @@ fn r23_seals_are_checked_without_the_secret_of_the_links() {
         // The holder of the links' secret writes the log anew, and cannot seal it: the seals of the first log do not fit.
         let (other, _) = make(2);
         let forged: Vec<Vec<u8>> =
-            other.split(|b| *b == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect();
+            records(&other).iter().map(|record| split_first(record).unwrap().0.to_vec()).collect();
         let (another, _) = credential(alg);
         if let Some(public) = another.public_key() {
             let mut verifier = Verifier::new(&key()).with_seals(Key::public(alg, &public, None).unwrap());
@@ -400,14 +486,17 @@ fn r23_seals_are_checked_without_the_secret_of_the_links() {
     }
     let mut out = Vec::new();
     let (signer, _) = credential(Algorithm::Ed25519);
-    let mut chain = Chain::open(&key(), Retention::Bank, None, Millis(NOW), &mut out).unwrap();
+    let mut chain = open(form, &mut out);
     assert!(chain.seal(&signer, Millis(NOW), &mut out).is_err(), "not opened for seals");
     for weak in [Algorithm::Md5, Algorithm::RsaPkcs1Sha1] {
+        let opened = Chain::open_in(form, &key(), Some(weak), Retention::Bank, None, Millis(NOW), &mut out);
+        assert!(opened.is_err(), "{weak}");
         assert!(Chain::open_sealed(&key(), weak, Retention::Bank, None, Millis(NOW), &mut out).is_err(), "{weak}");
     }
 }
 
 const ROLE: &str = "PORTCULLIS_RULES_WRITER";
+const BINARY: &str = "PORTCULLIS_RULES_BINARY";
 
 /// What a worker that is killed does; nothing unless it was started as one.
 #[test]
@@ -416,7 +505,8 @@ fn a_writer() {
     let Ok(path) = std::env::var(ROLE) else { return };
     let mut file = std::fs::File::create(path).unwrap();
     let mut out = Vec::new();
-    let mut chain = Chain::open(&key(), Retention::App, None, Millis(NOW), &mut out).unwrap();
+    let form = if std::env::var_os(BINARY).is_some() { Form::Binary } else { Form::Ndjson };
+    let mut chain = open(form, &mut out);
     let verdict = Verdict::of(Reason::Ok);
     loop {
         file.write_all(&out).unwrap();
@@ -427,32 +517,49 @@ fn a_writer() {
     }
 }
 
-/// A worker that is killed leaves an open end, perhaps a torn line: the verifier says so, and does not call it tampering.
+/// A worker that is killed leaves an open end, perhaps a torn record: the verifier says so, and does not call it tampering.
 #[test]
 fn r23_the_log_of_a_killed_worker_is_good_up_to_its_open_end() {
-    let dir = Dir::new("r23-kill");
-    let path = dir.0.join("log");
-    let mut writer = Command::new(std::env::current_exe().unwrap())
-        .args(["audit::a_writer", "--exact"])
-        .env(ROLE, &path)
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    while std::fs::metadata(&path).map_or(0, |meta| meta.len()) < 100_000 {
-        std::thread::sleep(std::time::Duration::from_millis(2));
+    for form in [Form::Ndjson, Form::Binary] {
+        let dir = Dir::new("r23-kill");
+        let path = dir.0.join("log");
+        let mut writer = Command::new(std::env::current_exe().unwrap());
+        writer.args(["audit::a_writer", "--exact"]).env(ROLE, &path).stdout(Stdio::null());
+        if form == Form::Binary {
+            writer.env(BINARY, "1");
+        }
+        let mut writer = writer.spawn().unwrap();
+        while std::fs::metadata(&path).map_or(0, |meta| meta.len()) < 100_000 {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        writer.kill().unwrap();
+        writer.wait().unwrap();
+        let (code, said) = verify(&[&path]);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("1 chains end openly"), "{said}");
+        let mut torn = std::fs::read(&path).unwrap();
+        let mut rest = torn.as_slice();
+        let mut whole = 0;
+        while let Some((_, after)) = split_first(rest) {
+            whole = torn.len() - after.len();
+            rest = after;
+        }
+        torn.truncate(whole - 20);
+        std::fs::write(&path, &torn).unwrap();
+        let (code, said) = verify(&[&path]);
+        assert_eq!(code, Some(0));
+        assert!(said.contains("a torn record at the end"), "{said}");
+        let (code, said) = audit("show", &[&path]);
+        assert_eq!(code, Some(0));
+        let first: Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
+        assert_eq!((&first["chain"], &first["seq"]), (&json!("open"), &json!(0)));
+        let lines: Vec<&str> = said.lines().collect();
+        assert!(lines.len() > 300);
+        for (at, line) in lines.iter().enumerate().skip(1) {
+            let record: Value = serde_json::from_str(line).unwrap();
+            assert_eq!((&record["seq"], &record["reason"]), (&json!(at), &json!("ok")));
+        }
     }
-    writer.kill().unwrap();
-    writer.wait().unwrap();
-    let (code, said) = verify(&[&path]);
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("1 chains end openly"), "{said}");
-    let mut torn = std::fs::read(&path).unwrap();
-    let end = torn.iter().rposition(|b| *b == b'\n').unwrap();
-    torn.truncate(end - 20);
-    std::fs::write(&path, &torn).unwrap();
-    let (code, said) = verify(&[&path]);
-    assert_eq!(code, Some(0));
-    assert!(said.contains("a torn record at the end"), "{said}");
 }
 
 /// The line that opens a chain says until when its records must be kept: 184 days on the app's side, 366 on the bank's, or as many as are given.

@@ -1,10 +1,10 @@
-//! `portcullis audit verify`: the first record of an audit log that was tampered with.
+//! `portcullis audit verify`: the first record of an audit log that was tampered with. `portcullis audit show`: records as lines.
 
 use crate::{End, Failure, read_file};
 use portcullis::alg::{Algorithm, Key, PublicKey};
-use portcullis::audit::{AuditKey, Ending, Verifier};
-use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use portcullis::audit::{AuditKey, Broken, Ending, Verifier, show, split_first};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// Work with audit logs.
@@ -17,13 +17,23 @@ pub struct Arguments {
 #[derive(clap::Subcommand)]
 enum Command {
     Verify(VerifyArguments),
+    Show(ShowArguments),
+}
+
+/// Print the records of audit logs as lines of JSON, whichever form they are in. Nothing is checked: that is `audit verify`.
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  portcullis audit show access.log | grep '\"reason\":\"replayed\"'")]
+struct ShowArguments {
+    /// The log
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
 }
 
 /// Check audit logs: name the first record that was altered, deleted, put in, moved or cut off.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  PORTCULLIS_AUDIT_KEY=… portcullis audit verify access-1.ndjson access-2.ndjson\n\n\
-    Files of one log are given in the order of their rotation. Exit code 0 when every record is good, 1 when one is not, 2 when a file \
+    Records are lines of JSON or binary ones, as each says itself. Files of one log are given in the order of their rotation. Exit code 0 when every record is good, 1 when one is not, 2 when a file \
     cannot be read. A chain that was not closed ends openly: its worker still writes, or was killed; that is no tampering."
 )]
 struct VerifyArguments {
@@ -56,8 +66,67 @@ fn seals(arguments: &VerifyArguments) -> Result<Option<Key>, Failure> {
     Ok(Some(Key::public(algorithm, &public, None).map_err(|e| format!("{}: {e}", file.display()))?))
 }
 
+/// Reads a log: calls `whole` for each record with its number from 1, then `end` with what is left and its number. Either says whether to go on.
+fn records(
+    path: &Path,
+    mut whole: impl FnMut(&[u8], u64) -> Result<bool, Failure>,
+    end: impl FnOnce(&[u8], u64) -> Result<bool, Failure>,
+) -> Result<bool, Failure> {
+    const CHUNK: usize = 1 << 20;
+    let fail = |e: std::io::Error| format!("{}: {e}", path.display());
+    let mut file = std::fs::File::open(path).map_err(fail)?;
+    let (mut log, mut number) = (Vec::new(), 1);
+    loop {
+        // As much again as is held: a record of any length is looked through twice, not again for every piece of it.
+        if (&mut file).take(CHUNK.max(log.len()) as u64).read_to_end(&mut log).map_err(fail)? == 0 {
+            return end(&log, number);
+        }
+        let mut rest = log.as_slice();
+        while let Some((record, after)) = split_first(rest) {
+            if !whole(record, number)? {
+                return Ok(false);
+            }
+            (rest, number) = (after, number + 1);
+        }
+        let taken = log.len() - rest.len();
+        log.drain(..taken);
+    }
+}
+
 pub fn run(arguments: &Arguments) -> Result<End, Failure> {
-    let Command::Verify(arguments) = &arguments.command;
+    match &arguments.command {
+        Command::Verify(arguments) => verify(arguments),
+        Command::Show(arguments) => print(arguments),
+    }
+}
+
+fn print(arguments: &ShowArguments) -> Result<End, Failure> {
+    let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
+    let mut line = Vec::new();
+    for path in &arguments.files {
+        let write = |record: &[u8], number: u64| {
+            line.clear();
+            if !show(record, &mut line) {
+                return Err(format!("{}:{number}: not a record of this version", path.display()));
+            }
+            // Whoever reads may stop to: that is no failure.
+            Ok(out.write_all(&line).is_ok())
+        };
+        let end = |rest: &[u8], number| {
+            if !rest.is_empty() {
+                eprintln!("{}:{number}: a torn record at the end: its writer was stopped", path.display());
+            }
+            Ok(true)
+        };
+        if !records(path, write, end)? {
+            break;
+        }
+    }
+    let _ = out.flush();
+    Ok(End::Done)
+}
+
+fn verify(arguments: &VerifyArguments) -> Result<End, Failure> {
     let secret = match &arguments.key_file {
         Some(file) => {
             let bytes = Zeroizing::new(read_file(file)?);
@@ -80,27 +149,24 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
     };
     verifier.partial = arguments.partial;
     let mut torn = false;
-    for (index, path) in arguments.files.iter().enumerate() {
-        let file = std::fs::File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
-        let mut reader = BufReader::with_capacity(1 << 20, file);
-        let (mut line, mut number) = (Vec::new(), 0u64);
-        loop {
-            line.clear();
-            if reader.read_until(b'\n', &mut line).map_err(|e| format!("{}: {e}", path.display()))? == 0 {
-                break;
+    for path in &arguments.files {
+        let verifier = std::cell::RefCell::new(&mut verifier);
+        let good = |checked: Result<(), Broken>, number: u64| {
+            if let Err(broken) = checked {
+                println!("{}:{number}: {broken}", path.display());
             }
-            number += 1;
-            let whole = line.strip_suffix(b"\n");
-            // Only the very end may be torn: a worker was killed while it wrote.
-            if whole.is_none() && index + 1 == arguments.files.len() && verifier.line(&line).is_err() {
+            Ok(checked.is_ok())
+        };
+        let end = |rest: &[u8], number| {
+            let ended = verifier.borrow_mut().end(rest);
+            if ended == Ok(true) {
                 torn = true;
                 println!("{}:{number}: a torn record at the end: its writer was stopped", path.display());
-                continue;
             }
-            if let Some(Err(broken)) = whole.map(|line| verifier.line(line)) {
-                println!("{}:{number}: {broken}", path.display());
-                return Ok(End::Findings);
-            }
+            good(ended.map(drop), number)
+        };
+        if !records(path, |record, number| good(verifier.borrow_mut().line(record), number), end)? {
+            return Ok(End::Findings);
         }
     }
     let report = verifier.report();
