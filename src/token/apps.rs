@@ -37,7 +37,8 @@ impl<'w> Apps<'w> {
         let rows = (self.0.len() / ROW) as u64;
         let first = ((u128::from(low) * u128::from(rows)) >> 64) as u64;
         (0..WALK.min(rows)).filter_map(move |step| {
-            let at = usize::try_from((first + step) % rows).ok()? * ROW;
+            let row = first + step;
+            let at = usize::try_from(if row < rows { row } else { row - rows }).ok()? * ROW;
             match self.0.get(at..at + ROW)? {
                 [tag, refresh, revoked, _] => Some((tag, Row { refresh, revoked })),
                 _ => None,
