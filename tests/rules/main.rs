@@ -3,6 +3,7 @@
 
 mod audit;
 mod compliance;
+mod freed;
 mod guide;
 #[path = "../support/mod.rs"]
 mod keys;

@@ -1,5 +1,6 @@
 //! Rows 4, 26 and 60: signed answers, and fields that are opened for one request.
 
+use crate::freed::unwiped;
 use crate::guide::{own, signed};
 use crate::keys;
 use crate::support::*;
@@ -171,9 +172,22 @@ fn r26_what_was_opened_is_wiped_and_not_shown() {
     let opened = opener.open(&accepted(), Cipher::Aes128Cbc, &sealed).unwrap();
     assert_eq!(opened.expose(), FIELD);
     assert_eq!(format!("{opened:?} {opener:?}"), "Opened([redacted]) Opener([redacted])");
-    // The type wipes itself: it is no plain vector, and gives none away.
-    fn wipes<T: zeroize::ZeroizeOnDrop>(_: &T) {}
-    wipes(&zeroize::Zeroizing::new(opened.expose().to_vec()));
+    drop(opened);
+    // No memory that is given back has the field or its key in it, however it was wrapped and encrypted; where it is not wiped it is found.
+    const KEY: &[u8; 32] = b"the key of one request, not kept";
+    assert_eq!(unwiped(FIELD, || drop(FIELD.to_vec())), 1);
+    for wrap in [Wrap::RsaOaepSha256, Wrap::RsaOaepSha1, Wrap::RsaPkcs1, Wrap::Sm2] {
+        let (opener, wrap_key) = server(wrap);
+        for cipher in Cipher::ALL {
+            let key = &KEY[..cipher.key_len()];
+            let (iv, text) = encrypt(cipher, key, FIELD);
+            let wrapped = wrap_key(key);
+            let sealed = Sealed { key: &wrapped, iv: &iv, text: &text, aad: aad(cipher) };
+            let open = || assert_eq!(opener.open(&accepted(), cipher, &sealed).unwrap().expose(), FIELD);
+            assert_eq!(unwiped(FIELD, open), 0, "{wrap:?} {cipher:?}: the field");
+            assert_eq!(unwiped(&KEY[..16], open), 0, "{wrap:?} {cipher:?}: the key");
+        }
+    }
     assert!(Opener::from_pkcs8(Wrap::RsaPkcs1, b"no key").is_err());
     assert!(Opener::from_pkcs8(Wrap::Sm2, &keys::rsa_pkcs8(KeySize::Rsa2048)).is_err());
 }
