@@ -43,7 +43,10 @@
 // For `portcullis_explain`: show the MAC that would be right; whoever reads it can send the request.
 #define PORTCULLIS_EXPLAIN_EXPECTED 2
 
-// A buffer of so many bytes holds every line that opens or closes an audit chain.
+// For `keep_days` of `portcullis_audit_options`, added to the days: records in the binary form, frames instead of lines of JSON.
+#define PORTCULLIS_AUDIT_BINARY 2147483648
+
+// A buffer of so many bytes holds every record that opens or closes an audit chain.
 #define PORTCULLIS_AUDIT_LINE 512
 
 // `duration_us` of an audit record that tells none.
@@ -286,7 +289,7 @@ typedef struct portcullis_audit_head {
 typedef struct portcullis_audit_options {
   // `sizeof(portcullis_audit_options)`.
   uint32_t struct_size;
-  // How many days the records must be kept; 0: a year, as a bank must.
+  // How many days the records must be kept; 0: a year, as a bank must. `PORTCULLIS_AUDIT_BINARY` may be added.
   uint32_t keep_days;
   // The secret of the links, 32 bytes at least. Copied.
   struct portcullis_slice key;
@@ -941,7 +944,8 @@ portcullis_result portcullis_explain(struct portcullis_engine *engine,
                                      size_t *length);
 
 // Opens an audit chain and writes its first line (with its line end and a NUL) into the caller's buffer of `PORTCULLIS_AUDIT_LINE` bytes or more;
-// the caller writes it to its log. Each thread has a chain of its own; chains may share a file. The caller owns the handle and closes it.
+// the caller writes it to its log. Each thread has a chain of its own; chains may share a file. The caller owns the handle and closes it. With
+// `PORTCULLIS_AUDIT_BINARY` this and every record of the chain is a frame instead of a line: bytes, NUL among them, without a line end.
 //
 // Threads: any; the chain is then for one thread at a time.
 // Results: `PORTCULLIS_TOO_SMALL`, `PORTCULLIS_BAD_CONFIG` with a message (a secret of less than 32 bytes), `PORTCULLIS_BAD_STRUCT_SIZE`, `PORTCULLIS_NULL`,
@@ -959,8 +963,8 @@ portcullis_result portcullis_audit_open(const struct portcullis_audit_options *o
                                         char *message,
                                         size_t message_len);
 
-// Writes one access record as a line of JSON (with its line end and a NUL) into the caller's buffer; the caller writes it to its log, in order.
-// Texts are masked. `*length` (if not NULL) is the length of the line; `*head` (if not NULL) is where the chain stands then. 1 KiB does for
+// Writes one access record as a line of JSON (with its line end), or as a frame, and a NUL into the caller's buffer; the caller writes it to its log, in
+// order. Texts are masked. `*length` (if not NULL) is the length of the record without that NUL; `*head` (if not NULL) is where the chain stands then. 1 KiB does for
 // records without a request; with one, 4 KiB.
 //
 // Threads: one at a time per chain.
