@@ -8,7 +8,7 @@ pub enum Form {
     /// Lines of JSON.
     #[default]
     Ndjson,
-    /// Frames: the same content in a third of the bytes. [`show`](super::show) makes lines of them.
+    /// Frames: the same content in half of the bytes. [`show`](super::show) makes lines of them.
     Binary,
 }
 

@@ -6,7 +6,7 @@
 //!
 //! # A record
 //!
-//! Records are lines of JSON, or frames with the same content in a third of the bytes ([`Form::Binary`]; [`show`] makes lines of them):
+//! Records are lines of JSON, or frames with the same content in half of the bytes ([`Form::Binary`]; [`show`] makes lines of them):
 //!
 //! ```text
 //! {"w":"<chain, 16 hex>","seq":<n>, … ,"link":"<32 hex>"}
