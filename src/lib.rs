@@ -22,7 +22,7 @@
 //! | 0 | codec | hex, base64, percent, dates, strict documents, PEM/DER glue over well-kept crates | error |
 //! | 1 | lanes | vector types, CPU features as typed proofs, one entry per backend (unsafe) | |
 //! | 1 | request | borrowed view of a request; query, form and JSON parameters | verdict codec lanes time |
-//! | 1 | shm | the shared region: map, header, offsets, creation race (unsafe) | error sync time |
+//! | 1 | shm | the shared region: map, header, offsets, creation race; tables of keys beside it (unsafe) | error lanes sync time |
 //! | 2 | hash | md5, sha256, sm3, sha512 one and many; the keyed hash of the tables | lanes |
 //! | 2 | ndjson | requests and verdicts as lines of JSON | request codec verdict time |
 //! | 2 | canon | profiles compiled from data; the string to sign | request codec verdict time error hash |
@@ -32,7 +32,7 @@
 //! | 2 | metrics | counters in the region, their text for Prometheus | shm sync verdict error |
 //! | 2 | field | fixed-size big-number arithmetic over lanes | lanes |
 //! | 2 | curve | curve arithmetic over lanes | field lanes |
-//! | 2 | alg | every signature and MAC algorithm, one and many | hash field curve lanes codec verdict error |
+//! | 2 | alg | every signature and MAC algorithm, one and many | hash field curve lanes shm codec verdict error |
 //! | 2 | policy | U_API_ID, rules of parameters, expressions over what stands behind a request | request verdict |
 //! | 3 | keys | the configuration document and the immutable snapshot | bucket token policy alg canon request codec verdict error time |
 //! | 3 | audit | the access record, masking, the chain of records, its seals | alg hash ndjson codec verdict error time lanes |

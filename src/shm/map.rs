@@ -24,9 +24,9 @@ unsafe impl Send for Map {}
 unsafe impl Sync for Map {}
 
 impl Map {
-    /// Maps `words` words of `file` from its start, all pages present. The caller has made sure that the file is that long.
-    pub fn file(file: &File, words: usize) -> rustix::io::Result<Self> {
-        let flags = MapFlags::SHARED | MapFlags::POPULATE;
+    /// Maps `words` words of `file` from its start, all pages `present` or each when it is used. The caller has made sure that the file is that long.
+    pub fn file(file: &File, words: usize, present: bool) -> rustix::io::Result<Self> {
+        let flags = if present { MapFlags::SHARED | MapFlags::POPULATE } else { MapFlags::SHARED };
         // SAFETY: a new mapping at a place of the kernel's choice disturbs no memory of ours.
         let start = unsafe {
             rustix::mm::mmap(std::ptr::null_mut(), words * 8, ProtFlags::READ | ProtFlags::WRITE, flags, file, 0)?
@@ -72,6 +72,12 @@ impl Map {
     #[inline]
     pub fn is_lost(&self) -> bool {
         self.watch.as_ref().is_some_and(Watch::is_lost)
+    }
+
+    /// The address of word `index`.
+    pub fn start_of(&self, index: usize) -> Option<*const AtomicU64> {
+        // Within the mapping, or just behind it.
+        (index <= self.words).then(|| self.start.as_ptr().cast_const().wrapping_add(index))
     }
 
     /// All words.

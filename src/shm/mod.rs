@@ -13,7 +13,10 @@
 //!   here and not a signal later. What remains possible is another process with write access truncating the file while it is mapped: file
 //!   permissions (0600 by default) guard against that, and [`survive_truncation`] against its end in a signal.
 //!
-//! `unsafe` is here for mapping, unmapping, for lending mapped words as atomics, and for the handler of SIGBUS.
+//! Beside it lies a second file of the same form, for tables of public keys ([`Tables`]).
+//!
+//! `unsafe` is here for mapping, unmapping, for lending mapped words as atomics, and as lines while nobody writes to them, for locks on files, and
+//! for the handlers of SIGBUS and of forks.
 #![allow(unsafe_code)]
 
 mod bus;
@@ -23,6 +26,7 @@ mod map;
 mod models;
 mod process;
 mod region;
+mod tables;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
@@ -31,6 +35,7 @@ pub use header::{FoundSection, Resize, Shape};
 pub(crate) use map::prefetch;
 pub use process::Process;
 pub use region::{Region, RegionSpec, Section, SectionSpec};
+pub use tables::{Building, Claim, Published, TableCounts, TableId, TableSize, Tables, TablesSpec, tables_path};
 
 /// Words of 64 bits in a page of 4 KiB.
 pub const PAGE_WORDS: usize = 512;

@@ -5,6 +5,7 @@ use super::header::{self, Facts, FoundSection, Page, Resize, Shape};
 use super::map::{self, Map};
 use super::process::Process;
 use crate::error::Error;
+use crate::lanes::Line;
 use crate::sync::AtomicU64;
 use crate::time::Millis;
 use rustix::fs::{FallocateFlags, Gid, Mode};
@@ -25,6 +26,9 @@ pub struct SectionSpec {
     /// What the section was made for: at most 8 named numbers.
     pub shape: Vec<Shape>,
 }
+
+/// The name of a section whose memory is reserved piece by piece, when it is used ([`Section::reserve`]); must be the last one.
+pub(super) const SPARSE: &str = "sparse";
 
 /// What region to open.
 #[derive(Clone, Debug)]
@@ -65,6 +69,8 @@ pub struct Region {
     sections: Arc<[(String, usize, usize)]>,
     path: Option<PathBuf>,
     created: bool,
+    /// Of a region with a sparse section.
+    file: Option<Arc<File>>,
 }
 
 /// One section of a region: words that are reached through atomics only.
@@ -73,6 +79,7 @@ pub struct Section {
     map: Arc<Map>,
     first: usize,
     words: usize,
+    file: Option<Arc<File>>,
 }
 
 impl Section {
@@ -101,6 +108,52 @@ impl Section {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.words == 0
+    }
+
+    /// Makes the memory of `words` words from word `first` on one's own to write to, in a sparse section. `false`: there is no room.
+    pub(super) fn reserve(&self, first: usize, words: usize) -> bool {
+        self.change(FallocateFlags::empty(), first, words)
+    }
+
+    /// Gives the memory of whole pages back, in a sparse section; they read as zeros from then on.
+    pub(super) fn give_back(&self, first: usize, words: usize) -> bool {
+        self.change(FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, first, words)
+    }
+
+    fn change(&self, flags: FallocateFlags, first: usize, words: usize) -> bool {
+        let within = first.checked_add(words).is_some_and(|end| end <= self.words);
+        let at = |words: usize| words as u64 * 8;
+        within
+            && self
+                .file
+                .as_ref()
+                .is_some_and(|file| rustix::fs::fallocate(&**file, flags, at(self.first + first), at(words)).is_ok())
+    }
+
+    /// What is free, and what there is, on the file system of a sparse section, in bytes.
+    pub(super) fn file_system(&self) -> Option<(u64, u64)> {
+        let found = rustix::fs::fstatvfs(self.file.as_deref()?).ok()?;
+        Some((found.f_bavail.saturating_mul(found.f_frsize), found.f_blocks.saturating_mul(found.f_frsize)))
+    }
+
+    /// What the system says of the file of a sparse section.
+    pub(super) fn metadata(&self) -> Option<std::fs::Metadata> {
+        self.file.as_ref()?.metadata().ok()
+    }
+
+    /// `count` lines from word `first` on, as they stand.
+    ///
+    /// # Safety
+    /// While the answer is in use nobody, in whatever process, writes to these words, and they were written before in the sense of the memory model.
+    pub(super) unsafe fn lines(&self, first: usize, count: usize) -> Option<&[Line]> {
+        let end = first.checked_add(count.checked_mul(8)?)?;
+        if end > self.words || !(self.first + first).is_multiple_of(8) {
+            return None;
+        }
+        // SAFETY: the words are mapped for as long as `self` lives (kept by `Map`) and within the section (just checked); a line is eight words
+        // of any value, aligned to 64 bytes, which an offset of a multiple of eight words from the start of a page is. That nobody writes to
+        // them is the caller's promise; a file that is truncated meanwhile reads as other values, of which any is a valid one.
+        Some(unsafe { std::slice::from_raw_parts(self.map.start_of(self.first + first)?.cast(), count) })
     }
 
     /// Asks for the cache line of word `index`, if there is one. A hint.
@@ -141,13 +194,13 @@ impl Region {
             match OpenOptions::new().read(true).write(true).custom_flags(nofollow()).open(path) {
                 Ok(file) => {
                     let (map, facts) = attach(&file, spec, total, words).map_err(fail)?;
-                    return Ok(Self::over(map, facts, spec, false));
+                    return Ok(Self::over(map, facts, spec, false).kept(file));
                 }
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 Err(e) => return Err(fail(cannot_open(path, &e))),
             }
-            if let Some((map, facts)) = create(path, spec, total, words).map_err(fail)? {
-                return Ok(Self::over(map, facts, spec, true));
+            if let Some((map, file, facts)) = create(path, spec, total, words).map_err(fail)? {
+                return Ok(Self::over(map, facts, spec, true).kept(file));
             }
             // Another process was first: attach to what it made.
         }
@@ -165,8 +218,15 @@ impl Region {
         let (page, length) = read_header(&file, None).map_err(fail)?;
         let (found, total) = header::found(&page).map_err(fail)?;
         let words = usize::try_from(total).map_err(|_| fail("is too large for this machine".into()))?;
-        let map = map_whole(&file, length, total, words).map_err(fail)?;
-        Ok((Self::as_found(map, &page, &found, path, false), found))
+        let map = map_whole(&file, length, total, words, dense(&found, words)).map_err(fail)?;
+        Ok((Self::as_found(map, &page, &found, path, false).kept(file), found))
+    }
+
+    /// The same, with its file at hand if it needs it any more.
+    fn kept(mut self, file: File) -> Self {
+        let sparse = self.sections.iter().any(|(name, _, _)| name == SPARSE);
+        self.file = sparse.then(|| Arc::new(file));
+        self
     }
 
     fn as_found(map: Map, page: &Page, found: &[FoundSection], path: &Path, created: bool) -> Self {
@@ -179,7 +239,7 @@ impl Region {
             first += words.next_multiple_of(PAGE_WORDS);
         }
         let facts = Arc::new(header::facts(page));
-        Self { map: Arc::new(map), facts, sections: sections.into(), path: Some(path.to_owned()), created }
+        Self { map: Arc::new(map), facts, sections: sections.into(), path: Some(path.to_owned()), created, file: None }
     }
 
     /// Makes a region at `path`, where there is none yet, like this one: the same birth, keys, owner's mode and sections, some of other sizes.
@@ -205,7 +265,7 @@ impl Region {
             Some(path) => std::fs::metadata(path).map_err(|e| fail(system("stat", &e)))?.mode() & 0o777,
             None => 0o600,
         };
-        let made = publish(path, &page, (mode, None), words, |map| {
+        let made = publish(path, &page, (mode, None), [words, dense(&found, words)], |map| {
             let mut first = PAGE_WORDS;
             for section in &found {
                 let count = usize::try_from(section.words).unwrap_or(0);
@@ -220,8 +280,9 @@ impl Region {
             }
             Ok(())
         });
-        let map = made.map_err(fail)?.ok_or_else(|| fail("exists already; give a path where nothing is".into()))?;
-        Ok(Self::as_found(map, &page, &found, path, true))
+        let made = made.map_err(fail)?;
+        let (map, file) = made.ok_or_else(|| fail("exists already; give a path where nothing is".into()))?;
+        Ok(Self::as_found(map, &page, &found, path, true).kept(file))
     }
 
     /// Whether another process has truncated the file since it was mapped (see [`super::survive_truncation`]). Asked after the last access; `true`:
@@ -241,7 +302,8 @@ impl Region {
             sections.push((section.name.to_owned(), first, words));
             first += words.next_multiple_of(PAGE_WORDS);
         }
-        Self { map: Arc::new(map), facts: Arc::new(facts), sections: sections.into(), path: spec.path.clone(), created }
+        let (map, facts) = (Arc::new(map), Arc::new(facts));
+        Self { map, facts, sections: sections.into(), path: spec.path.clone(), created, file: None }
     }
 
     /// The section of that name, if `spec` asked for one.
@@ -249,7 +311,8 @@ impl Region {
     pub fn section(&self, name: &str) -> Option<Section> {
         let &(_, first, words) = self.sections.iter().find(|(known, _, _)| known == name)?;
         let end = first.checked_add(words)?;
-        (end <= self.map.words().len()).then(|| Section { map: self.map.clone(), first, words })
+        let section = || Section { map: self.map.clone(), first, words, file: self.file.clone() };
+        (end <= self.map.words().len()).then(section)
     }
 
     /// The section of that name, which must have as many words as its user reckons with.
@@ -402,12 +465,13 @@ fn clear_leftovers(path: &Path) {
 }
 
 /// Makes a region under a name of its own and publishes it; `None` where another process was first.
-fn create(path: &Path, spec: &RegionSpec, total: u64, words: usize) -> Result<Option<(Map, Facts)>, String> {
+fn create(path: &Path, spec: &RegionSpec, total: u64, words: usize) -> Result<Option<(Map, File, Facts)>, String> {
     let keys = random_keys().map_err(|e| system("random keys", &e))?;
     let page = header::make(spec, total, keys);
     let facts = header::agree(&page, spec, total)?;
-    let made = publish(path, &page, (spec.mode, spec.group), words, |_| Ok(()))?;
-    Ok(made.map(|map| (map, facts)))
+    let dense = dense(&header::found(&page)?.0, words);
+    let made = publish(path, &page, (spec.mode, spec.group), [words, dense], |_| Ok(()))?;
+    Ok(made.map(|(map, file)| (map, file, facts)))
 }
 
 /// Makes a file with that header under a name of its own, has it filled, and links it to `path`. `None` where `path` exists by then.
@@ -415,9 +479,9 @@ fn publish(
     path: &Path,
     page: &Page,
     (mode, group): (u32, Option<u32>),
-    words: usize,
+    [words, dense]: [usize; 2],
     fill: impl FnOnce(&Map) -> Result<(), String>,
-) -> Result<Option<Map>, String> {
+) -> Result<Option<(Map, File)>, String> {
     clear_leftovers(path);
     // Not one of the keys: file names can be seen by others.
     let name = random_keys().map_err(|e| system("random name", &e))?[0];
@@ -434,8 +498,11 @@ fn publish(
             _ => system("cannot be created", &e),
         },
     )?;
-    reserve(&file, words as u64 * 8)?;
-    let map = Map::file(&file, words).map_err(|e| system("cannot be mapped", &e))?;
+    reserve(&file, dense as u64 * 8)?;
+    if dense < words {
+        file.set_len(words as u64 * 8).map_err(|e| system(&format!("making it {} bytes long", words * 8), &e))?;
+    }
+    let map = Map::file(&file, words, dense == words).map_err(|e| system("cannot be mapped", &e))?;
     fill(&map)?;
     write_header(&map, page);
     if let Some(group) = group {
@@ -444,7 +511,7 @@ fn publish(
     }
     rustix::fs::fchmod(&file, Mode::from_raw_mode(mode & 0o777)).map_err(|e| system("permissions", &e))?;
     match std::fs::hard_link(&temporary.0, path) {
-        Ok(()) => Ok(Some(map)),
+        Ok(()) => Ok(Some((map, file))),
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(None),
         Err(e) => Err(system("cannot be published (link)", &e)),
     }
@@ -453,12 +520,39 @@ fn publish(
 fn attach(file: &File, spec: &RegionSpec, total: u64, words: usize) -> Result<(Map, Facts), String> {
     let (page, length) = read_header(file, spec.group)?;
     let facts = header::agree(&page, spec, total)?;
-    let map = map_whole(file, length, total, words)?;
+    let map = map_whole(file, length, total, words, dense(&header::found(&page)?.0, words))?;
     Ok((map, facts))
+}
+
+/// Removes the file that `spec` names if it is a region that may be trusted, but was made for something else, or by another version. `hold` keeps
+/// others from doing so at once, until the file is closed. `false`: it stays.
+pub(super) fn remove_unfit(spec: &RegionSpec, hold: impl FnOnce(&File) -> bool) -> bool {
+    let Some(path) = &spec.path else { return false };
+    let Ok(file) = OpenOptions::new().read(true).write(true).custom_flags(nofollow()).open(path) else { return false };
+    let Ok((page, length)) = read_page(&file, spec.group) else { return false };
+    let fits = header::check(&page).is_ok()
+        && header::total_words(spec)
+            .is_some_and(|total| header::agree(&page, spec, total).is_ok() && length == total * 8);
+    if page[0] != header::MAGIC || fits || !hold(&file) {
+        return false;
+    }
+    let same = match (file.metadata(), std::fs::symlink_metadata(path)) {
+        (Ok(opened), Ok(named)) => (opened.dev(), opened.ino()) == (named.dev(), named.ino()),
+        _ => false,
+    };
+    // Where another has removed it, or put a new one there, that one is to be opened.
+    !same || std::fs::remove_file(path).is_ok()
 }
 
 /// The header, sound in itself, of a file that may be trusted, and the file's length.
 fn read_header(file: &File, group: Option<u32>) -> Result<(Page, u64), String> {
+    let (page, length) = read_page(file, group)?;
+    header::check(&page)?;
+    Ok((page, length))
+}
+
+/// The first page of a file that may be trusted, and the file's length.
+fn read_page(file: &File, group: Option<u32>) -> Result<(Page, u64), String> {
     let meta = file.metadata().map_err(|e| system("stat", &e))?;
     if !meta.is_file() {
         return Err("is not a regular file".into());
@@ -490,17 +584,23 @@ fn read_header(file: &File, group: Option<u32>) -> Result<(Page, u64), String> {
     for (word, chunk) in page.iter_mut().zip(bytes.chunks_exact(8)) {
         *word = u64::from_le_bytes(std::array::from_fn(|i| chunk[i]));
     }
-    header::check(&page)?;
     Ok((page, meta.len()))
 }
 
-fn map_whole(file: &File, length: u64, total: u64, words: usize) -> Result<Map, String> {
+/// How many of the words are reserved from the start: those before the sparse section.
+fn dense(sections: &[FoundSection], words: usize) -> usize {
+    let before = sections.iter().take_while(|section| section.name != SPARSE);
+    let before = before.map(|section| section.words.next_multiple_of(PAGE_WORDS as u64)).sum::<u64>();
+    usize::try_from(before).map_or(words, |before| words.min(PAGE_WORDS + before))
+}
+
+fn map_whole(file: &File, length: u64, total: u64, words: usize, dense: usize) -> Result<Map, String> {
     if length != total * 8 {
         return Err(format!(
             "is truncated or padded: {length} bytes instead of {}; stop the gateways that use it and remove the file",
             total * 8
         ));
     }
-    reserve(file, total * 8)?;
-    Map::file(file, words).map_err(|e| system("cannot be mapped", &e))
+    reserve(file, dense as u64 * 8)?;
+    Map::file(file, words, dense == words).map_err(|e| system("cannot be mapped", &e))
 }
