@@ -11,11 +11,12 @@
 //! in turn. All words only ever rise, by relaxed additions: nothing is decided on them. A reader adds the shards up.
 
 use crate::error::Error;
-use crate::shm::{Region, Section, SectionSpec};
+use crate::shm::{Region, Section, SectionSpec, TableCounts, Tables, tables_path};
 use crate::sync::{AtomicU64, Ordering};
 use crate::verdict::{Reason, Verdict};
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
 const SECTION: &str = "metrics";
 /// Shards.
@@ -36,11 +37,33 @@ pub fn section() -> SectionSpec {
     SectionSpec { name: SECTION, words: (SHARDS * SHARD) as u64, shape: Vec::new() }
 }
 
+/// Appends what tables of keys amount to.
+fn write_tables(tables: &TableCounts, out: &mut String) {
+    let rows = [
+        ("key_tables", "gauge", "Tables of public keys that processes share.", tables.tables),
+        ("key_tables_held", "gauge", "Those of them that some process holds.", tables.held),
+        ("key_table_bytes", "gauge", "Memory of tables of public keys that processes share.", tables.bytes),
+        ("key_table_limit_bytes", "gauge", "The most that it may be.", tables.limit),
+        ("key_tables_built_total", "counter", "Tables built.", tables.built),
+        ("key_tables_evicted_total", "counter", "Tables that made room for others.", tables.evicted),
+        ("key_tables_damaged_total", "counter", "Tables found damaged, and not used.", tables.damaged),
+    ];
+    for (name, kind, help, value) in rows {
+        // Writing into a String cannot fail.
+        let _ = writeln!(
+            out,
+            "# HELP portcullis_{name} {help}\n# TYPE portcullis_{name} {kind}\nportcullis_{name} {value}"
+        );
+    }
+}
+
 /// The counters of one region, as one worker or reader holds them.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     section: Section,
     shard: usize,
+    /// The region's file.
+    path: Option<Arc<Path>>,
 }
 
 impl Metrics {
@@ -51,7 +74,7 @@ impl Metrics {
     pub fn open(region: &Region, shard: usize) -> Result<Self, Error> {
         let found = region.section(SECTION).filter(|section| section.len() == SHARDS * SHARD);
         match found {
-            Some(section) => Ok(Self { section, shard: shard % SHARDS }),
+            Some(section) => Ok(Self { section, shard: shard % SHARDS, path: region.path().map(Arc::from) }),
             None => {
                 Err(Error::Region { path: region.name(), message: "has no section for metrics of this version".into() })
             }
@@ -69,7 +92,7 @@ impl Metrics {
     /// The same counters, counted in another shard.
     #[must_use]
     pub fn in_shard(&self, shard: usize) -> Self {
-        Self { section: self.section.clone(), shard: shard % SHARDS }
+        Self { section: self.section.clone(), shard: shard % SHARDS, path: self.path.clone() }
     }
 
     fn word(&self, at: usize) -> Option<&AtomicU64> {
@@ -123,8 +146,16 @@ impl Metrics {
         self.total(reason as usize)
     }
 
-    /// Appends everything in the text format of Prometheus (version 0.0.4).
+    /// Appends everything in the text format of Prometheus (version 0.0.4), and what there is of key tables in the file beside the region.
     pub fn write_prometheus(&self, out: &mut String) {
+        self.write_counters(out);
+        let tables = self.path.as_deref().map(|path| Tables::inspect(&tables_path(path)));
+        if let Some(Ok(Some(tables))) = tables {
+            write_tables(&tables, out);
+        }
+    }
+
+    fn write_counters(&self, out: &mut String) {
         // Writing into a String cannot fail.
         out.push_str(
             "# HELP portcullis_verdicts_total Requests judged, by reason.\n# TYPE portcullis_verdicts_total counter\n",

@@ -5,6 +5,7 @@ use std::fmt;
 use super::import::{Public, PublicKey};
 use super::{Algorithm, KeyError, ec, ecdsa_p256, ecdsa_p384, ed25519, hmac, keyed, rsa, sm2};
 use crate::curve::{P256, Sm2};
+use crate::shm::Tables;
 
 /// A verification key, prepared: parsed, checked, with its hash states. `Send` and `Sync`; secrets are wiped on drop and never printed.
 pub struct Key {
@@ -114,6 +115,30 @@ impl Key {
             ec::build_plain_now::<ec::Plain<Sm2>>(&sm2);
         }
         ec::build_now::<ed25519::Edwards>(&edwards);
+    }
+
+    /// Has the tables of those keys that may have one lie in a file that other processes share, from the next one on that is built.
+    pub fn share_tables<'a>(keys: impl IntoIterator<Item = &'a Self>, tables: &Tables) {
+        for key in keys {
+            if let Some(slot) = key.slot() {
+                slot.share(tables);
+            }
+        }
+    }
+
+    /// Whether the key may have a table.
+    #[must_use]
+    pub fn may_have_table(&self) -> bool {
+        self.slot().is_some()
+    }
+
+    fn slot(&self) -> Option<&ec::Slot> {
+        match &self.material {
+            Material::P256(key) => Some(&key.slot),
+            Material::Sm2(key) => Some(&key.slot),
+            Material::Ed25519(key) => Some(&key.slot),
+            _ => None,
+        }
     }
 
     /// The algorithm that this key is bound to.

@@ -44,6 +44,13 @@ pub use verifier::{Item, MacInput, SignatureForm, Verifier};
 
 use crate::hash;
 use crate::lanes::Cpu;
+use crate::shm::TableSize;
+
+/// The sizes of the tables that keys may have, for a file that processes share (see [`Key::share_tables`]).
+#[must_use]
+pub fn shared_table_sizes() -> [TableSize; 4] {
+    ec::shared_sizes()
+}
 
 /// Tries the lane kernels that `cpu` has for the algorithms of `used` on known answers, once in the life of the process, and yields the names of
 /// those that failed. Such a kernel is not used: its work is done by the next best one, in the end one at a time by the scalar path. The

@@ -3,6 +3,7 @@
 use super::Options;
 use super::guard::{self, Guard, LIMITS_OF_ALL};
 use super::order::Parts;
+use crate::alg;
 use crate::bucket::{LimitKey, Limits, LimitsConfig};
 use crate::canon::{NonceMode, NonceScope, Profile};
 use crate::error::{DocumentError, Error};
@@ -12,11 +13,12 @@ use crate::lanes::Cpu;
 use crate::metrics::{self, Metrics};
 use crate::nonce::{Admit, Mode, NonceConfig, Store};
 use crate::request::Request;
-use crate::shm::{Region, RegionSpec};
+use crate::shm::{Region, RegionSpec, Tables, TablesSpec, tables_path};
 use crate::time::Millis;
 use crate::token;
 use crate::verdict::{Reason, Ticket};
 use std::path::Path;
+use std::sync::OnceLock;
 
 pub(super) use crate::nonce::NonceKey;
 
@@ -30,6 +32,8 @@ pub(super) struct Memory {
     config: NonceConfig,
     warnings: Vec<String>,
     region: Region,
+    /// Made with the first key that may have a table; `None` where that failed.
+    tables: OnceLock<Option<Tables>>,
 }
 
 /// What the commit of a nonce came to.
@@ -111,7 +115,35 @@ impl Memory {
             config,
             warnings: warnings(state.path.as_deref()),
             region,
+            tables: OnceLock::new(),
         })
+    }
+
+    /// Has the keys of a document that is about to be in force share their tables with the other processes of a region. What keeps it from that: each
+    /// process then has its own, as it has without a region.
+    pub fn share_tables(&self, snapshot: &Snapshot, now: Millis) -> Option<String> {
+        let state = snapshot.state();
+        let path = state.path.as_deref().filter(|_| state.key_table_bytes > 0)?;
+        let keys = || snapshot.apps().iter().flat_map(|app| app.credentials.iter()).map(|credential| &credential.key);
+        if !keys().any(alg::Key::may_have_table) {
+            return None;
+        }
+        let mut failed = None;
+        let tables = self.tables.get_or_init(|| {
+            let spec = TablesSpec {
+                path: &tables_path(path),
+                bytes: state.key_table_bytes,
+                sizes: &alg::shared_table_sizes(),
+                mode: state.mode,
+                group: state.group,
+                now,
+            };
+            Tables::open(&spec).map_err(|error| failed = Some(format!("key tables are not shared: {error}"))).ok()
+        });
+        if let Some(tables) = tables {
+            alg::Key::share_tables(keys(), tables);
+        }
+        failed
     }
 
     /// What an operator should know.

@@ -116,8 +116,11 @@ impl Engine {
         let snapshot = Config::from_json(document)?;
         let cpu = options.cpu.unwrap_or_else(Cpu::detect);
         let failed = failed_kernels(cpu, &snapshot);
+        let now = options.now.unwrap_or_else(wall_clock);
+        let memory = Memory::open(&snapshot, options, cpu, now)?;
+        let private = memory.share_tables(&snapshot, now);
         let mut shared = Shared {
-            memory: Memory::open(&snapshot, options, cpu, options.now.unwrap_or_else(wall_clock))?,
+            memory,
             live: Live::new(snapshot),
             cpu,
             now: options.now,
@@ -125,6 +128,7 @@ impl Engine {
             workers: AtomicUsize::new(0),
         };
         shared.warnings = shared.memory.warnings();
+        shared.warnings.extend(private);
         for kernel in failed {
             shared.warnings.push(format!(
                 "the kernel {kernel} failed its known answers and is not used: its work is done by a slower one; \
@@ -143,6 +147,7 @@ impl Engine {
         self.shared.memory.fits(&snapshot)?;
         // The known answers of algorithms that are new, before a request waits for them.
         failed_kernels(self.shared.cpu, &snapshot);
+        self.shared.memory.share_tables(&snapshot, self.shared.now());
         self.shared.live.swap(snapshot)
     }
 

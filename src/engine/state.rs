@@ -5,7 +5,7 @@ use crate::bucket::{
 };
 use crate::error::Error;
 use crate::nonce::{self, NonceConfig, Occupancy, Store};
-use crate::shm::{FoundSection, Region, Resize};
+use crate::shm::{FoundSection, Region, Resize, TableCounts, Tables, tables_path};
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::Millis;
 use std::fmt;
@@ -33,6 +33,8 @@ pub struct Inspection {
     pub anomalies: Option<[u64; 4]>,
     /// The apps and addresses with the most anomalies, and their counts.
     pub loudest: Vec<(String, [u64; 4])>,
+    /// Tables of keys in the file beside it, where there is one, or why they cannot be seen.
+    pub tables: Option<Result<TableCounts, String>>,
 }
 
 fn section<'f>(found: &'f [FoundSection], name: &str) -> Option<&'f FoundSection> {
@@ -89,6 +91,7 @@ pub fn inspect(path: &Path, now: Millis) -> Result<Inspection, Error> {
             loudest.map(|(whose, name, counts)| (spoken(whose, &name), counts.by_kind)).collect()
         }),
         sections: found,
+        tables: Tables::inspect(&tables_path(path)).map_err(|error| error.to_string()).transpose(),
     };
     if region.is_lost() {
         return Err(Error::Region { path: path.display().to_string(), message: TRUNCATED.to_owned() });
@@ -143,6 +146,22 @@ impl fmt::Display for Inspection {
         for (name, by_kind) in &self.loudest {
             write!(f, "  {name}:")?;
             counts(f, by_kind)?;
+        }
+        match &self.tables {
+            Some(Ok(tables)) => writeln!(
+                f,
+                "key tables: {} in {} of {} bytes, {} of them held by {} processes; {} built, {} made room, {} damaged",
+                tables.tables,
+                tables.bytes,
+                tables.limit,
+                tables.held,
+                tables.processes,
+                tables.built,
+                tables.evicted,
+                tables.damaged
+            )?,
+            Some(Err(error)) => writeln!(f, "key tables: {error}")?,
+            None => {}
         }
         Ok(())
     }

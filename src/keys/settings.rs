@@ -74,6 +74,9 @@ pub struct State {
     pub anomaly_keys: u64,
     /// How many apps with a cap on their nonces may have live nonces at once. 1,000 by default.
     pub capped_apps: u64,
+    /// How many bytes of tables of public keys the processes that share the region hold in common, in a file beside it. 256 MiB by default; 0: each process
+    /// has its own.
+    pub key_table_bytes: u64,
     /// Whether a new region refuses timestamps that an older, lost one may have admitted. On by default.
     pub birth_rule: bool,
     /// Permission bits of the file. 0600 by default.
@@ -96,6 +99,7 @@ impl Default for State {
             breakers: 1_000,
             distinct_keys: 100,
             anomaly_keys: 1_000,
+            key_table_bytes: 256 << 20,
             birth_rule: true,
             mode: 0o600,
             group: None,

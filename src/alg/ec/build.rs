@@ -7,17 +7,22 @@
 use std::sync::Arc;
 
 use super::Signing;
-use super::shelf::{self, KeyTable, ShapedTable, Slot};
+use super::shelf::{self, KeyTable, Lines, ShapedTable, Slot};
 use crate::curve::build::Build;
 use crate::curve::table::{Comb, Shape, Wide};
 use crate::lanes::{Cpu, Kernel, Lanes52, Line, Model};
+use crate::shm::{Claim, Published, TableSize};
 
 /// The tables of the keys of one curve.
 pub(in crate::alg) trait Tables: Copy + 'static {
     /// Bytes of a comb and of a wide table.
     const BYTES: [usize; 2];
+    /// What tells these tables from all others that may lie beside them, together with their size and the key. To be changed with what any entry means.
+    const KIND: u64;
     /// Whether the kernels gave the known answers on this CPU.
     fn trusted() -> bool;
+    /// A table that was built before; `None` where it has another size.
+    fn shared(table: Published, wide: bool) -> Option<ShapedTable>;
     /// Tables for up to eight points, wide or not.
     fn build<L: Lanes52>(l: L, points: &[Line], wide: bool) -> Vec<ShapedTable>;
 }
@@ -25,8 +30,14 @@ pub(in crate::alg) trait Tables: Copy + 'static {
 impl<C: Signing> Tables for C {
     const BYTES: [usize; 2] = [size_of::<<Comb as Shape>::Table>(), size_of::<<Wide as Shape>::Table>()];
 
+    const KIND: u64 = C::NUMBER << 8 | 1;
+
     fn trusted() -> bool {
         super::selftest::trusted::<C>()
+    }
+
+    fn shared(table: Published, wide: bool) -> Option<ShapedTable> {
+        if wide { Lines::shared(table).map(ShapedTable::Wide) } else { Lines::shared(table).map(ShapedTable::Comb) }
     }
 
     #[inline(always)]
@@ -34,11 +45,11 @@ impl<C: Signing> Tables for C {
         fn of_shape<C: Signing, S: Shape, L: Lanes52>(
             l: L,
             points: &[Line],
-            shaped: fn(Box<S::Table>) -> ShapedTable,
+            shaped: fn(Lines<S::Table>) -> ShapedTable,
         ) -> Vec<ShapedTable> {
             let mut tables: Vec<_> = points.iter().map(|_| S::room()).collect();
             l.call(Build::<C, S>::new(points, &mut tables.iter_mut().map(|t| &mut **t).collect::<Vec<_>>()));
-            tables.into_iter().map(shaped).collect()
+            tables.into_iter().map(|table| shaped(Lines::Own(table))).collect()
         }
         if wide {
             of_shape::<C, Wide, L>(l, points, ShapedTable::Wide)
@@ -59,6 +70,9 @@ const WIDE_COST: u32 = 1024;
 
 /// How many batches fewer than eight keys wait.
 const PATIENCE: u32 = 8;
+
+/// How often, a millisecond apart, [`BuildNow`] looks whether other processes have built what they were at.
+const WAITS: usize = 100;
 
 /// The most keys that wait.
 const WAITING: usize = 32;
@@ -91,15 +105,17 @@ impl Waiting {
         self.patience += 1;
         let impatient = self.patience >= PATIENCE;
         if !self.combs.is_empty() && self.credits >= COMB_COST && (self.combs.len() >= 8 || impatient) {
-            self.credits -= COMB_COST;
             self.patience = 0;
             let slots: Vec<_> = self.combs.drain(..self.combs.len().min(8)).collect();
-            build::<T, L>(l, &slots, false);
+            if build::<T, L>(l, &slots, false).built {
+                self.credits -= COMB_COST;
+            }
         } else if !self.wides.is_empty() && self.credits >= WIDE_COST && (self.wides.len() >= 8 || impatient) {
-            self.credits -= WIDE_COST;
             self.patience = 0;
             let slots: Vec<_> = self.wides.drain(..self.wides.len().min(8)).collect();
-            build::<T, L>(l, &slots, true);
+            if build::<T, L>(l, &slots, true).built {
+                self.credits -= WIDE_COST;
+            }
         }
     }
 }
@@ -113,8 +129,17 @@ impl Drop for Waiting {
     }
 }
 
-/// Builds and places tables for up to eight keys, for those that the shelf has room for.
-fn build<T: Tables, L: Lanes52>(l: L, slots: &[Arc<Slot>], wide: bool) {
+/// What came of [`build`].
+struct Built {
+    /// Whether any table was built.
+    built: bool,
+    /// Keys whose tables somebody else is building at this moment.
+    elsewhere: Vec<Arc<Slot>>,
+}
+
+/// Places tables for up to eight keys, for those that the shelf has room for: those that other processes have built, and for all others new ones, unless
+/// somebody else is building them.
+fn build<T: Tables, L: Lanes52>(l: L, slots: &[Arc<Slot>], wide: bool) -> Built {
     let bytes = T::BYTES[usize::from(wide)];
     // A wide table takes the place of a comb, so room is asked for the whole of it all the same: both are there for a moment.
     let mut reserved = 0;
@@ -126,11 +151,47 @@ fn build<T: Tables, L: Lanes52>(l: L, slots: &[Arc<Slot>], wide: bool) {
     for slot in refused {
         slot.answered();
     }
-    let points: Vec<Line> = admitted.iter().map(|slot| slot.point).collect();
-    for (slot, table) in admitted.into_iter().zip(T::build(l, &points, wide)) {
-        shelf::place(slot, KeyTable::new(table));
+    let (mut missing, mut elsewhere) = (Vec::new(), Vec::new());
+    for slot in admitted {
+        match slot.claim(T::KIND, bytes / size_of::<Line>()) {
+            Claim::Ready(table) => {
+                if let Some(table) = T::shared(table, wide) {
+                    shelf::place(slot, KeyTable::found(table));
+                }
+                slot.answered();
+            }
+            // It may ask again.
+            Claim::Later => {
+                slot.answered();
+                elsewhere.push(slot.clone());
+            }
+            Claim::Build(place) => missing.push((slot, Some(place))),
+            Claim::None => missing.push((slot, None)),
+        }
+    }
+    if missing.is_empty() {
+        return Built { built: false, elsewhere };
+    }
+    let points: Vec<Line> = missing.iter().map(|(slot, _)| slot.point).collect();
+    for ((slot, place), table) in missing.into_iter().zip(T::build(l, &points, wide)) {
+        let table = KeyTable::new(table);
+        let published = place.and_then(|place| place.publish(table.lines()));
+        let table = match published.and_then(|published| T::shared(published, wide)) {
+            Some(shared) => table.moved(shared),
+            None => table,
+        };
+        shelf::place(slot, table);
         slot.answered();
     }
+    Built { built: true, elsewhere }
+}
+
+/// The sizes of tables that processes share. Wide ones are for few keys, so half the memory is the most that they may take.
+pub(in crate::alg) fn shared_sizes() -> [TableSize; 4] {
+    let size = |bytes: usize, part| TableSize { lines: bytes / size_of::<Line>(), part };
+    let [comb, wide] = <crate::curve::P256 as Tables>::BYTES;
+    let [flat_comb, flat_wide] = <crate::alg::ed25519::Edwards as Tables>::BYTES;
+    [size(comb, 1), size(flat_comb, 1), size(wide, 2), size(flat_wide, 2)]
 }
 
 /// Builds tables for keys that have none, now, as far as the cap allows: wide ones if they fit for all.
@@ -164,11 +225,15 @@ impl<T: Tables, L: Lanes52> Kernel<L> for BuildNow<'_, T> {
 
     #[inline(always)]
     fn run(self, l: L) {
-        let without: Vec<_> = self.slots.iter().filter(|slot| !slot.has_table()).cloned().collect();
+        let mut missing: Vec<_> = self.slots.iter().filter(|slot| !slot.has_table()).cloned().collect();
         // All alike: wide tables for the first of many would leave the last without any.
-        let wide = shelf::wide_fits(T::BYTES[1], without.len());
-        for slots in without.chunks(8) {
-            build::<T, L>(l, slots, wide);
+        let wide = shelf::wide_fits(T::BYTES[1], missing.len());
+        for _ in 0..WAITS {
+            missing = missing.chunks(8).flat_map(|slots| build::<T, L>(l, slots, wide).elsewhere).collect();
+            if missing.is_empty() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
         }
     }
 }

@@ -126,8 +126,13 @@ impl<C: Signing, A: Claims<C>> Decider<C, A> {
         }
         #[cfg(not(target_arch = "x86_64"))]
         let _ = (cpu, lone);
+        // After the last look at any table.
+        let lost = self.pending.iter().any(|pending| pending.table.as_deref().is_some_and(KeyTable::is_lost));
+        if lost {
+            shelf::drop_lost();
+        }
         for (pending, decision) in self.pending.iter().zip(&self.decisions) {
-            settle(pending.index, *decision);
+            settle(pending.index, if lost { Decision::Exceptional } else { *decision });
         }
         // Gives the tables back.
         self.pending.clear();

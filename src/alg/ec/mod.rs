@@ -13,10 +13,10 @@ mod shelf;
 #[cfg(test)]
 mod tests;
 
-pub(in crate::alg) use build::{Tables, Waiting, build_now, build_plain_now};
+pub(in crate::alg) use build::{Tables, Waiting, build_now, build_plain_now, shared_sizes};
 pub(in crate::alg) use decide::{Claims, Decider, Pending};
 pub(in crate::alg) use plain::{Plain, PlainDecider};
-pub(in crate::alg) use shelf::{KeyTable, ShapedTable, Slot, next_batch};
+pub(in crate::alg) use shelf::{KeyTable, Lines, ShapedTable, Slot, drop_lost, next_batch};
 pub use shelf::{KeyTables, key_tables, set_key_table_bytes};
 
 use std::sync::OnceLock;
@@ -27,6 +27,8 @@ use crate::lanes::Cpu;
 
 /// A curve as this room uses it.
 pub(in crate::alg) trait Signing: Curve {
+    /// Tells the tables of the curves apart where processes share them.
+    const NUMBER: u64;
     /// The known answer: a published private key k.
     const KNOWN_KEY: Words;
     /// The x-coordinate of its public key k G, as published with it.
@@ -36,6 +38,7 @@ pub(in crate::alg) trait Signing: Curve {
 }
 
 impl Signing for P256 {
+    const NUMBER: u64 = 1;
     // RFC 6979, A.2.5.
     const KNOWN_KEY: Words =
         [0x7b8a_622b_120f_6721, 0x4e50_c3db_36e8_9b12, 0x6b5c_2157_67b1_d693, 0xc9af_a9d8_45ba_7516];
@@ -47,6 +50,7 @@ impl Signing for P256 {
 }
 
 impl Signing for Sm2 {
+    const NUMBER: u64 = 2;
     // GB/T 32918.5-2017, A.2.
     const KNOWN_KEY: Words =
         [0x42fb_81ef_4df7_c5b8, 0x8893_9369_2860_b51a, 0x3f36_e38a_c6d3_9f95, 0x3945_208f_7b21_44b1];

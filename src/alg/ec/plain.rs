@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use super::build::{Tables, Waiting};
 use super::decide::Claims;
-use super::shelf::{self, ShapedTable, Slot};
+use super::shelf::{self, KeyTable, Lines, ShapedTable, Slot};
 use super::{Signing, selftest};
 use crate::curve::{Decision, plain};
 use crate::field::modulus::Modulus;
 use crate::field::words::{from_be_bytes, is_zero, lt};
 use crate::lanes::{Lanes52, Line, Model};
+use crate::shm::Published;
 
 /// The tables of plain code: combs only, built one at a time.
 #[derive(Clone, Copy)]
@@ -22,12 +23,18 @@ impl<C: Signing> Tables for Plain<C> {
     /// A wide table never fits.
     const BYTES: [usize; 2] = [size_of::<plain::Table>(), usize::MAX];
 
+    const KIND: u64 = C::NUMBER << 8 | 2;
+
     fn trusted() -> bool {
         selftest::plain_trusted::<C>()
     }
 
+    fn shared(table: Published, wide: bool) -> Option<ShapedTable> {
+        Lines::shared(table).filter(|_| !wide).map(ShapedTable::Plain)
+    }
+
     fn build<L: Lanes52>(_: L, points: &[Line], _: bool) -> Vec<ShapedTable> {
-        points.iter().map(|point| ShapedTable::Plain(plain::table::<C>(point))).collect()
+        points.iter().map(|point| ShapedTable::Plain(Lines::Own(plain::table::<C>(point)))).collect()
     }
 }
 
@@ -60,14 +67,18 @@ impl<C: Signing, A: Claims<C>> PlainDecider<C, A> {
             return Decision::False;
         }
         let table = slot.take(self.batch);
-        let Some(ShapedTable::Plain(table)) = table.as_deref().map(|table| &table.shape) else {
+        let Some(ShapedTable::Plain(lines)) = table.as_deref().map(|table| &table.shape) else {
             // A table of the lanes is another verifier's, who has lanes: it is left alone.
             if table.is_none() {
                 self.waiting.note::<Plain<C>>(slot, false);
             }
             return Decision::Exceptional;
         };
-        let decision = plain::decide::<C>(&A::claim(&r, &s, &from_be_bytes(&hash())), table);
+        let decision = plain::decide::<C>(&A::claim(&r, &s, &from_be_bytes(&hash())), lines);
+        if table.as_deref().is_some_and(KeyTable::is_lost) {
+            shelf::drop_lost();
+            return Decision::Exceptional;
+        }
         if decision == Decision::Exceptional {
             shelf::count_exceptional(1);
         }

@@ -1,5 +1,8 @@
 //! The shelf: key tables of the process, under one cap of bytes.
 //!
+//! Where the gateway's processes share a region, the tables lie in a file beside it (see [`crate::shm::Tables`]), and the shelf holds on to those that this
+//! process uses; they count towards its cap like its own. Where there is no room for them there, or no file, the process builds its own.
+//!
 //! A table hangs on its key's [`Slot`], where a verifier takes it with one atomic load; it is freed when the key goes, when it is evicted,
 //! or when the last batch that uses it ends, whichever is latest. The shelf knows the slots by weak references and counts the bytes.
 //!
@@ -8,14 +11,16 @@
 //! [`IDLE`] batches, or if the key that asks was used more often; otherwise the key that asks goes without, and the occupant's count is
 //! halved, so that past glory fades. A flood of new keys, each used twice, therefore displaces nobody who is in use.
 
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use arc_swap::ArcSwapOption;
 
 use crate::curve::edwards::table::Flat;
 use crate::curve::table::{Comb, Shape, Wide};
 use crate::lanes::Line;
+use crate::shm::{Claim, Published, TableId, Tables as Shared};
 
 /// Default cap: 256 MiB.
 const DEFAULT_BYTES: usize = 256 << 20;
@@ -30,7 +35,10 @@ static SHELF: Shelf = Shelf {
     cap: AtomicUsize::new(DEFAULT_BYTES),
     bytes: AtomicUsize::new(0),
     tables: AtomicUsize::new(0),
+    shared_bytes: AtomicUsize::new(0),
+    shared_tables: AtomicUsize::new(0),
     built: AtomicU64::new(0),
+    attached: AtomicU64::new(0),
     evicted: AtomicU64::new(0),
     exceptional: AtomicU64::new(0),
     batches: AtomicU32::new(0),
@@ -41,7 +49,10 @@ struct Shelf {
     cap: AtomicUsize,
     bytes: AtomicUsize,
     tables: AtomicUsize,
+    shared_bytes: AtomicUsize,
+    shared_tables: AtomicUsize,
     built: AtomicU64,
+    attached: AtomicU64,
     evicted: AtomicU64,
     exceptional: AtomicU64,
     batches: AtomicU32,
@@ -53,12 +64,18 @@ struct Shelf {
 pub struct KeyTables {
     /// The cap in bytes.
     pub cap: usize,
-    /// Bytes held.
+    /// Bytes held, in memory of the process and in files that it shares with others.
     pub bytes: usize,
     /// Tables held.
     pub tables: usize,
-    /// Tables built since the start.
+    /// Of the bytes, those in shared files.
+    pub shared_bytes: usize,
+    /// Of the tables, those in shared files.
+    pub shared_tables: usize,
+    /// Tables built since the start, by this process.
     pub built: u64,
+    /// Tables taken from shared files since the start, which this process or another one had built.
+    pub attached: u64,
     /// Tables evicted since the start.
     pub evicted: u64,
     /// Signatures that met an exceptional case of the curve formulas and were decided one at a time.
@@ -72,7 +89,10 @@ pub fn key_tables() -> KeyTables {
         cap: SHELF.cap.load(Relaxed),
         bytes: SHELF.bytes.load(Relaxed),
         tables: SHELF.tables.load(Relaxed),
+        shared_bytes: SHELF.shared_bytes.load(Relaxed),
+        shared_tables: SHELF.shared_tables.load(Relaxed),
         built: SHELF.built.load(Relaxed),
+        attached: SHELF.attached.load(Relaxed),
         evicted: SHELF.evicted.load(Relaxed),
         exceptional: SHELF.exceptional.load(Relaxed),
     }
@@ -108,32 +128,102 @@ pub(in crate::alg) struct KeyTable {
 /// The shapes.
 pub(in crate::alg) enum ShapedTable {
     /// P-256 or SM2.
-    Comb(Box<<Comb as Shape>::Table>),
-    Wide(Box<<Wide as Shape>::Table>),
+    Comb(Lines<<Comb as Shape>::Table>),
+    Wide(Lines<<Wide as Shape>::Table>),
     /// P-256 or SM2, for plain code.
-    Plain(Box<crate::curve::plain::Table>),
+    Plain(Lines<crate::curve::plain::Table>),
     /// Ed25519.
-    FlatComb(Box<<Comb as Flat>::Niels>),
-    FlatWide(Box<<Wide as Flat>::Niels>),
+    FlatComb(Lines<<Comb as Flat>::Niels>),
+    FlatWide(Lines<<Wide as Flat>::Niels>),
+}
+
+/// A table in memory of this process, or in a file that it shares.
+pub(in crate::alg) enum Lines<T> {
+    Own(Box<T>),
+    /// Of as many lines as `T` has: kept by [`Lines::shared`].
+    Shared(Published),
+}
+
+impl<const N: usize> Lines<[Line; N]> {
+    /// `None` where it has not as many lines.
+    pub fn shared(table: Published) -> Option<Self> {
+        (table.len() == N).then_some(Self::Shared(table))
+    }
+
+    fn place(&self) -> (&[Line], Option<&Published>) {
+        match self {
+            Self::Own(table) => (&table[..], None),
+            Self::Shared(table) => (table, Some(table)),
+        }
+    }
+}
+
+impl<const N: usize> Deref for Lines<[Line; N]> {
+    type Target = [Line; N];
+
+    #[inline]
+    fn deref(&self) -> &[Line; N] {
+        match self {
+            Self::Own(table) => table,
+            Self::Shared(table) => match table.first_chunk() {
+                Some(table) => table,
+                None => unreachable!("its length was checked when it was taken"),
+            },
+        }
+    }
 }
 
 impl KeyTable {
+    /// A table that this process has built.
     pub fn new(shape: ShapedTable) -> Self {
+        SHELF.built.fetch_add(1, Relaxed);
+        Self::counted(shape)
+    }
+
+    /// A table that was there.
+    pub fn found(shape: ShapedTable) -> Self {
+        SHELF.attached.fetch_add(1, Relaxed);
+        Self::counted(shape)
+    }
+
+    /// The same table in another place.
+    pub fn moved(self, shape: ShapedTable) -> Self {
+        Self::counted(shape)
+    }
+
+    fn counted(shape: ShapedTable) -> Self {
         let table = Self { shape };
         SHELF.bytes.fetch_add(table.bytes(), Relaxed);
         SHELF.tables.fetch_add(1, Relaxed);
-        SHELF.built.fetch_add(1, Relaxed);
+        if table.place().1.is_some() {
+            SHELF.shared_bytes.fetch_add(table.bytes(), Relaxed);
+            SHELF.shared_tables.fetch_add(1, Relaxed);
+        }
         table
     }
 
-    fn bytes(&self) -> usize {
+    fn place(&self) -> (&[Line], Option<&Published>) {
         match &self.shape {
-            ShapedTable::Comb(table) => size_of_val(&**table),
-            ShapedTable::Wide(table) => size_of_val(&**table),
-            ShapedTable::Plain(table) => size_of_val(&**table),
-            ShapedTable::FlatComb(table) => size_of_val(&**table),
-            ShapedTable::FlatWide(table) => size_of_val(&**table),
+            ShapedTable::Comb(table) | ShapedTable::Plain(table) => table.place(),
+            ShapedTable::Wide(table) => table.place(),
+            ShapedTable::FlatComb(table) => table.place(),
+            ShapedTable::FlatWide(table) => table.place(),
         }
+    }
+
+    /// Its lines.
+    pub fn lines(&self) -> &[Line] {
+        self.place().0
+    }
+
+    fn bytes(&self) -> usize {
+        size_of_val(self.lines())
+    }
+
+    /// Whether it lay in a shared file that was truncated by now: what was computed with it means nothing, and is to be computed otherwise.
+    #[inline]
+    pub fn is_lost(&self) -> bool {
+        self.place().1.is_some_and(Published::is_lost)
     }
 }
 
@@ -141,6 +231,10 @@ impl Drop for KeyTable {
     fn drop(&mut self) {
         SHELF.bytes.fetch_sub(self.bytes(), Relaxed);
         SHELF.tables.fetch_sub(1, Relaxed);
+        if self.place().1.is_some() {
+            SHELF.shared_bytes.fetch_sub(self.bytes(), Relaxed);
+            SHELF.shared_tables.fetch_sub(1, Relaxed);
+        }
     }
 }
 
@@ -149,6 +243,8 @@ pub(in crate::alg) struct Slot {
     /// The point, as tables and kernels take it.
     pub point: Line,
     table: ArcSwapOption<KeyTable>,
+    /// Where other processes look for its table too, if they do.
+    shared: OnceLock<Shared>,
     uses: AtomicU32,
     last: AtomicU32,
     /// Set while a verifier has it on its list of tables to build.
@@ -160,6 +256,7 @@ impl Slot {
         Arc::new(Self {
             point,
             table: ArcSwapOption::empty(),
+            shared: OnceLock::new(),
             uses: AtomicU32::new(0),
             last: AtomicU32::new(0),
             asked: AtomicBool::new(false),
@@ -203,11 +300,42 @@ impl Slot {
         self.table.load().is_some()
     }
 
+    /// From now on its tables are those of a file that other processes share.
+    pub fn share(&self, tables: &Shared) {
+        // Where it is told twice, the first one counts.
+        let _ = self.shared.set(tables.clone());
+    }
+
+    /// What is to be done for a table of that kind.
+    pub fn claim(&self, kind: u64, lines: usize) -> Claim {
+        match self.shared.get() {
+            Some(shared) => shared.claim(&TableId { kind, point: self.point, lines }),
+            None => Claim::None,
+        }
+    }
+
+    fn is_lost(&self) -> bool {
+        self.table.load().as_ref().is_some_and(|table| table.is_lost())
+    }
+
     fn clear(&self) {
         if self.table.swap(None).is_some() {
             SHELF.evicted.fetch_add(1, Relaxed);
         }
     }
+}
+
+/// Drops the tables that were lost with the file they lay in.
+pub(in crate::alg) fn drop_lost() {
+    let mut slots = SHELF.slots.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    slots.retain(|slot| {
+        let Some(slot) = slot.upgrade() else { return false };
+        let lost = slot.is_lost();
+        if lost {
+            slot.clear();
+        }
+        !lost
+    });
 }
 
 /// Whether half the cap could hold a wide table, which has `wide` bytes, for every key that has any and for `more` others.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{Ed25519Key, scalar};
-use crate::alg::ec::{KeyTable, ShapedTable, Slot, Tables, Waiting, next_batch};
+use crate::alg::ec::{KeyTable, Lines, ShapedTable, Slot, Tables, Waiting, drop_lost, next_batch};
 use crate::alg::scheme::{Batch, Job};
 use crate::curve::edwards::many::Known;
 use crate::curve::edwards::one::One;
@@ -15,6 +15,7 @@ use crate::curve::table::{Comb, Wide, Window10};
 use crate::field::words::Words;
 use crate::hash::{self, Message, sha512};
 use crate::lanes::{Cpu, Kernel, Lanes52, Line};
+use crate::shm::Published;
 
 /// Up to how many that are left over from groups of eight go one by one across the lanes.
 const ALONE: usize = 3;
@@ -26,16 +27,26 @@ pub(in crate::alg) struct Edwards;
 impl Tables for Edwards {
     const BYTES: [usize; 2] = [size_of::<<Comb as Flat>::Niels>(), size_of::<<Wide as Flat>::Niels>()];
 
+    const KIND: u64 = 3 << 8 | 1;
+
     fn trusted() -> bool {
         super::selftest::trusted()
+    }
+
+    fn shared(table: Published, wide: bool) -> Option<ShapedTable> {
+        if wide {
+            Lines::shared(table).map(ShapedTable::FlatWide)
+        } else {
+            Lines::shared(table).map(ShapedTable::FlatComb)
+        }
     }
 
     #[inline(always)]
     fn build<L: Lanes52>(l: L, points: &[Line], wide: bool) -> Vec<ShapedTable> {
         if wide {
-            tables::<Wide, L>(l, points).into_iter().map(ShapedTable::FlatWide).collect()
+            tables::<Wide, L>(l, points).into_iter().map(|table| ShapedTable::FlatWide(Lines::Own(table))).collect()
         } else {
-            tables::<Comb, L>(l, points).into_iter().map(ShapedTable::FlatComb).collect()
+            tables::<Comb, L>(l, points).into_iter().map(|table| ShapedTable::FlatComb(Lines::Own(table))).collect()
         }
     }
 }
@@ -139,8 +150,17 @@ impl Decider {
         if let Some(ifma) = cpu.avx512_ifma() {
             ifma.call(Decide { decider: self, signatures: batch.len() });
         }
+        // After the last look at any table.
+        let lost = self.pending.iter().any(|pending| pending.table.is_lost());
+        if lost {
+            drop_lost();
+        }
         for (pending, good) in self.pending.iter().zip(&self.good) {
-            batch.settle(pending.index, *good);
+            let good = match batch.job(pending.index).filter(|_| lost) {
+                Some(job) => scalar::verify(job.key, job.message, job.signature),
+                None => *good,
+            };
+            batch.settle(pending.index, good);
         }
         // Gives the tables back.
         self.pending.clear();

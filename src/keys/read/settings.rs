@@ -40,6 +40,9 @@ pub(super) fn state(section: Option<Node<'_>>) -> Result<State, DocumentError> {
             *slot = node.u64_in(1..=max)?;
         }
     }
+    if let Some(node) = object.optional("key_table_bytes") {
+        state.key_table_bytes = node.u64_in(0..=1 << 40)?;
+    }
     if let Some(node) = object.optional("birth_rule") {
         state.birth_rule = if node.is_str() { node.one_of(&[("on", true), ("off", false)])? } else { node.bool()? };
     }
