@@ -1,13 +1,18 @@
 //! What it costs to read a request by a profile and write its string to sign, beside a straightforward implementation.
 //!
 //! Sixty-four requests are learned by heart by the branch predictor; of two thousand and forty-eight each is news.
+//!
+//! `cargo bench --bench canon -- --ratios [--quick]` prints ratios instead, both sides measured turn about in one run: for machines on which two figures taken
+//! a minute apart say nothing.
 
 #[path = "../tests/documents/mod.rs"]
 mod documents;
+#[path = "peers/harness.rs"]
+mod harness;
 #[path = "../tests/canon/straight.rs"]
 mod straight;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group};
 use documents::{Rng, payment};
 use portcullis::canon::{Alg, Profile, Scratch, builtin_document};
 use portcullis::codec::doc::Document;
@@ -67,34 +72,46 @@ fn read(profile: &Profile, alg: Alg, made: &[Made], scratch: &mut Scratch, out: 
     }
 }
 
-fn openapi(c: &mut Criterion) {
+fn straight_all(made: &[Made]) {
+    for (_, target, body) in made {
+        let query = black_box(target).split_once('?').unwrap().1;
+        black_box(straight_openapi(query, black_box(body)).unwrap());
+    }
+}
+
+/// The guide's profile, and `count` requests of it by POST and by GET, which both sides read alike.
+fn openapi_requests(count: usize) -> (Profile, Alg, [(&'static str, Vec<Made>); 2]) {
     // The documents' ids are longer than the guide allows.
     let document = builtin_document("openapi").unwrap().replace("\"max\": 32", "\"max\": 64");
     let profile = Profile::from_document(&Document::parse(document.as_bytes()).unwrap().root()).unwrap();
     let alg = Alg::from_name("hmac-sha256").unwrap();
     let sign = "0123456789abcdef".repeat(4);
+    let mut rng = Rng(7);
+    let posts: Vec<Made> = (0..count)
+        .map(|_| ("POST", format!("/pay?sign={sign}"), String::from_utf8(payment(&mut rng, 512)).unwrap()))
+        .collect();
+    let gets: Vec<Made> = (0..count)
+        .map(|_| {
+            let (app, nonce, stamp) = (rng.digits(5), rng.word(24), rng.digits(10));
+            let query = format!("nonce={nonce}&partnerId=p{app}&timestamp={stamp}&city=%E5%8C%97%E4%BA%AC&sign={sign}");
+            ("GET", format!("/token?{query}"), String::new())
+        })
+        .collect();
+    let (mut scratch, mut out) = (Scratch::new(), Vec::new());
+    for one in posts.iter().chain(&gets) {
+        read(&profile, alg, std::slice::from_ref(one), &mut scratch, &mut out);
+        let query = one.1.split_once('?').unwrap().1;
+        assert_eq!(String::from_utf8_lossy(&out), straight_openapi(query, &one.2).unwrap());
+    }
+    (profile, alg, [("post-512-14", posts), ("get", gets)])
+}
+
+fn openapi(c: &mut Criterion) {
     for count in [64, 2048] {
-        let mut rng = Rng(7);
-        let posts: Vec<Made> = (0..count)
-            .map(|_| ("POST", format!("/pay?sign={sign}"), String::from_utf8(payment(&mut rng, 512)).unwrap()))
-            .collect();
-        let gets: Vec<Made> = (0..count)
-            .map(|_| {
-                let (app, nonce, stamp) = (rng.digits(5), rng.word(24), rng.digits(10));
-                let query =
-                    format!("nonce={nonce}&partnerId=p{app}&timestamp={stamp}&city=%E5%8C%97%E4%BA%AC&sign={sign}");
-                ("GET", format!("/token?{query}"), String::new())
-            })
-            .collect();
-        for (name, made) in [("post-512-14", &posts), ("get", &gets)] {
+        let (profile, alg, sets) = openapi_requests(count);
+        for (name, made) in &sets {
             let mut group = c.benchmark_group(format!("openapi-{name}/{count}"));
             let (mut scratch, mut out) = (Scratch::new(), Vec::new());
-            // What is compared is the same.
-            for one in made {
-                read(&profile, alg, std::slice::from_ref(one), &mut scratch, &mut out);
-                let query = one.1.split_once('?').unwrap().1;
-                assert_eq!(String::from_utf8_lossy(&out), straight_openapi(query, &one.2).unwrap());
-            }
             let bytes: usize = made.iter().map(|(_, target, body)| target.len() + body.len()).sum();
             for (unit, throughput) in
                 [("requests", Throughput::Elements(count as u64)), ("bytes", Throughput::Bytes(bytes as u64))]
@@ -106,12 +123,7 @@ fn openapi(c: &mut Criterion) {
             }
             group.throughput(Throughput::Elements(count as u64));
             group.bench_function("straightforward", |b| {
-                b.iter(|| {
-                    for (_, target, body) in made {
-                        let query = black_box(target).split_once('?').unwrap().1;
-                        black_box(straight_openapi(query, black_box(body)).unwrap());
-                    }
-                });
+                b.iter(|| straight_all(made));
             });
         }
     }
@@ -120,15 +132,13 @@ fn openapi(c: &mut Criterion) {
 /// A straightforward implementation of a scheme.
 type Straight = fn(&straight::Sent) -> Option<String>;
 
-/// One request of a scheme of each shape, two thousand and forty-eight times with another path, nonce and body: reading it and writing its
-/// string, ours and straightforwardly. For AWS that includes the digests of body and canonical request, which both have from the same
-/// library or better. `lines` are also held against their floor: the body copied once and hashed once.
-fn schemes(c: &mut Criterion) {
-    const COUNT: usize = 2048;
+const COUNT: usize = 2048;
+
+/// Requests of a scheme.
+fn sent(name: &str) -> Vec<straight::Sent> {
     let sha256: straight::Sha256 = |bytes| portcullis::hash::sha256::digest(bytes).to_vec();
     let mut rng = Rng(11);
-    let mut sent = |name: &str| -> Vec<straight::Sent> {
-        (0..COUNT)
+    (0..COUNT)
             .map(|_| {
                 let body = String::from_utf8(payment(&mut rng, 512)).unwrap();
                 let (word, digits) = (rng.word(24), rng.digits(10));
@@ -194,8 +204,11 @@ fn schemes(c: &mut Criterion) {
                 }
             })
             .collect()
-    };
-    let table: [(&str, &str, Straight); 5] = [
+}
+
+/// The schemes: name, algorithm, straightforward implementation.
+fn table() -> [(&'static str, &'static str, Straight); 5] {
+    [
         ("wechatpay-v3", "rsa-pkcs1-sha256", straight::wechat),
         ("aws-sigv4", "hmac-sha256", |sent| {
             straight::sigv4(sent, |bytes| portcullis::hash::sha256::digest(bytes).to_vec())
@@ -207,14 +220,39 @@ fn schemes(c: &mut Criterion) {
             let stamp = straight::pairs(header).into_iter().find(|(name, _)| name == "t")?.1;
             Some(format!("{stamp}.{}", sent.body))
         }),
-    ];
-    for (name, alg, plain) in table {
+    ]
+}
+
+fn write(
+    profile: &Profile,
+    alg: Alg,
+    sent: &straight::Sent,
+    headers: &[Header<'_>],
+    scratch: &mut Scratch,
+    out: &mut Vec<u8>,
+) {
+    let sent = black_box(sent);
+    let request =
+        Request { headers, ..Request::new(sent.method.as_bytes(), sent.target.as_bytes(), sent.body.as_bytes()) };
+    let extract = profile.extract(&request, scratch, &Sizes::default()).unwrap();
+    out.clear();
+    profile.write_message(&extract, &request, alg, out).unwrap();
+}
+
+fn headers(made: &[straight::Sent]) -> Vec<Vec<Header<'_>>> {
+    made.iter()
+        .map(|sent| sent.headers.iter().map(|(n, v)| Header { name: n.as_bytes(), value: v.as_bytes() }).collect())
+        .collect()
+}
+
+/// One request of a scheme of each shape, two thousand and forty-eight times with another path, nonce and body: reading it and writing its
+/// string, ours and straightforwardly. For AWS that includes the digests of body and canonical request, which both have from the same
+/// library or better. `lines` are also held against their floor: the body copied once and hashed once.
+fn schemes(c: &mut Criterion) {
+    for (name, alg, plain) in table() {
         let (profile, alg) = (portcullis::canon::builtin(name).unwrap(), Alg::from_name(alg).unwrap());
         let made = sent(name);
-        let headers: Vec<Vec<Header<'_>>> = made
-            .iter()
-            .map(|sent| sent.headers.iter().map(|(n, v)| Header { name: n.as_bytes(), value: v.as_bytes() }).collect())
-            .collect();
+        let headers = headers(&made);
         let bytes: usize = made
             .iter()
             .map(|s| {
@@ -223,19 +261,14 @@ fn schemes(c: &mut Criterion) {
             .sum();
         let (mut scratch, mut out) = (Scratch::new(), Vec::new());
         let write = |at: usize, scratch: &mut Scratch, out: &mut Vec<u8>| {
-            let sent = black_box(&made[at]);
-            let request = Request {
-                headers: &headers[at],
-                ..Request::new(sent.method.as_bytes(), sent.target.as_bytes(), sent.body.as_bytes())
-            };
-            let extract = profile.extract(&request, scratch, &Sizes::default()).unwrap();
-            out.clear();
-            profile.write_message(&extract, &request, alg, out).unwrap();
+            write(&profile, alg, &made[at], &headers[at], scratch, out)
         };
+        let mut strings = Vec::new();
         // What is compared is the same.
         for (at, sent) in made.iter().enumerate() {
             write(at, &mut scratch, &mut out);
             assert_eq!(String::from_utf8_lossy(&out), plain(sent).unwrap());
+            strings.push(out.clone());
         }
         let mut group = c.benchmark_group(format!("scheme-{name}"));
         for (unit, throughput) in
@@ -250,8 +283,8 @@ fn schemes(c: &mut Criterion) {
         group.bench_function("straightforward", |b| {
             b.iter(|| made.iter().for_each(|sent| _ = black_box(plain(black_box(sent)))));
         });
-        // Reading, writing and hashing the string, against copying the body and hashing it.
-        if ["wechatpay-v3", "stripe"].contains(&name) {
+        // Reading, writing and hashing the string, against copying it and hashing it.
+        if LINES.contains(&name) {
             group.bench_function("ours-and-hash", |b| {
                 b.iter(|| {
                     for at in 0..COUNT {
@@ -260,19 +293,87 @@ fn schemes(c: &mut Criterion) {
                     }
                 });
             });
-            group.bench_function("memcpy-and-hash", |b| {
-                b.iter(|| {
-                    for sent in &made {
-                        out.clear();
-                        out.extend_from_slice(black_box(sent.target.as_bytes()));
-                        out.extend_from_slice(sent.body.as_bytes());
-                        black_box(portcullis::hash::sha256::digest(&out));
+            group.bench_function("memcpy-and-hash", |b| b.iter(|| copy_and_hash(&made, &strings, &mut out)));
+        }
+    }
+}
+
+/// The schemes of shape `lines`.
+const LINES: [&str; 2] = ["wechatpay-v3", "stripe"];
+
+/// The floor: what the string is made of copied out of the request, target and body, the rest of it from elsewhere, and the whole hashed.
+fn copy_and_hash(made: &[straight::Sent], strings: &[Vec<u8>], out: &mut Vec<u8>) {
+    for (sent, string) in made.iter().zip(strings) {
+        out.clear();
+        out.extend_from_slice(black_box(sent.target.as_bytes()));
+        out.extend_from_slice(black_box(sent.body.as_bytes()));
+        out.extend_from_slice(string.get(out.len()..).unwrap_or_default());
+        black_box(portcullis::hash::sha256::digest(out));
+    }
+}
+
+/// Both sides turn about.
+fn ratios() {
+    let bench = harness::Bench::from_args();
+    for count in [64, COUNT] {
+        let (profile, alg, sets) = openapi_requests(count);
+        for (name, made) in &sets {
+            let (mut scratch, mut out) = (Scratch::new(), Vec::new());
+            bench.row(
+                &format!("openapi-{name}/{count}"),
+                "straightforward",
+                (count, || read(&profile, alg, made, &mut scratch, &mut out)),
+                (count, || straight_all(made)),
+            );
+        }
+    }
+    for (name, alg, plain) in table() {
+        if !bench.wants(&format!("scheme-{name}-and-hash/{COUNT}")) {
+            continue;
+        }
+        let (profile, alg) = (portcullis::canon::builtin(name).unwrap(), Alg::from_name(alg).unwrap());
+        let (made, mut strings) = (sent(name), Vec::new());
+        let headers = headers(&made);
+        let (mut scratch, mut out, mut other) = (Scratch::new(), Vec::new(), Vec::new());
+        for (sent, headers) in made.iter().zip(&headers) {
+            write(&profile, alg, sent, headers, &mut scratch, &mut out);
+            strings.push(out.clone());
+        }
+        for count in [64, COUNT] {
+            let (made, headers) = (&made[..count], &headers[..count]);
+            bench.row(
+                &format!("scheme-{name}/{count}"),
+                "straightforward",
+                (count, || {
+                    for (sent, headers) in made.iter().zip(headers) {
+                        write(&profile, alg, sent, headers, &mut scratch, &mut out);
                     }
-                });
-            });
+                }),
+                (count, || made.iter().for_each(|sent| _ = black_box(plain(black_box(sent))))),
+            );
+            if LINES.contains(&name) {
+                bench.row(
+                    &format!("scheme-{name}-and-hash/{count}"),
+                    "memcpy-and-hash",
+                    (count, || {
+                        for (sent, headers) in made.iter().zip(headers) {
+                            write(&profile, alg, sent, headers, &mut scratch, &mut out);
+                            black_box(portcullis::hash::sha256::digest(&out));
+                        }
+                    }),
+                    (count, || copy_and_hash(made, &strings, &mut other)),
+                );
+            }
         }
     }
 }
 
 criterion_group!(benches, openapi, schemes);
-criterion_main!(benches);
+
+fn main() {
+    if std::env::args().any(|argument| argument == "--ratios") {
+        return ratios();
+    }
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}

@@ -29,8 +29,8 @@ impl Bench {
                 "--json" => bench.json = true,
                 "--quick" => (bench.round, bench.rounds) = (Duration::from_millis(5), 9),
                 "--alone" => (bench.alone, bench.rounds) = (true, 400),
-                // What cargo passes to every bench.
-                "--bench" => {}
+                // What cargo passes to every bench, and a mode of one of them.
+                "--bench" | "--ratios" => {}
                 part => bench.filter.push(part.to_owned()),
             }
         }
@@ -58,6 +58,7 @@ impl Bench {
     }
 
     /// Prints that a row cannot be had here, and why (`not on this CPU`).
+    #[allow(dead_code, reason = "not every bench has rows that some CPUs lack")]
     pub fn absent(&self, name: &str, peer: &str, why: &str) {
         if !self.wants(name) {
             return;

@@ -3,7 +3,7 @@
 use super::super::NonceScope;
 use super::super::lint::{Cover, Coverage};
 use super::upload::Upload;
-use super::{Absent, DigestOf, Field, ListStyle, Place, Program, Segment, Segments};
+use super::{Absent, DigestOf, Field, ListStyle, Place, Program, QueryMode, Segment, Segments};
 
 /// Calls `look` for every segment, those inside others included.
 fn walk<'s>(segments: &'s Segments, look: &mut dyn FnMut(&'s Segment)) {
@@ -57,6 +57,31 @@ impl Program {
             });
         }
         found
+    }
+
+    /// Notes what is asked of the segments at every request.
+    pub(super) fn note_segments(&mut self) {
+        fn order(segments: &Segments) -> Option<(QueryMode, bool)> {
+            segments.list.iter().find_map(|segment| match segment {
+                Segment::Query(mode) | Segment::Resource(_, mode) if *mode != QueryMode::Raw => Some((*mode, false)),
+                Segment::Params => Some((QueryMode::Encoded, true)),
+                Segment::Encode(inner) | Segment::Group(inner) => order(inner),
+                _ => None,
+            })
+        }
+        self.order = self.canonical.iter().chain([&self.string]).find_map(order);
+        let outer = self.canonical.iter().chain([&self.string]).flat_map(|segments| &segments.list);
+        self.sorts_headers = outer.into_iter().any(|segment| matches!(segment, Segment::HeadersFrom(_)));
+        for segments in self.canonical.iter().chain([&self.string]) {
+            walk(segments, &mut |segment| {
+                if let Segment::Field { index, until: Some(byte) } = segment
+                    && let Some(field) = self.fields.get_mut(*index)
+                    && !field.ends.contains(byte)
+                {
+                    field.ends.push(*byte);
+                }
+            });
+        }
     }
 
     pub(super) fn canonical_is_signed(&self) -> bool {

@@ -208,7 +208,8 @@ fn field(name: &str, object: &Object<'_>, admitted: AlgSet, pairs: bool) -> Resu
     let min = object.optional("min").map_or(Ok(1), |node| node.u64_in(1..=max as u64).map(|n| n as usize))?;
     let prefix = text_of(object, "prefix", "")?;
     let equals = object.optional("equals").map(|node| node.str().map(bytes)).transpose()?;
-    let field = Field { role, name: name.to_owned(), place, query, prefix, part, equals, required, min, max };
+    let ends = Vec::new();
+    let field = Field { role, name: name.to_owned(), place, query, prefix, part, equals, ends, required, min, max };
     Ok(Parsed { field, day, algs, many })
 }
 
@@ -349,6 +350,8 @@ impl Program {
             reads_query: false,
             reads_body: false,
             upload: None,
+            order: None,
+            sorts_headers: false,
         };
         program.read_fields(&object.required("fields")?, admitted)?;
         let list_at = program.fields.iter().position(|f| f.name == "signed_headers");
@@ -375,6 +378,7 @@ impl Program {
         program.canonical = in_canonical;
         program.string = string;
         program.upload = program.find_upload();
+        program.note_segments();
         if let Some(node) = object.optional("key") {
             let (recipe, scope) = recipe(&node, &program.fields)?;
             (program.recipe, program.scope) = (Some(recipe), scope);

@@ -21,6 +21,12 @@ const EXPIRES_MAX: i64 = 604_800;
 
 const BAD_SIGNATURE: Refusal = Refusal::new(Reason::BadSignature, "signature");
 
+/// Whether two names are the same; most differ in their first bytes, if not in length.
+#[inline(always)]
+fn is_name(name: &[u8], sent: &[u8]) -> bool {
+    name.len() == sent.len() && name.first() == sent.first() && name == sent
+}
+
 /// The one value of a header; an error where there are several.
 pub(super) fn sole<'r>(request: &Request<'r>, name: &[u8], role: &'static str) -> Result<Option<&'r [u8]>, Refusal> {
     let mut values = request.headers.iter().filter(|h| h.name.eq_ignore_ascii_case(name)).map(|h| h.value);
@@ -114,7 +120,7 @@ impl Program {
         }
         let timestamp = self.finish_fields(memory, &mut algorithms)?;
         let expires = self.expires(memory)?;
-        if self.list.is_some() || self.sorts_headers() {
+        if self.list.is_some() || self.sorts_headers {
             list::sort_headers(request.headers, &mut memory.headers);
         }
         if let Some(rules) = &self.list {
@@ -245,7 +251,8 @@ impl Program {
         if let Place::Pairs(names) = &field.place {
             for at in 0..memory.pairs.len() {
                 let Some(pair) = memory.pairs.get(at).copied() else { continue };
-                let Some(index) = names.iter().position(|name| **name == *memory.get(pair.name)) else { continue };
+                let sent = memory.get(pair.name);
+                let Some(index) = names.iter().position(|name| is_name(name, sent)) else { continue };
                 if memory.signatures.len() >= self.signatures {
                     return Err(Refusal::duplicate("signature"));
                 }
@@ -319,7 +326,8 @@ impl Program {
             (Place::Params(names), _) => found = params(names, None, memory)?,
             (Place::Pairs(names), _) => {
                 for pair in &memory.pairs {
-                    if names.iter().any(|name| **name == *memory.get(pair.name)) {
+                    let sent = memory.get(pair.name);
+                    if names.iter().any(|name| is_name(name, sent)) {
                         put(&mut found, pair.value)?;
                     }
                 }
@@ -357,9 +365,9 @@ impl Program {
                 None => {}
                 Some(value) => {
                     let wrong = !(field.min..=field.max).contains(&value.len())
-                        || value.iter().any(u8::is_ascii_control)
+                        || value.iter().fold(false, |any, b| any | b.is_ascii_control())
                         || field.equals.as_deref().is_some_and(|text| text != value)
-                        || self.runs_over(index, value);
+                        || field.ends.iter().any(|end| memchr::memchr(*end, value).is_some());
                     if wrong {
                         return Err(Refusal::invalid(field.role));
                     }
@@ -394,21 +402,8 @@ impl Program {
         }
     }
 
-    /// Whether a field has a byte that ends it in the string.
-    fn runs_over(&self, index: usize, value: &[u8]) -> bool {
-        self.any_segment(|segment| match segment {
-            Segment::Field { index: at, until: Some(byte) } => *at == index && value.contains(byte),
-            _ => false,
-        })
-    }
-
     fn signs_pairs(&self) -> bool {
         self.string.list.iter().any(|s| matches!(s, Segment::PairsBeforeSignature))
-    }
-
-    fn sorts_headers(&self) -> bool {
-        let lists = self.canonical.iter().chain([&self.string]).flat_map(|s| &s.list);
-        lists.into_iter().any(|s| matches!(s, Segment::HeadersFrom(_)))
     }
 
     /// What the string would have no way to say: headers that must be there, and paths that decode to something with a line end.
@@ -442,7 +437,7 @@ impl Program {
 
     /// Puts the parameters in the order that the string wants.
     fn sort_parameters(&self, view: &View<'_>, memory: &mut Memory, left_out: Option<usize>) {
-        let Some((mode, whole)) = self.parameter_order() else { return };
+        let Some((mode, whole)) = self.order else { return };
         let taken = (0..view.len()).filter(|at| Some(*at) != left_out && (whole || view.source(*at) == Source::Query));
         memory.order.extend(taken.filter_map(|at| u32::try_from(at).ok()));
         let text = |at: u32| (view.name(at as usize), view.value(at as usize));
@@ -457,19 +452,6 @@ impl Program {
             }
             QueryMode::Raw => {}
         }
-    }
-
-    /// The order in which a segment wants the parameters, and whether those of the body are among them.
-    fn parameter_order(&self) -> Option<(QueryMode, bool)> {
-        fn of(segments: &Segments) -> Option<(QueryMode, bool)> {
-            segments.list.iter().find_map(|segment| match segment {
-                Segment::Query(mode) | Segment::Resource(_, mode) if *mode != QueryMode::Raw => Some((*mode, false)),
-                Segment::Params => Some((QueryMode::Encoded, true)),
-                Segment::Encode(inner) | Segment::Group(inner) => of(inner),
-                _ => None,
-            })
-        }
-        self.canonical.iter().chain([&self.string]).find_map(of)
     }
 }
 

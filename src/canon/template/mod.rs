@@ -200,6 +200,8 @@ struct Field {
     part: Option<(u8, usize, usize)>,
     /// The only text that it may have.
     equals: Option<Box<[u8]>>,
+    /// The bytes that end it in the string.
+    ends: Vec<u8>,
     required: bool,
     min: usize,
     max: usize,
@@ -302,6 +304,10 @@ pub(super) struct Program {
     reads_body: bool,
     /// How a body in parts is signed.
     upload: Option<upload::Upload>,
+    /// The order in which the string wants the parameters, and whether those of the body are among them.
+    order: Option<(QueryMode, bool)>,
+    /// Whether it has headers by the beginnings of their names.
+    sorts_headers: bool,
 }
 
 /// Longest list of signed headers, and most pairs of a header.

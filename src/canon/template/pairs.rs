@@ -53,16 +53,18 @@ pub(super) fn each<'t>(text: &'t [u8], divider: u8, equals: u8, mut take: impl F
             at += 1;
         }
         let start = at;
-        let rest = text.get(at..).unwrap_or_default();
-        let Some(name_len) = memchr::memchr2(equals, divider, rest) else { return false };
-        if rest.get(name_len) != Some(&equals) {
+        // Names are short: byte by byte, and judged in passing.
+        while text.get(at).is_some_and(|b| *b != equals && *b != divider && *b != b'"' && !blank(*b)) {
+            at += 1;
+        }
+        let name = text.get(start..at).unwrap_or_default().trim_ascii_end();
+        while text.get(at).is_some_and(|b| b.is_ascii_whitespace() && *b != divider) {
+            at += 1;
+        }
+        if name.is_empty() || text.get(at) != Some(&equals) {
             return false;
         }
-        let name = rest.get(..name_len).unwrap_or_default().trim_ascii_end();
-        if name.is_empty() || name.iter().any(|b| *b == b'"' || blank(*b)) {
-            return false;
-        }
-        at += name_len + 1;
+        at += 1;
         while text.get(at).is_some_and(|b| blank(*b)) && divider != b' ' {
             at += 1;
         }
