@@ -57,40 +57,6 @@ pub fn decode<'o>(variant: Variant, text: &[u8], out: &'o mut [u8]) -> Result<&'
     codec.decode(text, out.as_out()).map_err(|_| Malformed)
 }
 
-/// The number from 0 to 63 that a character of the alphabet of URLs stands for; 0xff for any other. Without an index or a branch.
-#[inline(always)]
-fn sextet(character: u8) -> u8 {
-    let (upper, lower) = (character.wrapping_sub(b'A'), character.wrapping_sub(b'a'));
-    let number = character.wrapping_sub(b'0');
-    // All ones where it is such a character.
-    let all = |is: bool| 0u8.wrapping_sub(u8::from(is));
-    let (is_upper, is_lower, is_number) = (all(upper < 26), all(lower < 26), all(number < 10));
-    let (is_dash, is_line) = (all(character == b'-'), all(character == b'_'));
-    (upper & is_upper)
-        | (lower.wrapping_add(26) & is_lower)
-        | (number.wrapping_add(52) & is_number)
-        | (62 & is_dash)
-        | (63 & is_line)
-        | !(is_upper | is_lower | is_number | is_dash | is_line)
-}
-
-/// Decodes `N` times eight characters of the alphabet of URLs: six bytes each, as numbers of 48 bits, big-endian. For secrets of one length, such as tokens: in
-/// constant time but for the answer whether they are characters of the alphabet, and some 60 instructions for 40 characters.
-#[inline]
-pub(crate) fn decode_eights<const N: usize>(text: &[[u8; 8]; N]) -> Option<[u64; N]> {
-    let sextets = text.map(|eight| eight.map(sextet));
-    if sextets.iter().flatten().fold(0, |all, sextet| all | sextet) > 63 {
-        return None;
-    }
-    Some(sextets.map(|eight| {
-        let eight = u64::from_be_bytes(eight);
-        // Neighbours together: 8 times 6 bits, 4 times 12, 2 times 24, 48.
-        let twelve = (eight & 0x003f_003f_003f_003f) | (eight & 0x3f00_3f00_3f00_3f00) >> 2;
-        let twenty_four = (twelve & 0x0000_0fff_0000_0fff) | (twelve & 0x0fff_0000_0fff_0000) >> 4;
-        (twenty_four & 0xff_ffff) | (twenty_four & 0x00ff_ffff_0000_0000) >> 8
-    }))
-}
-
 /// Decodes into a new vector: for set-up.
 ///
 /// # Errors
@@ -163,22 +129,6 @@ mod tests {
                         }
                     }
                 }
-            }
-        }
-    }
-
-    #[test]
-    fn eights_are_what_the_library_decodes() {
-        let mut text = *b"AZaz09-_QmFzZTY0dXJsX3RleHRz";
-        for at in 0..16 {
-            for byte in 0..=255u8 {
-                let before = std::mem::replace(&mut text[at], byte);
-                let eights = text[..16].as_chunks().0.try_into().unwrap();
-                let expected = decode_vec(UrlSafeNoPad, &text[..16]).ok();
-                let found = decode_eights::<2>(eights).map(|two| two.map(|n| n.to_be_bytes()));
-                let found = found.map(|[one, two]| [&one[2..], &two[2..]].concat());
-                assert_eq!(found, expected, "{at} {byte}");
-                text[at] = before;
             }
         }
     }

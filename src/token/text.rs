@@ -235,16 +235,14 @@ impl Decoded {
 /// The bytes of a text that has the form of a token and names one of `keys`.
 #[inline]
 pub(super) fn decode(keys: &[MacKeys], text: &[u8]) -> Option<Decoded> {
-    let eights: &[[u8; 8]; TEXT_LEN / 8] = match text.as_chunks() {
-        (eights, []) => eights.try_into().ok()?,
-        _ => return None,
-    };
-    // 240 bits, of which the claims are the first 112.
-    let words = base64::decode_eights(eights)?;
-    let [first, second, third, fourth, fifth] = words.map(u128::from);
-    let claims = first << 64 | second << 16 | third >> 32;
-    let mac = third << 96 | fourth << 48 | fifth;
-    let packed = *(claims << 16).to_be_bytes().first_chunk()?;
+    if text.len() != TEXT_LEN {
+        return None;
+    }
+    let mut bytes = [0; BYTES];
+    base64::decode(Variant::UrlSafeNoPad, text, &mut bytes).ok()?;
+    let claims = u128::from_be_bytes(*bytes.first_chunk()?) >> (8 * (16 - CLAIMS));
+    let mac = u128::from_be_bytes(*bytes.last_chunk()?);
+    let packed = *bytes.first_chunk()?;
     let claims = Claims::unpack(claims)?;
     // The number is a claim like any other: a wrong one finds no key, or one under which the MAC is wrong.
     let key = keys.iter().position(|key| key.number == claims.key)?;
