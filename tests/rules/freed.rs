@@ -10,6 +10,11 @@ thread_local! {
 
 struct Watching;
 
+/// Whether this thread looks for anything.
+fn seeks() -> bool {
+    SOUGHT.try_with(Cell::get).is_ok_and(|sought| sought.is_some())
+}
+
 /// Counts memory that holds what this thread looks for.
 fn look(ptr: *const u8, len: usize) {
     let Ok(Some(sought)) = SOUGHT.try_with(Cell::get) else { return };
@@ -21,12 +26,13 @@ fn look(ptr: *const u8, len: usize) {
     let _ = FOUND.try_with(|found| found.set(found.get() + usize::from(holds)));
 }
 
-// SAFETY: every call is passed on to the system's allocator unchanged.
+// SAFETY: every call is passed on to the system's allocator, with zeros asked for where anything would do.
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for Watching {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // Zeros for who looks: what somebody else left there is not what is sought.
         // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
+        unsafe { if seeks() { System.alloc_zeroed(layout) } else { System.alloc(layout) } }
     }
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
         look(ptr, layout.size());
@@ -35,8 +41,14 @@ unsafe impl GlobalAlloc for Watching {
     }
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         look(ptr, layout.size());
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.realloc(ptr, layout, size) }
+        // SAFETY: the caller's promises are passed on; the bytes behind the old ones are the new memory's own.
+        unsafe {
+            let new = System.realloc(ptr, layout, size);
+            if seeks() && !new.is_null() && size > layout.size() {
+                new.add(layout.size()).write_bytes(0, size - layout.size());
+            }
+            new
+        }
     }
 }
 
