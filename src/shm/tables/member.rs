@@ -16,11 +16,15 @@ use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
 
 /// The byte whose lock is held while a place is looked for.
 const CLAIMING: u32 = 63;
 /// The byte whose lock is held while the file is removed.
 const REMOVING: u32 = 62;
+
+/// For how many milliseconds a number is waited for.
+const PATIENCE: u32 = 200;
 
 static FORKS: AtomicU64 = AtomicU64::new(0);
 
@@ -95,7 +99,17 @@ impl Member {
     /// before it returns, the new member's among them.
     pub fn join(file: File, heal: impl FnOnce(u64)) -> Option<Self> {
         let forks = forks()?;
-        let free: Vec<u32> = (0..MEMBERS).filter(|number| lock(&file, *number, true)).collect();
+        let free = || -> Vec<u32> { (0..MEMBERS).filter(|number| lock(&file, *number, true)).collect() };
+        // Who joins at the same moment has all numbers that nobody owns until it has healed them: then there are others again.
+        let mut free_now = free();
+        for _ in 0..PATIENCE {
+            if !free_now.is_empty() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+            free_now = free();
+        }
+        let free = free_now;
         let (number, others) = free.split_first()?;
         heal(free.iter().fold(0, |bits, number| bits | super::word::bit(*number)));
         for other in others {
