@@ -1,12 +1,15 @@
 //! Tables of keys in the file beside a region: of several processes each table is built by one, all of them use one copy, the killed leave nothing
 //! behind, and no verdict depends on where a table lies.
 
+#[path = "support/dir.rs"]
+mod dir;
 mod support;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use dir::Dir;
 use portcullis::alg::{
     Algorithm, Item, Key, MacInput, SignatureForm, SigningKey, Verifier, key_tables, set_key_table_bytes,
 };
@@ -30,25 +33,6 @@ const COMB: u64 = 32 << 10;
 /// Keys, and workers that use them all.
 fn counts() -> (usize, u64) {
     if std::env::var_os("PORTCULLIS_SLOW").is_some() { (256, 16) } else { (24, 3) }
-}
-
-/// A directory of its own, removed at the end.
-struct Dir(PathBuf);
-
-impl Dir {
-    fn new(name: &str) -> Self {
-        let base = if Path::new("/dev/shm").is_dir() { PathBuf::from("/dev/shm") } else { std::env::temp_dir() };
-        let dir = base.join(format!("portcullis-keys-{}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&dir);
-        std::fs::create_dir(&dir).unwrap();
-        Self(dir)
-    }
-}
-
-impl Drop for Dir {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 /// A process that ends with the test.

@@ -1,6 +1,10 @@
 //! The shared region under real processes: this binary starts copies of itself. Moderate counts by default, the full ones with
 //! `PORTCULLIS_SLOW=1`.
 
+#[path = "support/dir.rs"]
+mod dir;
+
+use dir::Dir;
 use portcullis::bucket::{Inflight, InflightConfig, Limits, LimitsConfig, Rate, Take};
 use portcullis::hash::prf::Kind;
 use portcullis::lanes::Cpu;
@@ -18,25 +22,6 @@ const LIVE: u64 = 20_000;
 
 fn slow() -> bool {
     std::env::var_os("PORTCULLIS_SLOW").is_some()
-}
-
-/// A directory of its own, removed at the end.
-struct Dir(PathBuf);
-
-impl Dir {
-    fn new(name: &str) -> Self {
-        let base = if Path::new("/dev/shm").is_dir() { PathBuf::from("/dev/shm") } else { std::env::temp_dir() };
-        let dir = base.join(format!("portcullis-test-{}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&dir);
-        std::fs::create_dir(&dir).unwrap();
-        Self(dir)
-    }
-}
-
-impl Drop for Dir {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 /// The region under test.

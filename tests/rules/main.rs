@@ -3,6 +3,8 @@
 
 mod audit;
 mod compliance;
+#[path = "../support/dir.rs"]
+mod dir;
 mod freed;
 mod guide;
 #[path = "../support/mod.rs"]

@@ -1,6 +1,7 @@
 //! An engine of a document, and clients that sign what they send to it.
 #![allow(dead_code, reason = "some helpers serve one file only")]
 
+pub use crate::dir::Dir;
 use num_bigint::BigUint;
 use portcullis::alg::{Algorithm, MacInput, SignatureForm, SigningKey};
 use portcullis::canon::client::{Draft, Fill};
@@ -12,7 +13,6 @@ use portcullis::time::Millis;
 use portcullis::verdict::{Reason, Verdict};
 use serde_json::{Value, json};
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// When the tests take place.
@@ -251,25 +251,6 @@ impl Call {
     /// Judged by an engine of its own.
     pub fn by(&self, document: &Value) -> Reason {
         self.verdict(&mut engine(document).worker()).reason
-    }
-}
-
-/// A directory of its own, removed at the end.
-pub struct Dir(pub PathBuf);
-
-impl Dir {
-    pub fn new(name: &str) -> Self {
-        let base = if Path::new("/dev/shm").is_dir() { PathBuf::from("/dev/shm") } else { std::env::temp_dir() };
-        let dir = base.join(format!("portcullis-rules-{}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&dir);
-        std::fs::create_dir(&dir).unwrap();
-        Self(dir)
-    }
-}
-
-impl Drop for Dir {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
