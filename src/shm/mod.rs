@@ -26,6 +26,7 @@ mod map;
 mod models;
 mod process;
 mod region;
+mod section;
 mod tables;
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -34,7 +35,8 @@ pub use bus::survive_truncation;
 pub use header::{FoundSection, Resize, Shape};
 pub(crate) use map::prefetch;
 pub use process::Process;
-pub use region::{Region, RegionSpec, Section, SectionSpec};
+pub use region::{Region, RegionSpec, SectionSpec};
+pub use section::Section;
 pub use tables::{Building, Claim, Published, TableCounts, TableId, TableSize, Tables, TablesSpec, tables_path};
 
 /// Words of 64 bits in a page of 4 KiB.

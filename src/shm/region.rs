@@ -2,10 +2,10 @@
 
 use super::PAGE_WORDS;
 use super::header::{self, Facts, FoundSection, Page, Resize, Shape};
-use super::map::{self, Map};
+use super::map::Map;
 use super::process::Process;
+use super::section::Section;
 use crate::error::Error;
-use crate::lanes::Line;
 use crate::sync::AtomicU64;
 use crate::time::Millis;
 use rustix::fs::{FallocateFlags, Gid, Mode};
@@ -71,100 +71,6 @@ pub struct Region {
     created: bool,
     /// Of a region with a sparse section.
     file: Option<Arc<File>>,
-}
-
-/// One section of a region: words that are reached through atomics only.
-#[derive(Clone, Debug)]
-pub struct Section {
-    map: Arc<Map>,
-    first: usize,
-    words: usize,
-    file: Option<Arc<File>>,
-}
-
-impl Section {
-    /// All words of the section.
-    #[inline]
-    #[must_use]
-    #[cfg(not(loom))]
-    pub fn words(&self) -> &[AtomicU64] {
-        &self.map.words()[self.first..self.first + self.words]
-    }
-
-    /// Under loom no code runs on a mapping: models bring their own words.
-    #[cfg(loom)]
-    #[must_use]
-    pub fn words(&self) -> &[AtomicU64] {
-        unreachable!("{} {}: models do not map memory", self.first, self.words)
-    }
-
-    /// How many words.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.words
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.words == 0
-    }
-
-    /// Makes the memory of `words` words from word `first` on one's own to write to, in a sparse section. `false`: there is no room.
-    pub(super) fn reserve(&self, first: usize, words: usize) -> bool {
-        self.change(FallocateFlags::empty(), first, words)
-    }
-
-    /// Gives the memory of whole pages back, in a sparse section; they read as zeros from then on.
-    pub(super) fn give_back(&self, first: usize, words: usize) -> bool {
-        self.change(FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, first, words)
-    }
-
-    fn change(&self, flags: FallocateFlags, first: usize, words: usize) -> bool {
-        let within = first.checked_add(words).is_some_and(|end| end <= self.words);
-        let at = |words: usize| words as u64 * 8;
-        within
-            && self
-                .file
-                .as_ref()
-                .is_some_and(|file| rustix::fs::fallocate(&**file, flags, at(self.first + first), at(words)).is_ok())
-    }
-
-    /// What is free, and what there is, on the file system of a sparse section, in bytes.
-    pub(super) fn file_system(&self) -> Option<(u64, u64)> {
-        let found = rustix::fs::fstatvfs(self.file.as_deref()?).ok()?;
-        Some((found.f_bavail.saturating_mul(found.f_frsize), found.f_blocks.saturating_mul(found.f_frsize)))
-    }
-
-    /// What the system says of the file of a sparse section.
-    pub(super) fn metadata(&self) -> Option<std::fs::Metadata> {
-        self.file.as_ref()?.metadata().ok()
-    }
-
-    /// `count` lines from word `first` on, as they stand.
-    ///
-    /// # Safety
-    /// While the answer is in use nobody, in whatever process, writes to these words, and they were written before in the sense of the memory model.
-    pub(super) unsafe fn lines(&self, first: usize, count: usize) -> Option<&[Line]> {
-        let end = first.checked_add(count.checked_mul(8)?)?;
-        if end > self.words || !(self.first + first).is_multiple_of(8) {
-            return None;
-        }
-        // SAFETY: the words are mapped for as long as `self` lives (kept by `Map`) and within the section (just checked); a line is eight words
-        // of any value, aligned to 64 bytes, which an offset of a multiple of eight words from the start of a page is. That nobody writes to
-        // them is the caller's promise; a file that is truncated meanwhile reads as other values, of which any is a valid one.
-        Some(unsafe { std::slice::from_raw_parts(self.map.start_of(self.first + first)?.cast(), count) })
-    }
-
-    /// Asks for the cache line of word `index`, if there is one. A hint.
-    #[inline]
-    pub fn prefetch(&self, index: usize) {
-        if index < self.words
-            && let Some(word) = self.map.words().get(self.first + index)
-        {
-            map::prefetch(word);
-        }
-    }
 }
 
 /// How often a file that vanishes between two steps is tried again.
