@@ -2,7 +2,6 @@
 
 use super::super::NonceScope;
 use super::super::lint::{Cover, Coverage};
-use super::upload::Upload;
 use super::{Absent, DigestOf, Field, ListStyle, Place, Program, QueryMode, Segment, Segments};
 
 /// Calls `look` for every segment, those inside others included.
@@ -46,19 +45,6 @@ impl Line {
 }
 
 impl Program {
-    /// How the string signs a body in parts.
-    pub(super) fn find_upload(&self) -> Option<Upload> {
-        let mut found = None;
-        for segments in self.canonical.iter().chain([&self.string]) {
-            walk(segments, &mut |segment| {
-                if let Segment::Upload(upload) = segment {
-                    found = Some(upload.clone());
-                }
-            });
-        }
-        found
-    }
-
     /// Notes what is asked of the segments at every request.
     pub(super) fn note_segments(&mut self) {
         fn order(segments: &Segments) -> Option<(QueryMode, bool)> {
@@ -73,13 +59,14 @@ impl Program {
         let outer = self.canonical.iter().chain([&self.string]).flat_map(|segments| &segments.list);
         self.sorts_headers = outer.into_iter().any(|segment| matches!(segment, Segment::HeadersFrom(_)));
         for segments in self.canonical.iter().chain([&self.string]) {
-            walk(segments, &mut |segment| {
-                if let Segment::Field { index, until: Some(byte) } = segment
-                    && let Some(field) = self.fields.get_mut(*index)
-                    && !field.ends.contains(byte)
-                {
-                    field.ends.push(*byte);
+            walk(segments, &mut |segment| match segment {
+                Segment::Field { index, until: Some(byte) } => {
+                    if let Some(field) = self.fields.get_mut(*index).filter(|field| !field.ends.contains(byte)) {
+                        field.ends.push(*byte);
+                    }
                 }
+                Segment::Upload(upload) => self.upload = Some(upload.clone()),
+                _ => {}
             });
         }
     }

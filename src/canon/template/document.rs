@@ -377,7 +377,6 @@ impl Program {
         let string = compiler(canonical.is_some()).segments(&object.required("string")?, "\n")?;
         program.canonical = in_canonical;
         program.string = string;
-        program.upload = program.find_upload();
         program.note_segments();
         if let Some(node) = object.optional("key") {
             let (recipe, scope) = recipe(&node, &program.fields)?;

@@ -78,12 +78,11 @@ fn part(body: &[u8], at: usize, end: usize) -> Option<Part<'_>> {
     let text = body.get(at..end)?;
     let blank = memchr::memmem::find(text.get(..HEADERS_MAX.min(text.len()))?, b"\r\n\r\n")?;
     let (mut name, mut filename, mut disposition) = (None, None, false);
-    for line in memchr::memmem::find_iter(text.get(..blank)?, b"\r\n").map(Some).chain([None]).scan(0, |from, to| {
-        let line = text.get(*from..to.unwrap_or(blank));
-        *from = to.map_or(blank, |to| to + 2);
-        Some(line)
-    }) {
-        let line = line?;
+    let mut rest = text.get(..blank)?;
+    while !rest.is_empty() {
+        let end = memchr::memmem::find(rest, b"\r\n").unwrap_or(rest.len());
+        let line = rest.get(..end)?;
+        rest = rest.get(end + 2..).unwrap_or_default();
         if line.iter().any(|b| b.is_ascii_control()) {
             return None;
         }
