@@ -447,7 +447,7 @@ impl Verifier {
         }
         let (mut links, mut link) = (None, parts.link().ok_or(Broken::Form)?);
         if let Some(key) = &self.key {
-            let links = links.insert(key.links(parts.chain).ok_or(Broken::Altered)?);
+            let links = links.insert(key.links(parts.chain));
             link = links.link(&[0; LINK], parts.covered);
             if !parts.fits(&link) {
                 return Err(Broken::Altered);

@@ -24,7 +24,6 @@ const AHEAD: usize = 2;
 
 /// What a worker's stages need beside the batch.
 pub(super) struct Tools {
-    pub cpu: Cpu,
     pub scratch: canon::Scratch,
     pub verifier: Verifier,
     pub derived: Derived,
@@ -32,7 +31,7 @@ pub(super) struct Tools {
 
 impl Tools {
     pub fn new(cpu: Cpu) -> Self {
-        Self { cpu, scratch: canon::Scratch::new(), verifier: Verifier::new(cpu), derived: Derived::new() }
+        Self { scratch: canon::Scratch::new(), verifier: Verifier::new(cpu), derived: Derived::new() }
     }
 }
 
@@ -190,7 +189,7 @@ impl Batch {
     }
 
     /// Reads the access tokens of the requests whose signatures are good, where there are tokens.
-    pub(super) fn read_tokens(&mut self, requests: &[Request<'_>], tools: &Tools) {
+    pub(super) fn read_tokens(&mut self, requests: &[Request<'_>]) {
         let Some(snapshot) = self.snapshot.as_deref() else { return };
         let Some(tokens) = snapshot.tokens() else { return };
         let Self { slots, good, tokens: checker, .. } = self;
@@ -201,7 +200,7 @@ impl Batch {
             let api = slot.api.ok().flatten().and_then(|api| snapshot.apis().get(api.get()));
             Some((app.id.as_bytes(), tokens::sent(snapshot, request, api).ok().flatten()?))
         };
-        checker.get_or_insert_with(|| Checker::new(tools.cpu)).read(&tokens.policy, slots.len(), sent);
+        checker.get_or_insert_default().read(&tokens.policy, slots.len(), sent);
     }
 
     /// Lends the verdict of each request where it stands, in order.

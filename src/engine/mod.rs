@@ -317,7 +317,7 @@ impl Worker {
     pub fn prepare(&mut self, requests: &[Request<'_>], batch: &mut Batch) {
         batch.prepare(&self.shared.memory, requests, &mut self.tools);
         batch.verify(&mut self.tools);
-        batch.read_tokens(requests, &self.tools);
+        batch.read_tokens(requests);
     }
 
     /// Stage 3. Batches pass here in the order of their requests.

@@ -28,12 +28,6 @@ pub(super) trait Hash<const Q: usize>: 'static {
         words: &mut [[V; 16]; S],
     );
 
-    /// HMAC's code of a message of which this is the one block, padded; `None` where there is nothing better than block after block.
-    fn code(kernels: Kernels, pads: &Pads<Self::Word, Q>, block: &BlockOf<Self, Q>) -> Option<[[Self::Word; 4]; Q]> {
-        let _ = (kernels, pads, block);
-        None
-    }
-
     /// Finishes a few messages from their block `from` on.
     fn advance(
         kernels: Kernels,

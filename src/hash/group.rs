@@ -7,7 +7,7 @@
 use std::marker::PhantomData;
 
 use super::compress::{BlockOf, Hash, Job};
-use super::message::{Blocks, Message, length};
+use super::message::{Blocks, Message};
 use super::table::Kernels;
 use crate::lanes::Kernel;
 use crate::lanes::words::{Block, Lanes, MAX_LANES, Word};
@@ -81,17 +81,6 @@ fn build<'g, H: Hash<Q>, V: Lanes<Word = H::Word>, const Q: usize, const G: usiz
         let Message { prefix, body, suffix } = jobs[i].message;
         if prefix.is_empty() && suffix.is_empty() {
             (blocks[i], room) = Blocks::of_body::<H, V, Q>(proof, body, jobs[i].before(), room);
-            continue;
-        }
-        // A short message after a prefix, as a token's: all of it in one block.
-        let len = prefix.len() + body.len();
-        if suffix.is_empty() && len + H::LENGTH_BYTES < BlockOf::<H, Q>::LEN {
-            let (mine, rest) = room.split_at_mut(1);
-            V::fill(proof, &mut mine[0], prefix);
-            V::put(proof, mine, prefix.len(), body);
-            mine[0].set(len, 0x80);
-            mine[0].set_end(length::<H, Q>((jobs[i].before() + len) as u64 * 8));
-            (blocks[i], room) = (Blocks::of_built(mine), rest);
             continue;
         }
         let layout = jobs[i].layout();
@@ -245,7 +234,7 @@ fn gather<H: Hash<Q>, V: Lanes<Word = H::Word>, const Q: usize, const S: usize>(
     outer: bool,
 ) -> [[[V; 4]; Q]; S] {
     let mut out = [[[V::splat(proof, H::Word::default()); 4]; Q]; S];
-    // Under one key, as tokens are, there is nothing to transpose.
+    // Under one key there is nothing to transpose.
     let key = |i: usize| jobs[i].key.map(std::ptr::from_ref);
     let mut same = true;
     for i in 1..jobs.len() {

@@ -41,74 +41,6 @@ fn pads<H: Hash<2, Word = u32>>(secret: &[u8]) -> Pads<u32, 2> {
     pads
 }
 
-/// The code of a message that fits into one block with its padding, as tokens do: two blocks, built where they are used. `None` for a longer one.
-#[inline]
-fn short<H: Hash<2, Word = u32>>(pads: &Pads<u32, 2>, message: &Message<'_>) -> Option<[u8; 32]> {
-    const { assert!(H::BIG_ENDIAN && H::LENGTH_BYTES == 8) };
-    // After a text of `len` bytes, and the pad's block before it.
-    fn end(block: &mut [u8; 64], len: usize) -> Option<()> {
-        *block.get_mut(len)? = 0x80;
-        *block.last_chunk_mut()? = (8 * (64 + len) as u64).to_be_bytes();
-        Some(())
-    }
-    let len = message.len();
-    if len >= 64 - 8 {
-        return None;
-    }
-    // Pieces of a token's size are two moves that overlap, not a call.
-    fn put(block: &mut [u8; 64], at: usize, piece: &[u8]) -> Option<()> {
-        let place = block.get_mut(at..at + piece.len())?;
-        match (piece.first_chunk::<8>(), piece.last_chunk::<8>()) {
-            (Some(first), Some(last)) if piece.len() <= 16 => {
-                *place.first_chunk_mut()? = *first;
-                *place.last_chunk_mut()? = *last;
-            }
-            (Some(_), _) => place.copy_from_slice(piece),
-            _ => match (piece.first_chunk::<4>(), piece.last_chunk::<4>()) {
-                (Some(first), Some(last)) => {
-                    *place.first_chunk_mut()? = *first;
-                    *place.last_chunk_mut()? = *last;
-                }
-                _ => place.iter_mut().zip(piece).for_each(|(to, from)| *to = *from),
-            },
-        }
-        Some(())
-    }
-    let kernels = Kernels::from(Cpu::detect());
-    let mut block = [[0; 64]];
-    put(&mut block[0], 0, message.prefix)?;
-    put(&mut block[0], message.prefix.len(), message.body)?;
-    put(&mut block[0], message.prefix.len() + message.body.len(), message.suffix)?;
-    end(&mut block[0], len)?;
-    if let Some(code) = H::code(kernels, pads, &block[0]) {
-        if !message.suffix.is_empty() {
-            block.zeroize();
-        }
-        let mut bytes = [0; 32];
-        for (bytes, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(code.as_flattened()) {
-            *bytes = word.to_be_bytes();
-        }
-        return Some(bytes);
-    }
-    let mut state = [pads.inner];
-    H::advance(kernels, &mut state, &[super::message::Blocks::of_built(&block)], 0);
-    if !message.suffix.is_empty() {
-        block.zeroize();
-    }
-    let mut block = [[0; 64]];
-    for (bytes, word) in block[0].as_chunks_mut::<4>().0.iter_mut().zip(state[0].as_flattened()) {
-        *bytes = word.to_be_bytes();
-    }
-    end(&mut block[0], 32)?;
-    state = [pads.outer];
-    H::advance(kernels, &mut state, &[super::message::Blocks::of_built(&block)], 0);
-    let mut code = [0; 32];
-    for (bytes, word) in code.as_chunks_mut::<4>().0.iter_mut().zip(state[0].as_flattened()) {
-        *bytes = word.to_be_bytes();
-    }
-    Some(code)
-}
-
 macro_rules! key {
     ($(#[$doc:meta])* $name:ident, $hash:ident) => {
         $(#[$doc])*
@@ -124,9 +56,6 @@ macro_rules! key {
             /// The code of one message.
             #[must_use]
             pub fn mac(&self, message: Message<'_>) -> [u8; 32] {
-                if let Some(code) = short::<$hash>(&self.0, &message) {
-                    return code;
-                }
                 let job = Job { message, key: Some(&self.0) };
                 super::digest_bytes(&many::one::<$hash, 2>(Cpu::detect().into(), &job))
             }

@@ -147,7 +147,7 @@ impl<'a, B: Block> Layout<'a, B> {
 
 /// The length in bits as the padding states it.
 #[inline(always)]
-pub(super) fn length<H: Hash<Q>, const Q: usize>(bits: u64) -> [u8; 8] {
+fn length<H: Hash<Q>, const Q: usize>(bits: u64) -> [u8; 8] {
     if H::BIG_ENDIAN { bits.to_be_bytes() } else { bits.to_le_bytes() }
 }
 

@@ -1,4 +1,4 @@
-//! Hashes: one message at a time and many at once, HMAC in the same lanes, and the keyed hash of the shared tables.
+//! Hashes: one message at a time and many at once, HMAC in the same lanes, MACs under AES for our own texts, and the keyed hash of the shared tables.
 //!
 //! # One and many
 //!
@@ -23,6 +23,7 @@ mod many;
 mod message;
 mod table;
 
+pub mod aes_mac;
 pub mod hmac;
 pub mod md5;
 pub mod prf;

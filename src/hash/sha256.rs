@@ -3,7 +3,6 @@
 //! Sixteen messages keep both vector ports of AVX-512 busy without help; a few messages are faster on the SHA instructions, two at a time.
 
 #[cfg(target_arch = "x86_64")]
-use super::compress::Pads;
 use super::compress::{self, Hash};
 use super::message::Blocks;
 use super::table::{Algorithm, Kernels};
@@ -45,12 +44,6 @@ impl Hash<2> for Sha256 {
         for s in 0..S {
             compress(proof, &mut state[s], &mut words[s]);
         }
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[inline]
-    fn code(kernels: Kernels, pads: &Pads<u32, 2>, block: &[u8; 64]) -> Option<[[u32; 4]; 2]> {
-        kernels.sha_ni().map(|proof| proof.enter(Code { pads, block }))
     }
 
     #[cfg(target_arch = "x86_64")]
@@ -179,25 +172,6 @@ impl Kernel<ShaNi> for Pairs<'_, '_> {
                 }
             }
         }
-    }
-}
-
-/// HMAC of one block, on the SHA instructions.
-#[cfg(target_arch = "x86_64")]
-struct Code<'k> {
-    pads: &'k Pads<u32, 2>,
-    block: &'k [u8; 64],
-}
-
-#[cfg(target_arch = "x86_64")]
-impl Kernel<ShaNi> for Code<'_> {
-    type Output = [[u32; 4]; 2];
-
-    #[inline(always)]
-    fn run(self, proof: ShaNi) -> [[u32; 4]; 2] {
-        let mut inner = [State::new(proof, &self.pads.inner)];
-        State::compress(&mut inner, &[self.block], &K);
-        State::new(proof, &self.pads.outer).compress_digest(inner[0], &K).words()
     }
 }
 

@@ -49,51 +49,22 @@ impl State {
     #[inline(always)]
     #[allow(clippy::needless_range_loop)] // as the standard counts
     pub fn compress<const S: usize>(states: &mut [Self; S], blocks: &[&[u8; 64]; S], k: &[u32; 64]) {
-        // SAFETY: SSSE3 is there, by proof: there is no other way to a `State`. Each read is of 16 bytes at 0, 16, 32 or 48 of 64.
-        let words = unsafe {
+        let before = *states;
+        // SAFETY: SSSE3, SSE4.1 and the SHA instructions are there, by proof: there is no other way to a `State`. Each read of a
+        // block is of 16 bytes at 0, 16, 32 or 48 of 64; each read of `k` is of 4 words at 0, 4, … 60 of 64.
+        unsafe {
             let swap = _mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3);
-            let mut words = [[_mm_setzero_si128(); 4]; S];
+            let mut w = [[_mm_setzero_si128(); 4]; S];
             for s in 0..S {
                 for i in 0..4 {
-                    words[s][i] = _mm_shuffle_epi8(_mm_loadu_si128(blocks[s].as_ptr().add(16 * i).cast()), swap);
+                    w[s][i] = _mm_shuffle_epi8(_mm_loadu_si128(blocks[s].as_ptr().add(16 * i).cast()), swap);
                 }
             }
-            words
-        };
-        Self::rounds(states, words, k);
-    }
-
-    /// A block that is a digest, `inner`, and the padding after that and one block before: the outer hash of HMAC (RFC 2104), whose block never leaves the
-    /// registers. (Written as words and read as vectors, it would have to reach the cache in between.)
-    #[inline(always)]
-    #[must_use]
-    pub fn compress_digest(self, inner: Self, k: &[u32; 64]) -> Self {
-        const BITS: i32 = 8 * (64 + 32);
-        // SAFETY: SSE2 is part of the target.
-        let words = unsafe {
-            // (b, a, d, c) and (f, e, h, g), lowest word first, to (a, b, c, d) and (e, f, g, h).
-            let abcd = _mm_shuffle_epi32::<0b10_11_00_01>(_mm_unpackhi_epi64(inner.abef, inner.cdgh));
-            let efgh = _mm_shuffle_epi32::<0b10_11_00_01>(_mm_unpacklo_epi64(inner.abef, inner.cdgh));
-            [abcd, efgh, _mm_set_epi32(0, 0, 0, i32::MIN), _mm_set_epi32(BITS, 0, 0, 0)]
-        };
-        let mut outer = [self];
-        Self::rounds(&mut outer, [words], k);
-        outer[0]
-    }
-
-    /// The rounds, over the words of a block.
-    #[inline(always)]
-    #[allow(clippy::needless_range_loop)] // as the standard counts
-    fn rounds<const S: usize>(states: &mut [Self; S], mut words: [[__m128i; 4]; S], k: &[u32; 64]) {
-        let before = *states;
-        // SAFETY: SSSE3, SSE4.1 and the SHA instructions are there, by proof: there is no other way to a `State`. Each read of `k` is of 4 words at
-        // 0, 4, … 60 of 64.
-        unsafe {
             for i in 0..16 {
                 let constants = _mm_loadu_si128(k.as_ptr().add(4 * i).cast());
                 for s in 0..S {
                     let State { abef, cdgh } = &mut states[s];
-                    let x = &mut words[s];
+                    let x = &mut w[s];
                     let sum = _mm_add_epi32(x[i % 4], constants);
                     *cdgh = _mm_sha256rnds2_epu32(*cdgh, *abef, sum);
                     *abef = _mm_sha256rnds2_epu32(*abef, *cdgh, _mm_shuffle_epi32::<0b00_00_11_10>(sum));

@@ -1,4 +1,4 @@
-//! Access tokens checked side by side: their MACs in lanes, then each against what shared memory holds.
+//! Access tokens checked side by side: their MACs eight at a time, then each against what shared memory holds.
 //!
 //! A token's text and MAC say the same whenever they are looked at, so they are read for all tokens together; revocation, refresh and time are looked at
 //! one token after the other, in order, by the code that checks one token alone. So a token's answer does not depend on what stands beside it.
@@ -6,13 +6,10 @@
 use super::policy::Policy;
 use super::store::Store;
 use super::text::{self, Claims, Decoded, Kind, MAC, Of};
-use crate::hash::hmac::Sha256Key;
-use crate::hash::{Kernels, Scratch, selftest};
-use crate::lanes::Cpu;
 use crate::time::Millis;
 use crate::verdict::Reason;
 
-/// Tokens that are read together: full lanes, in the nearest cache.
+/// Tokens that are read together: in the nearest cache.
 const CHUNK: usize = 128;
 
 /// One token to check, of many.
@@ -30,13 +27,12 @@ pub struct Check<'a> {
 pub(crate) type Read = Option<(Claims, [u8; MAC])>;
 
 /// Scratch memory for tokens that are checked together: nothing is allocated once it has grown.
+#[derive(Default)]
 pub struct Checker {
-    kernels: Kernels,
     decoded: Vec<Decoded>,
     /// The places of those that name a key.
     order: Vec<u32>,
     good: Vec<bool>,
-    hash: Scratch,
 }
 
 impl std::fmt::Debug for Checker {
@@ -46,11 +42,10 @@ impl std::fmt::Debug for Checker {
 }
 
 impl Checker {
-    /// For one thread, on the lanes of `cpu`.
+    /// For one thread.
     #[must_use]
-    pub fn new(cpu: Cpu) -> Self {
-        let (decoded, order, good) = (Vec::new(), Vec::new(), Vec::new());
-        Self { kernels: selftest::trusted(cpu), decoded, order, good, hash: Scratch::new() }
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Reads `count` access tokens: `sent(i)` is the app that sent the i-th, and its text, if it sent one.
@@ -60,7 +55,7 @@ impl Checker {
         count: usize,
         sent: impl Fn(usize) -> Option<(&'a [u8], &'a [u8])>,
     ) {
-        let Self { kernels, decoded, order, good, hash } = self;
+        let Self { decoded, order, good } = self;
         decoded.clear();
         order.clear();
         for at in 0..count {
@@ -72,25 +67,11 @@ impl Checker {
         }
         good.clear();
         good.resize(count, false);
-        let key = |found: &Decoded| policy.keys[found.key].of(Kind::Access);
-        let app = |at: usize| Of::app(sent(at).map_or(&[], |(app, _)| app));
-        if let [at] = order[..] {
-            let at = at as usize;
-            let found = &decoded[at];
-            let code = key(found).mac(app(at).message(found.packed()));
-            good[at] = found.fits(&code);
-            return;
+        for (number, keys) in policy.keys.iter().enumerate() {
+            let of_key = order.iter().map(|at| *at as usize).filter(|at| decoded[*at].key == number);
+            let message = |at: usize| Of::app(sent(at).map_or(&[], |(app, _)| app)).message(decoded[at].packed());
+            keys.of(Kind::Access).mac_each(of_key, message, |at, code| good[at] = decoded[at].fits(code));
         }
-        // The places are those of this very loop, and the keys those of this policy.
-        let item = |i: usize| {
-            let at = order[i] as usize;
-            (key(&decoded[at]), app(at).message(decoded[at].packed()))
-        };
-        let put = |i: usize, code: &[u8; 32]| {
-            let at = order[i] as usize;
-            good[at] = decoded[at].fits(code);
-        };
-        Sha256Key::mac_each(*kernels, order.len(), item, put, hash);
     }
 
     /// What the token at `at` of those that were read says.

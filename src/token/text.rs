@@ -5,14 +5,15 @@
 //!
 //! claims:  111..108 version, 1 | 107..104 number of the key | 103..63 issued, ms since 2020-01-01 | 62..46 life in seconds
 //!          45..28 generation, modulo 2^18 | 27..0 random
-//! MAC:     HMAC-SHA256(key of the kind, claims ‖ app id), first 16 bytes
+//! MAC:     AES-256-CMAC(key of the kind, claims ‖ app id)
 //! ```
-//! The key of a kind is HMAC-SHA256(secret, name of the kind): an access token never passes for a one-time token. The claims have one length,
+//! CMAC is that of NIST SP 800-38B. The key of a kind is HMAC-SHA256(secret, name of the kind): an access token never passes for a one-time token. The claims have one length,
 //! so claims ‖ app id is one string for one pair. 128 bits of MAC can be guessed only by asking us, 2^-128 at each try. The times
 //! last until 2089; the generation returns after 2^18 refreshes, at least a second apart, while a token lives a day at most.
 
 use crate::codec::base64::{self, Variant};
 use crate::hash::Message;
+use crate::hash::aes_mac::{CmacKey, Code};
 use crate::hash::hmac::Sha256Key;
 use crate::time::Millis;
 use std::fmt;
@@ -90,24 +91,24 @@ pub(super) enum Kind {
 /// One secret, as the keys of both kinds.
 pub(super) struct MacKeys {
     pub number: u8,
-    access: Sha256Key,
-    one_time: Sha256Key,
-    grant: Sha256Key,
+    access: CmacKey,
+    one_time: CmacKey,
+    grant: CmacKey,
 }
 
 impl MacKeys {
     pub fn new(number: u8, secret: &[u8]) -> Self {
         let secret = Sha256Key::new(secret);
-        let derive = |name: &str| Sha256Key::new(Zeroizing::new(secret.mac(Message::new(name.as_bytes()))).as_slice());
+        let derive = |name: &str| CmacKey::new(&Zeroizing::new(secret.mac(Message::new(name.as_bytes()))));
         Self {
             number,
-            access: derive("portcullis access token 1"),
-            one_time: derive("portcullis one-time token 1"),
-            grant: derive("portcullis grant 1"),
+            access: derive("portcullis access token 2"),
+            one_time: derive("portcullis one-time token 2"),
+            grant: derive("portcullis grant 2"),
         }
     }
 
-    pub fn of(&self, kind: Kind) -> &Sha256Key {
+    pub fn of(&self, kind: Kind) -> &CmacKey {
         match kind {
             Kind::Access => &self.access,
             Kind::OneTime => &self.one_time,
@@ -116,15 +117,8 @@ impl MacKeys {
     }
 
     fn mac(&self, kind: Kind, claims: &[u8], of: Of<'_>) -> [u8; MAC] {
-        cut(&self.of(kind).mac(of.message(claims)))
+        self.of(kind).mac(&of.message(claims))
     }
-}
-
-/// As much of a code as goes into a token.
-fn cut(code: &[u8; 32]) -> [u8; MAC] {
-    let mut mac = [0; MAC];
-    mac.copy_from_slice(&code[..MAC]);
-    mac
 }
 
 impl fmt::Debug for MacKeys {
@@ -222,8 +216,8 @@ impl Decoded {
 
     /// Whether the MAC is the one of this code. In constant time.
     #[inline]
-    pub fn fits(&self, code: &[u8; 32]) -> bool {
-        u128::from_be_bytes(cut(code)).ct_eq(&self.mac).into()
+    pub fn fits(&self, code: &Code) -> bool {
+        u128::from_be_bytes(*code).ct_eq(&self.mac).into()
     }
 
     /// Takes the MAC out: without it a token is worth nothing. (What outlives its call is really written.)
@@ -252,7 +246,7 @@ pub(super) fn decode(keys: &[MacKeys], text: &[u8]) -> Option<Decoded> {
 /// A token that one of our keys made for `app`, and its MAC, which names it among all tokens; `None` for anything else.
 pub(super) fn read(keys: &[MacKeys], kind: Kind, text: &[u8], of: Of<'_>) -> Option<(Claims, [u8; MAC])> {
     let found = decode(keys, text)?;
-    let code = keys.get(found.key)?.of(kind).mac(of.message(found.packed()));
+    let code = keys.get(found.key)?.of(kind).mac(&of.message(found.packed()));
     found.fits(&code).then(|| (found.claims, found.mac()))
 }
 
