@@ -3,7 +3,7 @@
 use super::chain::{Chain, Head, Record};
 use super::frame::{self, HEADER, Kind, RECORD, TEXT_MAX, UNIT, cut, flag};
 use super::link::LINK;
-use super::mask::{Masked, needs_mask};
+use super::mask::{Masked, trace_number};
 use super::pen::Pen;
 use crate::verdict::{Label, Reason};
 
@@ -66,9 +66,7 @@ impl Chain {
             }
             if let Some(trace_id) = trace_id {
                 flags |= flag::TRACE;
-                // What would be masked is no such number, once it is.
-                let packed = if needs_mask(trace_id) { None } else { frame::packed(trace_id.as_bytes()) };
-                if let Some(packed) = packed {
+                if let Some(packed) = trace_number(trace_id.as_bytes()) {
                     flags |= flag::PACKED_TRACE;
                     pen.literal(&packed);
                 } else {

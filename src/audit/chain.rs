@@ -258,7 +258,7 @@ impl Chain {
             }
             if let Some(trace_id) = trace_id {
                 pen.literal(b",\"trace\":");
-                pen.masked(trace_id);
+                pen.trace(trace_id);
             }
             if let Some(account) = account {
                 pen.literal(b",\"account\":");

@@ -21,12 +21,11 @@
 //! Numbers are little-endian, but for the chain. What is not there has the length 0, and its flag is not set; a text whose length is 255 has it before it, 4. The link covers all before it, as in a
 //! line; both begin in ways of their own, so that no text is read as both.
 //!
-//! Masks are put on before a text comes here. A code that is its reason's default, and a trace number of 32 hexadecimal digits in lower case (as W3C's
-//! Trace Context has them), are not written out: flags say so. Texts and signatures are cut after 65,535 bytes.
+//! Masks are put on before a text comes here. A code that is its reason's default, and a trace number as W3C's Trace Context writes it (`mask.rs`),
+//! are not written out: flags say so. Texts and signatures are cut after 65,535 bytes.
 
 use super::link::{LINK, Link};
 use crate::audit::Head;
-use crate::codec::hex;
 
 /// First byte of a frame.
 pub(super) const MAGIC: u8 = 0xf5;
@@ -203,19 +202,6 @@ pub(super) fn cut(text: &str) -> &str {
     if text.len() <= TEXT_MAX { text } else { text.get(..text.floor_char_boundary(TEXT_MAX)).unwrap_or_default() }
 }
 
-/// The bytes of 32 hexadecimal digits in lower case.
-#[inline]
-pub(super) fn packed(text: &[u8]) -> Option<[u8; 16]> {
-    let digits: &[u8; 32] = text.try_into().ok()?;
-    // The one spelling that comes out again: no digit in upper case.
-    if digits.iter().fold(false, |upper, digit| upper | (*digit & 0xe0 == 0x40)) {
-        return None;
-    }
-    let mut bytes = [0; 16];
-    hex::decode(digits, &mut bytes).ok()?;
-    Some(bytes)
-}
-
 /// What is signed of a seal: that, and its frame from the chain on up to the digest's end.
 pub(super) fn signed(chain: u64, seq: u64, at: i64, digest: &[u8; 32]) -> Vec<u8> {
     [&b"portcullis audit seal 1 binary:"[..], &chain.to_be_bytes(), &seq.to_le_bytes(), &at.to_le_bytes(), digest]
@@ -247,18 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn trace_numbers_are_packed_where_they_come_out_as_they_were() {
-        let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
-        assert_eq!(packed(trace.as_bytes()).map(|bytes| hex::to_string(&bytes)).as_deref(), Some(trace));
-        for at in 0..32 {
-            for byte in 0..=255u8 {
-                let mut text = *trace.as_bytes().first_chunk::<32>().unwrap();
-                text[at] = byte;
-                let good = matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-                assert_eq!(packed(&text).is_some(), good, "{byte}");
-            }
-        }
-        assert_eq!(packed(b"4bf9"), None);
+    fn long_texts_are_cut_between_characters() {
         assert_eq!(cut(&"é".repeat(40_000)).len(), 65_534);
     }
 }

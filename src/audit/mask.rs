@@ -43,6 +43,32 @@ pub fn mask(kind: Masked, text: &str, out: &mut String) {
     out.extend(text.chars().enumerate().map(|(at, c)| if at < first || at + last >= count { c } else { '*' }));
 }
 
+/// The bytes of a trace number as W3C's Trace Context writes it: 32 hexadecimal digits in lower case, a letter among them. Such a text is written as it is. Of random
+/// ones an eighth have eleven decimal digits together somewhere, and by a masked one nobody finds the call; 32 decimal digits are no such number.
+#[inline]
+pub(super) fn trace_number(text: &[u8]) -> Option<[u8; 16]> {
+    const fn spread(byte: u8) -> u64 {
+        byte as u64 * 0x0101_0101_0101_0101
+    }
+    let digits: &[u8; 32] = text.try_into().ok()?;
+    let mut bytes = [0; 16];
+    let (mut other, mut letters) = (0, 0);
+    for (four, eight) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(digits.as_chunks::<8>().0) {
+        let word = u64::from_le_bytes(*eight);
+        // The value of each, were it a digit of either kind; and how that is written, which tells whether it was. No byte reaches the next.
+        let letter = (word >> 6) & spread(1);
+        let value = ((word & spread(0x0f)) + 9 * letter) & spread(0x0f);
+        let beyond_nine = ((value + spread(6)) >> 4) & spread(1);
+        other |= word ^ (value + spread(b'0') + beyond_nine * u64::from(b'a' - b'0' - 10));
+        letters |= beyond_nine;
+        // Two halves to a byte, the first higher; then the bytes side by side.
+        let pairs = ((value << 4) | (value >> 8)) & 0x00ff_00ff_00ff_00ff;
+        let pairs = (pairs | (pairs >> 8)) & 0x0000_ffff_0000_ffff;
+        *four = ((pairs | (pairs >> 16)) as u32).to_le_bytes();
+    }
+    (other == 0 && letters != 0).then_some(bytes)
+}
+
 /// Whether [`mask_text`] would change `text`, or `true` where that is not quickly told: whether eleven digits stand together, single spaces or hyphens between them
 /// left aside.
 #[inline]
@@ -127,4 +153,34 @@ fn run(text: &str) -> usize {
         end += 1;
     }
     end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::hex;
+
+    #[test]
+    fn trace_numbers_are_told_by_their_digits_and_come_out_as_they_were() {
+        let trace = *b"4bf92f3577b34da6a3ce929d0e0e4736";
+        assert_eq!(trace_number(&trace).map(|bytes| hex::to_string(&bytes)).as_deref(), str::from_utf8(&trace).ok());
+        for at in 0..32 {
+            for byte in 0..=255u8 {
+                let mut text = trace;
+                text[at] = byte;
+                let good = matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+                assert_eq!(trace_number(&text).is_some(), good, "{byte}");
+                let mut text = [b'7'; 32];
+                text[at] = byte;
+                let expected = matches!(byte, b'a'..=b'f').then(|| {
+                    let mut bytes = [0; 16];
+                    hex::decode(&text, &mut bytes).unwrap();
+                    bytes
+                });
+                assert_eq!(trace_number(&text), expected, "{byte}: 32 decimal digits are none");
+            }
+        }
+        assert_eq!(trace_number(b"4bf9"), None);
+        assert_eq!(trace_number(&[b'a'; 33]), None);
+    }
 }

@@ -5,7 +5,7 @@
 //! Where the room were too small after all, the line would be short of a piece, which debug builds assert against.
 
 use super::link::{self, Link};
-use super::mask::{Masked, mask, mask_text, needs_mask};
+use super::mask::{Masked, mask, mask_text, needs_mask, trace_number};
 use crate::codec::base64::{self, Variant};
 use crate::codec::hex;
 use crate::codec::json::write_string;
@@ -243,6 +243,17 @@ impl<'b> Pen<'b> {
         mask_text(text, &mut masked);
         self.string(&masked);
         *self.text = masked;
+    }
+
+    /// A trace number, and what stands in its place: masked where it is not of the usual form.
+    #[inline]
+    pub fn trace(&mut self, text: &str) {
+        if trace_number(text.as_bytes()).is_none() {
+            return self.masked(text);
+        }
+        self.literal(b"\"");
+        self.raw(text.as_bytes());
+        self.literal(b"\"");
     }
 
     /// A text of a kind, masked.

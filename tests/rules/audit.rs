@@ -626,6 +626,14 @@ fn r25_a_record_can_hold_the_evidence_of_what_was_signed() {
 fn r61_a_record_carries_the_trace_number() {
     let verdict = Verdict::of(Reason::Ok);
     assert_eq!(written(&Record { trace_id: Some("req-7f3a"), ..record(&verdict) })["trace"], "req-7f3a");
+    // As W3C's Trace Context writes it: what looks like a telephone's number in one of eight of them is none.
+    let number = "4bf92f3577b34da6a13812345678def1";
+    assert_eq!(written(&Record { trace_id: Some(number), ..record(&verdict) })["trace"], number);
+    assert_eq!(
+        written(&Record { trace_id: Some("13812345678"), ..record(&verdict) })["trace"],
+        "138****5678",
+        "no trace number"
+    );
     assert_eq!(written(&record(&verdict)).get("trace"), None);
     let mut line = br#"{"method":"GET","target":"/","trace_id":"req-7f3a"}"#.to_vec();
     let mut parser = portcullis::ndjson::Parser::new();
