@@ -23,7 +23,11 @@ pub(super) fn rows(apps: u64) -> u64 {
 
 /// The rows.
 #[derive(Clone, Copy)]
-pub(super) struct Apps<'w>(pub &'w [AtomicU64]);
+pub(super) struct Apps<'w> {
+    pub words: &'w [AtomicU64],
+    /// Not 0 before any app has a row: until then nobody looks for one.
+    pub any: &'w AtomicU64,
+}
 
 /// An app's row.
 #[derive(Clone, Copy)]
@@ -34,20 +38,26 @@ pub(super) struct Row<'w> {
 
 impl<'w> Apps<'w> {
     fn walk(self, (low, _): (u64, u64)) -> impl Iterator<Item = (&'w AtomicU64, Row<'w>)> {
-        let rows = (self.0.len() / ROW) as u64;
+        let rows = (self.words.len() / ROW) as u64;
         let first = ((u128::from(low) * u128::from(rows)) >> 64) as u64;
         (0..WALK.min(rows)).filter_map(move |step| {
             let row = first + step;
             let at = usize::try_from(if row < rows { row } else { row - rows }).ok()? * ROW;
-            match self.0.get(at..at + ROW)? {
+            match self.words.get(at..at + ROW)? {
                 [tag, refresh, revoked, _] => Some((tag, Row { refresh, revoked })),
                 _ => None,
             }
         })
     }
 
-    /// The app's row, if it has one.
-    pub fn find(self, hash: (u64, u64)) -> Option<Row<'w>> {
+    /// The app's row, if it has one. `hash` is called where any app has.
+    #[inline]
+    pub fn find(self, hash: impl FnOnce() -> (u64, u64)) -> Option<Row<'w>> {
+        // Acquire: the word is set before the first row is made, so who does not see it set looks before whoever makes that row is done.
+        if self.any.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let hash = hash();
         for (tag, row) in self.walk(hash) {
             // Acquire: with the tag come the words that its first writer knew.
             match tag.load(Ordering::Acquire) {
@@ -62,6 +72,9 @@ impl<'w> Apps<'w> {
     /// The app's row, made where it has none; `None` where there is no room.
     pub fn find_or_make(self, hash: (u64, u64)) -> Option<Row<'w>> {
         let own = hash.1.max(1);
+        if self.any.load(Ordering::Relaxed) == 0 {
+            self.any.store(1, Ordering::Release);
+        }
         self.walk(hash).find_map(|(tag, row)| match tag.compare_exchange(0, own, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => Some(row),
             Err(found) => (found == own).then_some(row),

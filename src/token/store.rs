@@ -1,6 +1,6 @@
 //! The tokens of one region: issued, checked, refreshed, revoked; reserved, committed, released.
 
-use super::apps::{self, Age, Apps};
+use super::apps::{self, Age, Apps, Row};
 use super::batch::Read;
 use super::one_time::{self, OneTime, Reserve};
 use super::policy::Policy;
@@ -14,10 +14,11 @@ use crate::time::Millis;
 use crate::verdict::{Reason, Ticket};
 
 const SECTION: &str = "token";
-/// Control words, each on its own cache line: up to when everything is revoked; the latest end of a revoked token's life.
+/// Control words, each on its own cache line: up to when everything is revoked; the latest end of a revoked token's life; whether any app has a row.
 const CONTROL: usize = PAGE_WORDS;
 const REVOKED_ALL: usize = 0;
 const REVOKED_LATEST: usize = 8;
+const ANY_APP: usize = 16;
 /// How far in the future a token may have been issued: clocks of machines differ.
 pub(super) const AHEAD_MS: i64 = 5_000;
 /// Domains of the keyed hash.
@@ -130,8 +131,19 @@ impl Store {
         self.section.words().get(self.places[which]..self.places[which + 1]).unwrap_or_default()
     }
 
-    fn apps(&self) -> Apps<'_> {
-        Apps(self.part(0))
+    fn apps(&self) -> Option<Apps<'_>> {
+        Some(Apps { words: self.part(0), any: self.control(ANY_APP)? })
+    }
+
+    /// The app's row, if it has one.
+    #[inline]
+    fn row(&self, app: &[u8]) -> Option<Row<'_>> {
+        self.apps()?.find(|| self.of_app(app))
+    }
+
+    /// The app's row, made where it has none; `None` where there is no room.
+    fn made_row(&self, app: &[u8]) -> Option<Row<'_>> {
+        self.apps()?.find_or_make(self.of_app(app))
     }
 
     fn control(&self, word: usize) -> Option<&AtomicU64> {
@@ -156,7 +168,7 @@ impl Store {
     /// # Errors
     /// The system has no randomness.
     pub fn issue(&self, policy: &Policy, app: &[u8], life_s: Option<u32>, now: Millis) -> Result<Issued, Error> {
-        let generation = self.apps().find(self.of_app(app)).map_or(0, |row| row.generation());
+        let generation = self.row(app).map_or(0, Row::generation);
         self.write(policy, app, life_s, generation, now)
     }
 
@@ -165,7 +177,7 @@ impl Store {
     /// # Errors
     /// There are more apps than the region was made for; or as for [`Store::issue`].
     pub fn refresh(&self, policy: &Policy, app: &[u8], life_s: Option<u32>, now: Millis) -> Result<Issued, Error> {
-        let row = self.apps().find_or_make(self.of_app(app)).ok_or_else(|| full("refreshing a token", "apps"))?;
+        let row = self.made_row(app).ok_or_else(|| full("refreshing a token", "apps"))?;
         let generation = row.refresh(now, policy.overlap_ms.max(1_000));
         self.write(policy, app, life_s, generation, now)
     }
@@ -182,7 +194,7 @@ impl Store {
         let life_s = life_s.unwrap_or(policy.life_s).clamp(1, longest.max(1));
         // What is revoked up to now would take a token of this very millisecond with it.
         let of_all = self.control(REVOKED_ALL).and_then(apps::revoked);
-        let of_app = self.apps().find(self.of_app(app)).and_then(|row| row.revoked());
+        let of_app = self.row(app).and_then(Row::revoked);
         let issued = [of_all, of_app].into_iter().flatten().map(|until| until.plus(1)).fold(now, Millis::max);
         let claims = Claims { key: 0, issued: issued.min(now.plus(AHEAD_MS)), life_s, generation, random: random()? };
         let token = make(policy, Kind::Access, claims, Of::app(app))?;
@@ -225,7 +237,7 @@ impl Store {
         if age >= life.min(max_age_ms.unwrap_or(i64::MAX)) || self.birth.is_some_and(|birth| claims.issued < birth) {
             return Err(Reason::TokenExpired);
         }
-        let row = self.apps().find(self.of_app(app));
+        let row = self.row(app);
         let of_all = self.control(REVOKED_ALL).and_then(apps::revoked);
         let of_app = row.and_then(|row| row.revoked());
         if [of_all, of_app].into_iter().flatten().any(|until| claims.issued <= until) {
@@ -238,7 +250,7 @@ impl Store {
         // Without a row nothing was refreshed here; a token of a later generation was, elsewhere.
         let row = row.or_else(|| match claims.generation {
             0 => None,
-            _ => self.apps().find_or_make(self.of_app(app)),
+            _ => self.made_row(app),
         });
         match row.map(|row| row.age(claims.generation, claims.issued, now, policy.overlap_ms.max(1_000))) {
             Some(Age::Over) => Err(Reason::TokenExpired),
@@ -262,7 +274,7 @@ impl Store {
     /// # Errors
     /// There are more apps than the region was made for.
     pub fn revoke_app(&self, app: &[u8], until: Millis) -> Result<(), Error> {
-        let row = self.apps().find_or_make(self.of_app(app)).ok_or_else(|| full("revoking an app's tokens", "apps"))?;
+        let row = self.made_row(app).ok_or_else(|| full("revoking an app's tokens", "apps"))?;
         row.revoke(until);
         Ok(())
     }
