@@ -136,7 +136,17 @@ impl Prf {
             && first.len().max(second.len()) <= CbcMac::SHORT
         {
             let head = head | (first.len() as u64) << 48 | (second.len() as u64) << 56;
-            let chain = mac.short(head, first, second);
+            let chain = mac.short::<8>([head, 0, 0], first, second);
+            return (chain[0], chain[1]);
+        }
+        if let (Function::Aes(mac), [stamp, first, second]) = (&self.function, parts)
+            && let Some(stamp) = stamp.as_array::<8>()
+            && first.len().max(second.len()) <= CbcMac::SHORT
+        {
+            // A message's timestamp, app and nonce: the third length is byte 8, the timestamp begins at byte 9.
+            let head = head | (stamp.len() as u64) << 48 | (first.len() as u64) << 56;
+            let stamp = u64::from_le_bytes(*stamp);
+            let chain = mac.short::<17>([head, second.len() as u64 | stamp << 8, stamp >> 56], first, second);
             return (chain[0], chain[1]);
         }
         if let (Function::Aes(mac), [part]) = (&self.function, parts)
@@ -145,7 +155,7 @@ impl Prf {
         {
             // The part begins at byte 7 of the head's word.
             let head = head | (part.len() as u64) << 48 | u64::from(*first) << 56;
-            let chain = mac.short(head, rest, &[]);
+            let chain = mac.short::<8>([head, 0, 0], rest, &[]);
             return (chain[0], chain[1]);
         }
         let mut sink = Sink::new(&self.function);
@@ -312,6 +322,23 @@ mod tests {
                     if let Function::Aes(mac) = prf.function {
                         let chain = mac.absorb([0; 2], &blocks);
                         assert_eq!(prf.hash_in(3, &parts), (chain[0], chain[1]), "{first} {second}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_timestamp_and_two_parts_of_every_length_hash_the_encoding_too() {
+        let text: Vec<u8> = (1..=90u8).collect();
+        for first in 0..40 {
+            for second in 0..40 {
+                let parts: [&[u8]; 3] = [&text[..8], &text[8..8 + first], &text[8 + first..8 + first + second]];
+                let blocks: Vec<[u8; 16]> = encoded(2, &parts).chunks(16).map(|b| b.try_into().unwrap()).collect();
+                for prf in both() {
+                    if let Function::Aes(mac) = prf.function {
+                        let chain = mac.absorb([0; 2], &blocks);
+                        assert_eq!(prf.hash_in(2, &parts), (chain[0], chain[1]), "{first} {second}");
                     }
                 }
             }

@@ -26,9 +26,10 @@ mod x86 {
     use core::arch::x86_64::{
         __m128i, _mm_aesenc_si128, _mm_aesenclast_si128, _mm_aeskeygenassist_si128, _mm_cvtsi128_si64,
         _mm_extract_epi64, _mm_loadu_si128, _mm_or_si128, _mm_set_epi64x, _mm_setzero_si128, _mm_shuffle_epi8,
-        _mm_shuffle_epi32, _mm_slli_si128, _mm_srli_si128, _mm_xor_si128,
+        _mm_shuffle_epi32, _mm_slli_si128, _mm_xor_si128,
     };
 
+    #[inline]
     #[target_feature(enable = "aes,sse2,sse4.1")]
     fn load(block: &[u8; 16]) -> __m128i {
         // SAFETY: the reference is to 16 readable bytes, and the load asks for no alignment.
@@ -118,18 +119,25 @@ mod x86 {
         [low, _mm_setzero_si128()]
     }
 
+    /// Two registers moved up by `bytes`, 0 to 15, in three.
+    #[inline]
     #[target_feature(enable = "aes,sse2,sse4.1")]
-    pub(super) fn short(mac: &CbcMac, head: u64, first: &[u8], second: &[u8]) -> [u64; 2] {
-        let mut blocks = [_mm_setzero_si128(); 5];
-        let [low, high] = part(first);
-        blocks[0] = _mm_or_si128(_mm_set_epi64x(0, head.cast_signed()), _mm_slli_si128::<8>(low));
-        blocks[1] = _mm_or_si128(_mm_srli_si128::<8>(low), _mm_slli_si128::<8>(high));
-        blocks[2] = _mm_srli_si128::<8>(high);
-        let at = 8 + first.len();
-        let by = (at % 16) as isize;
-        let [low, high] = part(second);
-        let three = [moved(low, by), _mm_or_si128(moved(low, by - 16), moved(high, by)), moved(high, by - 16)];
-        for (block, more) in blocks.iter_mut().skip(at / 16).zip(three) {
+    fn moved_up([low, high]: [__m128i; 2], bytes: usize) -> [__m128i; 3] {
+        let by = bytes as isize;
+        [moved(low, by), _mm_or_si128(moved(low, by - 16), moved(high, by)), moved(high, by - 16)]
+    }
+
+    #[target_feature(enable = "aes,sse2,sse4.1")]
+    pub(super) fn short<const AT: usize>(mac: &CbcMac, head: [u64; 3], first: &[u8], second: &[u8]) -> [u64; 2] {
+        let mut blocks = [_mm_setzero_si128(); 6];
+        blocks[0] = _mm_set_epi64x(head[1].cast_signed(), head[0].cast_signed());
+        blocks[1] = _mm_set_epi64x(0, head[2].cast_signed());
+        let three = moved_up(part(first), AT % 16);
+        blocks[AT / 16] = _mm_or_si128(blocks[AT / 16], three[0]);
+        blocks[AT / 16 + 1] = _mm_or_si128(blocks[AT / 16 + 1], three[1]);
+        blocks[AT / 16 + 2] = three[2];
+        let at = AT + first.len();
+        for (block, more) in blocks.iter_mut().skip(at / 16).zip(moved_up(part(second), at % 16)) {
             *block = _mm_or_si128(*block, more);
         }
         let mut state = _mm_setzero_si128();
@@ -156,23 +164,24 @@ impl CbcMac {
         }
     }
 
-    /// The chaining value of `head` (8 bytes, little-endian), `first` and `second`, one after the other and padded with zeros to whole blocks.
-    /// The parts have at most [`Self::SHORT`] bytes each. They are put together in registers: blocks that were written piecemeal could
-    /// not be read whole before the writes have retired, which costs more than the encryption.
+    /// The chaining value of the first `AT` bytes of `head` (little-endian; the rest is zero), `first` and `second`, one after the other and
+    /// padded with zeros to whole blocks. The parts have at most [`Self::SHORT`] bytes each. They are put together in registers: blocks that
+    /// were written piecemeal could not be read whole before the writes have retired, which costs more than the encryption.
     #[inline]
     #[must_use]
-    pub fn short(&self, head: u64, first: &[u8], second: &[u8]) -> [u64; 2] {
+    pub fn short<const AT: usize>(&self, head: [u64; 3], first: &[u8], second: &[u8]) -> [u64; 2] {
+        const { assert!(AT <= 24) };
         debug_assert!(first.len().max(second.len()) <= Self::SHORT);
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `self` holds the proof of the features that `short` is compiled with (kept by `Cpu::hardware`).
         unsafe {
-            x86::short(self, head, first, second)
+            x86::short::<AT>(self, head, first, second)
         }
         #[cfg(not(target_arch = "x86_64"))]
         {
             // No proof value exists on this architecture, so no value of this type does.
             let _ = (first, second);
-            [head, 0]
+            [head[0], head[1]]
         }
     }
 

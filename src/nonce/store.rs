@@ -300,11 +300,15 @@ impl Store {
         let (low, high) = match mode {
             Mode::Strict => self.prf.hash_in(1, parts),
             Mode::Message => {
-                let mut all: [&[u8]; 8] = [&[]; 8];
-                all[0] = &stamp;
-                let count = parts.len().min(7);
-                all[1..=count].copy_from_slice(&parts[..count]);
-                self.prf.hash_in(2, &all[..=count])
+                if let [app, nonce] = parts {
+                    self.prf.hash_in(2, &[&stamp, app, nonce])
+                } else {
+                    let mut all: [&[u8]; 8] = [&[]; 8];
+                    all[0] = &stamp;
+                    let count = parts.len().min(7);
+                    all[1..=count].copy_from_slice(&parts[..count]);
+                    self.prf.hash_in(2, &all[..=count])
+                }
             }
         };
         // The low half chooses the page, the lowest bits of the high half the line, its upper 43 bits are the tag.
