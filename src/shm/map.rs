@@ -2,6 +2,7 @@
 
 use super::bus::Watch;
 use rustix::mm::{Advice, MapFlags, ProtFlags};
+use std::ffi::c_void;
 use std::fs::File;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,8 +16,10 @@ pub(super) struct Map {
     watch: Option<Watch>,
 }
 
-/// From this size on memory is asked for in large pages (2 MiB on x86-64): with small ones nearly every access to a table misses the TLB.
+/// From this size on memory is asked for in large pages: with small ones nearly every access to a table misses the TLB.
 const LARGE: usize = 8 << 20;
+/// A large page (of x86-64, and of AArch64 with pages of 4 KiB). Elsewhere there is none of this size, and small ones do.
+const LARGE_PAGE: usize = 2 << 20;
 
 // SAFETY: the memory is only lent as atomics, which any thread may use (kept by `words`, the only way to it).
 unsafe impl Send for Map {}
@@ -27,10 +30,13 @@ impl Map {
     /// Maps `words` words of `file` from its start, all pages `present` or each when it is used. The caller has made sure that the file is that long.
     pub fn file(file: &File, words: usize, present: bool) -> rustix::io::Result<Self> {
         let flags = if present { MapFlags::SHARED | MapFlags::POPULATE } else { MapFlags::SHARED };
-        // SAFETY: a new mapping at a place of the kernel's choice disturbs no memory of ours.
-        let start = unsafe {
-            rustix::mm::mmap(std::ptr::null_mut(), words * 8, ProtFlags::READ | ProtFlags::WRITE, flags, file, 0)?
-        };
+        let start = map_somewhere(words * 8, |start, flags_of_place| {
+            // SAFETY: a new mapping, at a place of the kernel's choice or over a reservation that nobody else knows (kept by `map_somewhere`),
+            // disturbs no memory of ours.
+            unsafe {
+                rustix::mm::mmap(start, words * 8, ProtFlags::READ | ProtFlags::WRITE, flags | flags_of_place, file, 0)
+            }
+        })?;
         let mut map = Self::of(start, words)?;
         map.watch = Watch::over(start.addr(), words * 8);
         Ok(map)
@@ -38,16 +44,17 @@ impl Map {
 
     /// Maps `words` words of zeros that only this process and its later children share, all pages present.
     pub fn anonymous(words: usize) -> rustix::io::Result<Self> {
-        // SAFETY: a new mapping at a place of the kernel's choice disturbs no memory of ours.
-        let start = unsafe {
+        let start = map_somewhere(words * 8, |start, flags_of_place| {
             let protection = ProtFlags::READ | ProtFlags::WRITE;
-            rustix::mm::mmap_anonymous(std::ptr::null_mut(), words * 8, protection, MapFlags::SHARED)?
-        };
+            // SAFETY: as in `file`.
+            unsafe { rustix::mm::mmap_anonymous(start, words * 8, protection, MapFlags::SHARED | flags_of_place) }
+        })?;
         let map = Self::of(start, words)?;
-        if words * 8 >= LARGE {
-            // SAFETY: advice on the size of pages of a mapping of ours, that changes no content. Where it is not granted, small ones do.
-            let _ = unsafe { rustix::mm::madvise(start, words * 8, Advice::LinuxHugepage) };
+        // A large page is made of a small one without copying what is not there.
+        for page in map.words().chunks(LARGE_PAGE / 8) {
+            page[0].store(0, Ordering::Relaxed);
         }
+        map.in_large_pages();
         // SAFETY: has the pages of a mapping of ours made present, changing no content.
         match unsafe { rustix::mm::madvise(start, words * 8, Advice::LinuxPopulateWrite) } {
             Ok(()) => {}
@@ -62,7 +69,20 @@ impl Map {
         Ok(map)
     }
 
-    fn of(start: *mut std::ffi::c_void, words: usize) -> rustix::io::Result<Self> {
+    /// Has what is mapped put into large pages, where it is memory (also that of tmpfs), there are such pages to be had and nobody has forbidden
+    /// them (`deny` in `/sys/kernel/mm/transparent_hugepage/shmem_enabled`; the kernel's default there, `never`, forbids those only that nobody
+    /// asks for). Linux from 6.1 on; else it stays as it is. Costs a copy of what is there: for who makes a region.
+    pub fn in_large_pages(&self) {
+        /// `MADV_COLLAPSE` of the kernel's headers, which rustix lacks.
+        const COLLAPSE: libc::c_int = 25;
+        if cfg!(target_os = "linux") && self.words * 8 >= LARGE {
+            // SAFETY: moves the content of a mapping of ours to other physical memory, as the kernel may at any time; it changes none. What
+            // a kernel says that does not know this, or cannot do it, is of no interest.
+            let _ = unsafe { libc::madvise(self.start.as_ptr().cast(), self.words * 8, COLLAPSE) };
+        }
+    }
+
+    fn of(start: *mut c_void, words: usize) -> rustix::io::Result<Self> {
         let start: NonNull<AtomicU64> = NonNull::new(start.cast()).ok_or(rustix::io::Errno::NOMEM)?;
         debug_assert!(start.as_ptr().addr().is_multiple_of(4096), "mappings begin on a page");
         Ok(Self { start, words, watch: None })
@@ -98,6 +118,40 @@ impl Drop for Map {
     }
 }
 
+/// Has `map` make a mapping of `bytes`: at a place of the kernel's choice, or, where large pages are wanted, at a place that begins with one. (A file
+/// can be mapped in large pages only where its own multiples of their size come to lie on such.)
+fn map_somewhere(
+    bytes: usize,
+    map: impl Fn(*mut c_void, MapFlags) -> rustix::io::Result<*mut c_void>,
+) -> rustix::io::Result<*mut c_void> {
+    let anywhere = || map(std::ptr::null_mut(), MapFlags::empty());
+    if bytes < LARGE || !bytes.is_multiple_of(4096) {
+        return anywhere();
+    }
+    let Some(room) = bytes.checked_add(LARGE_PAGE) else { return anywhere() };
+    // SAFETY: a reservation of addresses at a place of the kernel's choice, without memory, disturbs nothing of ours.
+    let reserved = unsafe {
+        rustix::mm::mmap_anonymous(
+            std::ptr::null_mut(),
+            room,
+            ProtFlags::empty(),
+            MapFlags::PRIVATE | MapFlags::NORESERVE,
+        )
+    };
+    let Ok(reserved) = reserved else { return anywhere() };
+    let before = reserved.addr().next_multiple_of(LARGE_PAGE) - reserved.addr();
+    let start = reserved.wrapping_byte_add(before);
+    let mapped = map(start, MapFlags::FIXED);
+    // The reservation is left in the middle where that failed: a kernel may have given it up, and somebody else may be there now.
+    for (at, count) in [(reserved, before), (start.wrapping_byte_add(bytes), LARGE_PAGE - before)] {
+        if count > 0 {
+            // SAFETY: these addresses are of the reservation, nobody has been given them, and nothing was mapped over them.
+            let _ = unsafe { rustix::mm::munmap(at, count) };
+        }
+    }
+    mapped
+}
+
 /// Asks for the cache line that holds the start of `word`, for writing. A hint without an effect on any value.
 #[inline(always)]
 pub(crate) fn prefetch<T>(word: &T) {
@@ -109,4 +163,36 @@ pub(crate) fn prefetch<T>(word: &T) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = word;
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_large_begins_with_a_large_page_and_holds_what_is_written() {
+        // Not a multiple of a large page.
+        let words = (LARGE + LARGE_PAGE + 12_288) / 8;
+        let path = std::env::temp_dir().join(format!("portcullis-map-{}", std::process::id()));
+        let file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
+        file.set_len(words as u64 * 8).unwrap();
+        let mapped = || Map::file(&file, words, true).unwrap();
+        let maps = [Map::anonymous(words).unwrap(), mapped()];
+        let second = mapped();
+        std::fs::remove_file(&path).unwrap();
+        for map in &maps {
+            assert!(map.start_of(0).unwrap().addr().is_multiple_of(LARGE_PAGE));
+            assert_eq!(map.words().len(), words);
+            assert!(map.words().iter().all(|word| word.load(Ordering::Relaxed) == 0));
+            for (number, word) in map.words().iter().enumerate() {
+                word.store(number as u64, Ordering::Relaxed);
+            }
+            map.in_large_pages();
+            assert!(map.words().iter().enumerate().all(|(number, word)| word.load(Ordering::Relaxed) == number as u64));
+        }
+        // Another mapping of the file sees the same memory, wherever it was moved to.
+        second.words()[words - 1].store(7, Ordering::Relaxed);
+        assert_eq!(maps[1].words()[words - 1].load(Ordering::Relaxed), 7);
+        assert_eq!(second.words()[words / 2].load(Ordering::Relaxed), words as u64 / 2);
+    }
 }

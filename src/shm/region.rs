@@ -409,6 +409,9 @@ fn publish(
         file.set_len(words as u64 * 8).map_err(|e| system(&format!("making it {} bytes long", words * 8), &e))?;
     }
     let map = Map::file(&file, words, dense == words).map_err(|e| system("cannot be mapped", &e))?;
+    if dense == words {
+        map.in_large_pages();
+    }
     fill(&map)?;
     write_header(&map, page);
     if let Some(group) = group {
