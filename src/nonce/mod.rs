@@ -30,7 +30,9 @@
 //! was taken twice by generation g: impossible. If i < j, B went past i having read there something that was not free for g and not x. If
 //! that was before A's swap, the slot was not free for g and later was: impossible. If it was after, the slot then held x, or something
 //! that had taken the place of x, which is at least L younger: B would have answered "replayed" or refused. Contradiction. The argument
-//! uses nothing but the order of changes of each single word (coherence), so it holds on every architecture and with relaxed accesses.
+//! uses nothing but the order of changes of each single word (coherence), so it holds on every architecture and with relaxed accesses. Nor
+//! does it matter in what order a walk *reads* the slots, as long as it reads each after it has begun and *judges* them in the order that all
+//! share: vector instructions read a line at once, its words in no particular order.
 //!
 //! *At least one.* "Replayed" is answered only where x was seen (or its tag, in strict mode). *Bounded.* At most 448 slots a walk, one swap for
 //! each admission, none for a replay; a failed swap means that somebody else's succeeded. A process that is killed leaves a whole
@@ -52,6 +54,9 @@
 //! finds it under a generation less than L away. Of two racers at least one sees the other (Dekker's pattern, see `sync`), so at most
 //! one is admitted. It may be none, when both see each other; who sends one nonce twice at once under two timestamps has no claim to
 //! more. The walk to its slot, and [`Store::peek`] before it, keep most refused duplicates out of the table.
+//!
+//! (The pattern speaks of two slots, one's own and the one in which the other's entry is; in what order the slots are looked at after one's own
+//! exchange is all the same.)
 //!
 //! Where a tag can be: the walk of an older message may have gone past slots that are free for this one. Each line therefore keeps its *reach*:
 //! how many lines past it entries with that home were put, by blocks of 8 generations ([`page`]). It is raised before an entry goes in, so

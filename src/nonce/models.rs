@@ -3,6 +3,7 @@
 
 use super::page::{Claim, LIFE, Walk, release};
 use super::word::{RELEASED, ahead, entry};
+use crate::shm::{Look, OneByOne, Question, ReadLine};
 use crate::sync::{AtomicU64, Ordering};
 use loom::thread;
 use std::sync::Arc;
@@ -32,7 +33,8 @@ fn tag(number: u64) -> u64 {
 
 /// One message of `tag` and `generation`: whether it is admitted.
 fn admit(page: &Page, number: u64, generation: i64, strict: bool) -> Claim {
-    Walk::<N, LINE> { page, home: 0, want: entry(tag(number), generation), generation, strict }.admit()
+    let reader = OneByOne;
+    Walk::<N, LINE, _> { page, home: 0, want: entry(tag(number), generation), generation, strict, reader }.admit()
 }
 
 /// Runs the messages at once; their answers in order.
@@ -154,6 +156,68 @@ fn a_nonce_given_back_late_takes_nobodys_place() {
     late_release(|page, at, want| release::<N, LINE>(page, at, want));
 }
 
+/// Reads a line from its last word to its first: a vector load reads the words in no particular order.
+#[derive(Clone, Copy)]
+struct Backwards;
+
+impl<const LINE: usize> ReadLine<LINE> for Backwards {
+    fn look<const FROM: usize>(self, line: &[AtomicU64; LINE], question: &Question, order: Ordering) -> Look<LINE> {
+        let mut all = Look { words: [0; LINE], tagged: 0, near: 0 };
+        for at in (FROM..LINE).rev() {
+            let look = OneByOne.look::<0>(std::array::from_ref(&line[at]), question, order);
+            all.words[at] = look.words[0];
+            all.tagged |= look.tagged << at;
+            all.near |= look.near << at;
+        }
+        all
+    }
+}
+
+/// Races on one line of three slots, which are read in any order: forwards by the first message's thread, backwards by the others'.
+fn race_on_a_line(slots: [u64; 3], messages: &[(u64, i64, bool)]) -> Vec<Claim> {
+    fn admit(page: &[AtomicU64; 4], (number, generation, strict): (u64, i64, bool), reader: impl ReadLine<4>) -> Claim {
+        Walk::<4, 4, _> { page, home: 0, want: entry(tag(number), generation), generation, strict, reader }.admit()
+    }
+    let page = Arc::new([0, slots[0], slots[1], slots[2]].map(AtomicU64::new));
+    let others: Vec<_> = messages[1..]
+        .iter()
+        .map(|&message| {
+            let page = page.clone();
+            thread::spawn(move || admit(&page, message, Backwards))
+        })
+        .collect();
+    let mut answers = vec![admit(&page, messages[0], OneByOne)];
+    answers.extend(others.into_iter().map(|thread| thread.join().unwrap()));
+    if won(&answers) > 0 {
+        for message in messages {
+            assert_eq!(won(&[admit(&page, *message, Backwards)]), 0, "{answers:?}");
+        }
+    }
+    answers
+}
+
+#[test]
+fn a_line_may_be_read_in_any_order_by_copies() {
+    model(|| {
+        let slots = [entry(tag(3), G - LIFE + 1), entry(tag(4), G - LIFE), 0];
+        let answers = race_on_a_line(slots, &[(7, G, false), (7, G, false)]);
+        assert_eq!(won(&answers), 1, "{answers:?}");
+    });
+}
+
+#[test]
+fn a_line_may_be_read_in_any_order_by_two_timestamps() {
+    for swapped in [false, true] {
+        model(move || {
+            // Free for G, and not for G - 1; free for both.
+            let slots = [entry(tag(3), G - LIFE), entry(tag(4), G - LIFE - 1), 0];
+            let (one, two) = ((7, G, true), (7, G - 1, true));
+            let answers = race_on_a_line(slots, &if swapped { [two, one] } else { [one, two] });
+            assert!(won(&answers) <= 1, "{answers:?}");
+        });
+    }
+}
+
 // What must be caught.
 
 #[test]
@@ -227,7 +291,7 @@ fn looks_once(page: &Page, number: u64, generation: i64, _: bool) -> Claim {
     if [1, 3].iter().any(|at| page[*at].load(Ordering::SeqCst) == other) {
         return Claim::Present;
     }
-    Walk::<N, LINE> { page, home: 0, want, generation, strict: false }.admit()
+    Walk::<N, LINE, _> { page, home: 0, want, generation, strict: false, reader: OneByOne }.admit()
 }
 
 #[test]

@@ -13,8 +13,8 @@
 //! How many lines past this home line entries of strict mode were put, the most for each block of 8 generations. Raised before an entry is put
 //! in, so that who looks for a tag need not walk further. It only rises, and blocks only pass out of it at the old end. 0: nothing yet.
 
-use super::word::{GENERATION_BITS, RELEASED, ahead, same_tag};
-use crate::shm::prefetch;
+use super::word::{GENERATION, RELEASED, TAG, ahead, same_tag};
+use crate::shm::{Look, Question, ReadLine, prefetch};
 use crate::sync::{AtomicU64, Ordering, publish_fence};
 use std::ops::RangeInclusive;
 
@@ -56,7 +56,7 @@ pub(super) enum Find {
 const SLOTS: u32 = !1;
 
 /// A page, and a message on it.
-pub(super) struct Walk<'a, const N: usize, const LINE: usize> {
+pub(super) struct Walk<'a, const N: usize, const LINE: usize, R> {
     pub page: &'a [AtomicU64; N],
     /// Home line.
     pub home: usize,
@@ -65,6 +65,8 @@ pub(super) struct Walk<'a, const N: usize, const LINE: usize> {
     pub generation: i64,
     /// Whether the tag must be unique over generations.
     pub strict: bool,
+    /// How lines are read.
+    pub reader: R,
 }
 
 /// What a slot is to a message of some generation. Freeness is relative to the message, not to any clock: that is the heart of the proof.
@@ -78,13 +80,6 @@ enum Slot {
     Taken,
     /// Of a generation for which this message's is over.
     Newer,
-}
-
-/// Whether `word` is of a generation less than [`LIFE`] away. Never so for an empty slot.
-#[inline(always)]
-fn near(word: u64, generation: i64) -> bool {
-    let offset = word.wrapping_sub(generation.cast_unsigned()).wrapping_add(LIFE.cast_unsigned() - 1);
-    word != 0 && offset << (64 - GENERATION_BITS) < (2 * LIFE.cast_unsigned() - 1) << (64 - GENERATION_BITS)
 }
 
 #[inline(always)]
@@ -151,7 +146,7 @@ fn raised(reach: u64, generation: i64, lines: u64) -> Option<u64> {
     Some(reach & !(REACH_MASK << shift) | most << shift)
 }
 
-impl<const N: usize, const LINE: usize> Walk<'_, N, LINE> {
+impl<const N: usize, const LINE: usize, R: ReadLine<LINE>> Walk<'_, N, LINE, R> {
     /// Word number of slot `slot` (from 1) of the line that is `lines` after the home line.
     #[inline(always)]
     fn at(&self, lines: usize, slot: usize) -> usize {
@@ -163,24 +158,24 @@ impl<const N: usize, const LINE: usize> Walk<'_, N, LINE> {
         &self.page[self.at(0, 0)]
     }
 
-    /// Reads the line `lines` after the home line: its words, which slots hold the tag, and which hold generations that may be live together
-    /// with this message's. Bit i of a mask is slot i; without branches, as neither is foreseeable.
+    /// Reads the slots of the line that is `lines` after the home line: *tagged* are those with the tag, *near* those of generations less than
+    /// [`LIFE`] away, which may be live together with this message's. An empty slot is never near. The slots are read in no particular order:
+    /// neither the proof nor strict mode needs one (see the head of the room, which speaks of single slots and of one's own exchange).
     #[inline(always)]
-    fn line(&self, lines: usize, order: Ordering) -> ([u64; LINE], u32, u32) {
-        let first = self.at(lines, 0);
-        let mut words = [0; LINE];
-        let (mut tags, mut taken) = (0, 0);
-        for (slot_number, place) in words.iter_mut().enumerate().skip(1) {
-            let word = self.page[(first + slot_number) & (N - 1)].load(order);
-            *place = word;
-            tags |= u32::from(same_tag(word, self.want)) << slot_number;
-            taken |= u32::from(near(word, self.generation)) << slot_number;
-        }
-        (words, tags, taken)
+    fn line(&self, lines: usize, order: Ordering) -> Look<LINE> {
+        let question = Question {
+            tag: self.want,
+            tag_bits: TAG,
+            from: self.generation.wrapping_sub(LIFE - 1).cast_unsigned(),
+            span: 2 * LIFE.cast_unsigned() - 1,
+            near_bits: GENERATION,
+        };
+        let line = &self.page.as_chunks().0[(self.home + lines) & (N / LINE - 1)];
+        self.reader.look::<1>(line, &question, order)
     }
 
     /// Puts the message in unless it is there.
-    #[inline]
+    #[inline(always)]
     pub fn admit(&self) -> Claim {
         if self.strict {
             // At the stated capacity most walks of strict mode look at two or three lines.
@@ -216,15 +211,15 @@ impl<const N: usize, const LINE: usize> Walk<'_, N, LINE> {
 
     /// The first slot that is free for the message: how many lines after home, its word number, its content. `Err` where the walk to it
     /// has the answer.
-    #[inline]
+    #[inline(always)]
     fn vacancy(&self) -> Result<Option<(usize, usize, u64)>, Claim> {
         for lines in 0..N / LINE {
             // Acquire for strict mode: what we walk past was put in before our own entry, also for others. (Message mode needs the coherence
             // of single words only: nothing is published through a slot but the slot.)
-            let (words, tags, taken) = self.line(lines, Ordering::Acquire);
+            let Look { words, tagged, near } = self.line(lines, Ordering::Acquire);
             // The first slot that is not taken ends the walk, so only tags before it count, or in it: a free one holds no live tag.
-            let end = (!taken & !1).trailing_zeros().min(LINE as u32) as usize;
-            if tags & taken & !(u32::MAX << end) != 0
+            let end = (!near & !1).trailing_zeros().min(LINE as u32) as usize;
+            if tagged & near & !(u32::MAX << end) != 0
                 && let Some(claim) = self.met(lines, &words[..end])
             {
                 return Err(claim);
@@ -284,14 +279,14 @@ impl<const N: usize, const LINE: usize> Walk<'_, N, LINE> {
     }
 
     /// Whether the tag is in a slot other than `own`, under a generation that may be live together with this one. `None`: cannot be told.
-    #[inline]
+    #[inline(always)]
     fn elsewhere(&self, own: usize) -> Option<bool> {
         // SeqCst here and below: second half of Dekker's pattern.
         let bound = reach_of(self.reach_word().load(Ordering::SeqCst), self.generation)?;
         for lines in 0..=bound.min(N / LINE - 1) {
-            let (_, tags, taken) = self.line(lines, Ordering::SeqCst);
+            let look = self.line(lines, Ordering::SeqCst);
             let own = if own / LINE == self.at(lines, 0) / LINE { 1 << (own % LINE) } else { 0 };
-            if tags & taken & !own != 0 {
+            if look.tagged & look.near & !own != 0 {
                 return Some(true);
             }
         }
@@ -310,9 +305,9 @@ impl<const N: usize, const LINE: usize> Walk<'_, N, LINE> {
             if beyond && lines > bound {
                 break;
             }
-            let (words, tags, taken) = self.line(lines, Ordering::Relaxed);
-            if tags & taken != 0 {
-                for word in words {
+            let look = self.line(lines, Ordering::Relaxed);
+            if look.tagged & look.near != 0 {
+                for word in look.words {
                     if word == self.want {
                         return Find::Present;
                     }
@@ -324,7 +319,7 @@ impl<const N: usize, const LINE: usize> Walk<'_, N, LINE> {
                     found = Find::Present;
                 }
             }
-            beyond |= !taken & SLOTS & ((1 << LINE) - 1) != 0;
+            beyond |= !look.near & SLOTS & ((1 << LINE) - 1) != 0;
         }
         found
     }

@@ -5,14 +5,17 @@ use super::shares::{ShareKey, Shares};
 use super::word;
 use crate::error::Error;
 use crate::hash::prf::{Kind, Prf};
-use crate::shm::{FoundSection, PAGE_WORDS, Region, Resize, Section, SectionSpec, Shape, prefetch};
+use crate::shm::{
+    FoundSection, LINE_WORDS, LineReader, LineWork, PAGE_WORDS, ReadLine, Region, Resize, Section, SectionSpec, Shape,
+    prefetch,
+};
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::Millis;
 
 const SECTION: &str = "nonce";
 /// Words in a page, and in a line.
 const PAGE: usize = PAGE_WORDS;
-const LINE: usize = 8;
+const LINE: usize = LINE_WORDS;
 /// Entries for which a page is provided: 0.72 of its 448 slots, seven standard deviations from full.
 const PAGE_ENTRIES: u64 = 322;
 /// Words before the first page: the sweep's and the counters, each on its own cache line.
@@ -246,6 +249,7 @@ pub fn carry(old: &[AtomicU64], new: &[AtomicU64]) -> bool {
 pub struct Store {
     section: Section,
     prf: Prf,
+    lines: LineReader,
     config: NonceConfig,
     geometry: Geometry,
     /// Generation of the region's birth.
@@ -270,7 +274,8 @@ impl Store {
             Millis(i64::MIN)
         };
         let birth_generation = region.birth().0.div_euclid(geometry.period);
-        Ok(Self { section, prf, config: *config, geometry, birth_generation, born })
+        let lines = LineReader::detect();
+        Ok(Self { section, prf, lines, config: *config, geometry, birth_generation, born })
     }
 
     /// What the store was opened with.
@@ -340,6 +345,7 @@ impl Store {
         }
     }
 
+    #[inline]
     fn out_of_time(&self, key: &NonceKey, now: Millis) -> Option<Admit> {
         let age = now.since(key.timestamp);
         if age > i64::try_from(self.config.past_window_ms).unwrap_or(i64::MAX) {
@@ -353,28 +359,32 @@ impl Store {
         }
     }
 
-    #[inline]
-    fn walk(&self, key: &NonceKey) -> Option<Walk<'_, PAGE, LINE>> {
+    #[inline(always)]
+    fn walk<R: ReadLine<LINE>>(&self, key: &NonceKey, reader: R) -> Option<Walk<'_, PAGE, LINE, R>> {
         let page = self.page(key.page)?;
         let strict = key.mode == Mode::Strict;
-        Some(Walk { page, home: key.home, want: key.word, generation: key.generation, strict })
+        Some(Walk { page, home: key.home, want: key.word, generation: key.generation, strict, reader })
     }
 
     /// Whether the message was admitted before (and not given back), changing nothing: the cheap look before the signature is verified.
     /// `false` promises nothing; only [`Self::admit`] does.
     #[must_use]
     pub fn peek(&self, key: &NonceKey) -> bool {
-        self.walk(key).is_some_and(|walk| walk.find() == Find::Present)
+        self.lines.enter(Peek(self, key))
     }
 
     /// Admits the message if it is new. Call it last, after the signature and every other check.
-    #[inline]
     pub fn admit(&self, key: &NonceKey, now: Millis) -> Admit {
+        self.lines.enter(One(self, key, now))
+    }
+
+    #[inline(always)]
+    fn admit_by<R: ReadLine<LINE>>(&self, key: &NonceKey, now: Millis, reader: R) -> Admit {
         if let Some(refusal) = self.out_of_time(key, now) {
             return refusal;
         }
         self.tend(key.generation);
-        let Some(walk) = self.walk(key) else { return Admit::Full };
+        let Some(walk) = self.walk(key, reader) else { return Admit::Full };
         match walk.admit() {
             Claim::Won(at) => Admit::Ok(Ticket { slot: key.page * PAGE as u64 + at as u64, word: key.word }),
             Claim::Present => Admit::Replayed,
@@ -431,14 +441,7 @@ impl Store {
 
     /// [`Self::admit`] for each key in order, with the memory of the next ones under way. Writes as many answers as both slices have room for.
     pub fn admit_batch(&self, keys: &[NonceKey], now: Millis, out: &mut [Admit]) {
-        for (keys, out) in keys.chunks(16).zip(out.chunks_mut(16)) {
-            for key in keys {
-                self.prefetch(key);
-            }
-            for (key, out) in keys.iter().zip(out) {
-                *out = self.admit(key, now);
-            }
-        }
+        self.lines.enter(Many(self, keys, now, out));
     }
 
     /// Gives a nonce back: the next identical message is admitted, once. `false` where the ticket's entry is gone (its time is over) or was
@@ -498,5 +501,49 @@ impl Store {
         }
         // Release: who reads this has every blank before it.
         swept.fetch_max(age, Ordering::Release);
+    }
+}
+
+/// [`Store::peek`], however lines are read.
+struct Peek<'a>(&'a Store, &'a NonceKey);
+
+impl LineWork for Peek<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<R: ReadLine<LINE>>(self, reader: R) -> bool {
+        self.0.walk(self.1, reader).is_some_and(|walk| walk.find() == Find::Present)
+    }
+}
+
+/// [`Store::admit`], however lines are read.
+struct One<'a>(&'a Store, &'a NonceKey, Millis);
+
+impl LineWork for One<'_> {
+    type Output = Admit;
+
+    #[inline(always)]
+    fn run<R: ReadLine<LINE>>(self, reader: R) -> Admit {
+        self.0.admit_by(self.1, self.2, reader)
+    }
+}
+
+/// [`Store::admit_batch`], however lines are read.
+struct Many<'a>(&'a Store, &'a [NonceKey], Millis, &'a mut [Admit]);
+
+impl LineWork for Many<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<R: ReadLine<LINE>>(self, reader: R) {
+        let Self(store, keys, now, out) = self;
+        for (keys, out) in keys.chunks(16).zip(out.chunks_mut(16)) {
+            for key in keys {
+                store.prefetch(key);
+            }
+            for (key, out) in keys.iter().zip(out) {
+                *out = store.admit_by(key, now, reader);
+            }
+        }
     }
 }

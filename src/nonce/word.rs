@@ -12,10 +12,13 @@
 //! that its 20 bits would soon be read as the future.
 
 pub(super) const GENERATION_BITS: u32 = 20;
-const GENERATION: u64 = (1 << GENERATION_BITS) - 1;
+/// The generation.
+pub(super) const GENERATION: u64 = (1 << GENERATION_BITS) - 1;
 /// Set while the entry is given back: the next identical request may have it, once.
 pub(super) const RELEASED: u64 = 1 << GENERATION_BITS;
 const TAG_SHIFT: u32 = GENERATION_BITS + 1;
+/// The tag.
+pub(super) const TAG: u64 = u64::MAX << TAG_SHIFT;
 
 /// The word of an entry. `hash` gives its upper 43 bits.
 #[inline(always)]

@@ -15,12 +15,13 @@
 //!
 //! Beside it lies a second file of the same form, for tables of public keys ([`Tables`]).
 //!
-//! `unsafe` is here for mapping, unmapping, for lending mapped words as atomics, and as lines while nobody writes to them, for locks on files, and
-//! for the handlers of SIGBUS and of forks.
+//! `unsafe` is here for mapping, unmapping, for lending mapped words as atomics, and as lines while nobody writes to them, for reading lines at once,
+//! for locks on files, and for the handlers of SIGBUS and of forks.
 #![allow(unsafe_code)]
 
 mod bus;
 mod header;
+mod line;
 mod map;
 #[cfg(all(test, loom))]
 mod models;
@@ -33,6 +34,7 @@ mod tests;
 
 pub use bus::survive_truncation;
 pub use header::{FoundSection, Resize, Shape};
+pub(crate) use line::{LINE_WORDS, LineReader, LineWork, Look, OneByOne, Question, ReadLine};
 pub(crate) use map::prefetch;
 pub use process::Process;
 pub use region::{Region, RegionSpec, SectionSpec};
