@@ -11,11 +11,14 @@
 //! of this slot shares for as long as anybody may still have it in hand: 20 bits of milliseconds, 14 of a counter.
 
 use super::gcra::{self, Rate, TAT_BITS, TAT_MASK};
+use crate::shm::{LINE_WORDS, OneByOne, Question, ReadLine};
 use crate::sync::{AtomicU64, Ordering, publish_fence};
 use crate::time::Millis;
 
 const CLASS_SHIFT: u32 = TAT_BITS;
 const TAG_SHIFT: u32 = TAT_BITS + 2;
+/// The tag.
+const TAG: u64 = u64::MAX << TAG_SHIFT;
 const CLAIMED: u8 = 3;
 const CLAIM_COUNTER_BITS: u32 = 14;
 const CLAIM_TIME_MASK: u64 = (1 << (TAT_BITS - CLAIM_COUNTER_BITS)) - 1;
@@ -83,20 +86,49 @@ enum Found {
     Nothing,
 }
 
-/// Looks for the cell of `tag`: settled, else the lowest claim, else a free slot. Slots in the order `start`, `start + 1`, … (wrapped).
-#[inline]
-fn find<const N: usize>(group: &[AtomicU64; N], start: usize, tag: u64, now: Millis) -> Found {
-    // Nearly always the cell is there, in its first line: look for that alone.
-    for step in 0..N.min(8) {
-        let at = (start + step) & (N - 1);
-        // Relaxed: the one settled cell of its tag is what it is; only its own order of changes counts from here.
-        let word = group[at].load(Ordering::Relaxed);
-        if same_tag(word, tag) && class(word) != CLAIMED {
-            return Found::Settled(at, word);
+/// Looks for the cell of `tag`: settled, else the lowest claim, else a free slot. Slots in the order `start`, `start + 1`, … (wrapped). An empty
+/// slot is preferred to one without a debt, wherever it is: whoever had that one is likely to come again, and would have to claim anew.
+#[inline(always)]
+fn find<const N: usize, R: ReadLine<LINE_WORDS>>(
+    reader: R,
+    group: &[AtomicU64; N],
+    start: usize,
+    tag: u64,
+    now: Millis,
+) -> Found {
+    // Nearly always the cell is there, in its first line: look for that alone. Relaxed, in any order: the one settled cell of its tag is
+    // what it is; only its own order of changes counts from here.
+    let lines = group.as_chunks().0;
+    if !lines.is_empty() {
+        let line = (start / LINE_WORDS) & (lines.len() - 1);
+        let question = Question { tag, tag_bits: TAG, from: 0, span: 0, near_bits: 0 };
+        let look = reader.look::<0>(&lines[line], &question, Ordering::Relaxed);
+        let mut tagged = look.tagged;
+        while tagged != 0 {
+            let at = tagged.trailing_zeros() as usize & (LINE_WORDS - 1);
+            if class(look.words[at]) != CLAIMED {
+                return Found::Settled(line * LINE_WORDS + at, look.words[at]);
+            }
+            tagged &= tagged - 1;
         }
     }
+    if N < LINE_WORDS {
+        // The small groups of the models: the same look.
+        for (at, slot) in group.iter().enumerate() {
+            let word = slot.load(Ordering::Relaxed);
+            if same_tag(word, tag) && class(word) != CLAIMED {
+                return Found::Settled(at, word);
+            }
+        }
+    }
+    find_anywhere(group, start, tag, now)
+}
+
+/// [`find`] beyond the first line.
+#[inline(never)]
+fn find_anywhere<const N: usize>(group: &[AtomicU64; N], start: usize, tag: u64, now: Millis) -> Found {
     let mut claimed: Option<(usize, u64)> = None;
-    let mut vacant = None;
+    let (mut empty, mut paid) = (None, None);
     for step in 0..N {
         let at = (start + step) & (N - 1);
         // SeqCst: a helper's look around (in `settle`) must come after the claim that it reads here. On x86 a plain load.
@@ -108,10 +140,13 @@ fn find<const N: usize>(group: &[AtomicU64; N], start: usize, tag: u64, now: Mil
             if claimed.is_none_or(|(lowest, _)| at < lowest) {
                 claimed = Some((at, word));
             }
-        } else if vacant.is_none() && free(word, now) {
-            vacant = Some((at, word));
+        } else if word == 0 {
+            empty = empty.or(Some((at, word)));
+        } else if empty.is_none() && paid.is_none() && free(word, now) {
+            paid = Some((at, word));
         }
     }
+    let vacant = empty.or(paid);
     match (claimed, vacant) {
         (Some((at, word)), _) => Found::Claimed(at, word),
         (None, Some((at, word))) => Found::Free(at, word),
@@ -151,9 +186,10 @@ fn settle<const N: usize>(group: &[AtomicU64; N], at: usize, mine: u64, then: u6
 /// How often a walk is begun anew because others changed what it saw. Each time somebody else got further.
 const ATTEMPTS: usize = 1000;
 
-/// Takes one request of `rate` for the key `tag`. `counter` yields numbers that no other claim of this region gets within 2^14.
-#[inline]
-pub(super) fn take<const N: usize>(
+/// Takes one request of `rate` for the key `tag`, reading lines by `reader`. `counter` yields numbers that no other claim of this region gets within 2^14.
+#[inline(always)]
+pub(super) fn take<const N: usize, R: ReadLine<LINE_WORDS>>(
+    reader: R,
     group: &[AtomicU64; N],
     start: usize,
     tag: u64,
@@ -163,7 +199,7 @@ pub(super) fn take<const N: usize>(
 ) -> Outcome {
     let units = rate.now(now);
     for _ in 0..ATTEMPTS {
-        match find(group, start, tag, now) {
+        match find(reader, group, start, tag, now) {
             Found::Settled(at, mut word) => loop {
                 let after = match rate.conforms(debt(word, rate, now), now) {
                     Ok(after) => units.wrapping_add(after),
@@ -209,7 +245,7 @@ pub(super) fn take<const N: usize>(
 /// Whether a request would conform, changing nothing: milliseconds to wait, 0 for none.
 #[inline]
 pub(super) fn peek<const N: usize>(group: &[AtomicU64; N], start: usize, tag: u64, rate: &Rate, now: Millis) -> u64 {
-    match find(group, start, tag, now) {
+    match find(OneByOne, group, start, tag, now) {
         Found::Settled(_, word) => rate.conforms(debt(word, rate, now), now).err().unwrap_or(0),
         _ => 0,
     }
@@ -228,7 +264,7 @@ pub(super) fn give_back<const N: usize>(
     if !rate.returnable(gcra::debt(after, rate.now(now)), now) {
         return false;
     }
-    let Found::Settled(at, mut word) = find(group, start, tag, now) else { return false };
+    let Found::Settled(at, mut word) = find(OneByOne, group, start, tag, now) else { return false };
     while same_tag(word, tag) && class(word) != CLAIMED {
         let owed = debt(word, rate, now).saturating_sub(rate.interval());
         let new = settled(tag, rate.class(), rate.now(now).wrapping_add(owed));

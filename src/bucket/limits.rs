@@ -4,7 +4,7 @@ use super::cell::{self, Outcome};
 use super::gcra::{self, Rate};
 use crate::error::Error;
 use crate::hash::prf::{Kind, Prf};
-use crate::shm::{PAGE_WORDS, Region, Resize, Section, SectionSpec, Shape};
+use crate::shm::{LINE_WORDS, LineReader, LineWork, PAGE_WORDS, ReadLine, Region, Resize, Section, SectionSpec, Shape};
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::Millis;
 
@@ -146,6 +146,7 @@ pub struct Refusal {
 pub struct Limits {
     section: Section,
     prf: Prf,
+    lines: LineReader,
     groups: u64,
     birth: Millis,
 }
@@ -158,7 +159,7 @@ impl Limits {
     pub fn open(region: &Region, config: &LimitsConfig) -> Result<Self, Error> {
         let section = region.section_of(SECTION, config.words())?;
         let prf = Prf::recorded(region.chosen(SECTION, "prf"), region.key(1)).ok_or_else(|| region.foreign_hash())?;
-        Ok(Self { section, prf, groups: config.groups(), birth: region.birth() })
+        Ok(Self { section, prf, lines: LineReader::detect(), groups: config.groups(), birth: region.birth() })
     }
 
     /// Hashes what a limit is keyed by: its name and the values (`["per-ip-path", "203.0.113.7", "/pay"]`) to a cell's place. Two keys share
@@ -189,15 +190,19 @@ impl Limits {
     }
 
     /// Takes one request for `key`.
-    #[inline]
     pub fn take(&self, key: &LimitKey, rate: &Rate, now: Millis) -> Take {
+        self.lines.enter(One(self, key, rate, now))
+    }
+
+    #[inline(always)]
+    fn take_by<R: ReadLine<LINE_WORDS>>(&self, key: &LimitKey, rate: &Rate, now: Millis, reader: R) -> Take {
         self.tend(now);
         let (Some(group), Some(claims)) = (self.group(key), self.section.words().get(CLAIMS)) else {
             return Take::Full;
         };
         // Relaxed: only uniqueness counts.
         let counter = || claims.fetch_add(1, Ordering::Relaxed);
-        match cell::take(group, key.start, key.tag, rate, now, counter) {
+        match cell::take(reader, group, key.start, key.tag, rate, now, counter) {
             Outcome::Ok(after) => Take::Ok(Debit { after }),
             Outcome::Limited(retry_after_ms) => Take::Limited { retry_after_ms },
             Outcome::Full => {
@@ -255,14 +260,7 @@ impl Limits {
 
     /// [`Self::take`] for each pair in order, with the memory of the next ones under way.
     pub fn take_batch(&self, requests: &[(LimitKey, Rate)], now: Millis, out: &mut [Take]) {
-        for (requests, out) in requests.chunks(16).zip(out.chunks_mut(16)) {
-            for (key, _) in requests {
-                self.prefetch(key);
-            }
-            for ((key, rate), out) in requests.iter().zip(out) {
-                *out = self.take(key, rate, now);
-            }
-        }
+        self.lines.enter(Many(self, requests, now, out));
     }
 
     /// Requests refused for lack of a cell since the region was made.
@@ -315,5 +313,37 @@ impl Limits {
         }
         // Release: who reads this has every emptied cell before it.
         swept.fetch_max(age, Ordering::Release);
+    }
+}
+
+/// [`Limits::take`], however lines are read.
+struct One<'a>(&'a Limits, &'a LimitKey, &'a Rate, Millis);
+
+impl LineWork for One<'_> {
+    type Output = Take;
+
+    #[inline(always)]
+    fn run<R: ReadLine<LINE_WORDS>>(self, reader: R) -> Take {
+        self.0.take_by(self.1, self.2, self.3, reader)
+    }
+}
+
+/// [`Limits::take_batch`], however lines are read.
+struct Many<'a>(&'a Limits, &'a [(LimitKey, Rate)], Millis, &'a mut [Take]);
+
+impl LineWork for Many<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<R: ReadLine<LINE_WORDS>>(self, reader: R) {
+        let Self(limits, requests, now, out) = self;
+        for (requests, out) in requests.chunks(16).zip(out.chunks_mut(16)) {
+            for (key, _) in requests {
+                limits.prefetch(key);
+            }
+            for ((key, rate), out) in requests.iter().zip(out) {
+                *out = limits.take_by(key, rate, now, reader);
+            }
+        }
     }
 }

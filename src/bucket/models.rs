@@ -8,6 +8,7 @@ use super::flights::{PARTS, Record};
 use super::gcra::{Rate, TAT_MASK};
 use super::inflight;
 use super::rows::{self, Tags};
+use crate::shm::OneByOne;
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::Millis;
 use loom::thread;
@@ -41,7 +42,7 @@ fn group(ms: i64) -> Group {
 }
 
 fn take(group: &Group, number: u64, now: Millis, id: u64) -> Outcome {
-    cell::take(group, 0, key(number), &once(), now, || id)
+    cell::take(OneByOne, group, 0, key(number), &once(), now, || id)
 }
 
 type Taker = fn(&Group, u64, Millis, u64) -> Outcome;

@@ -1,7 +1,8 @@
+use super::cell::{self, Outcome};
 use super::deny::Walk;
 use super::*;
 use crate::hash::prf::Kind;
-use crate::shm::{Region, RegionSpec};
+use crate::shm::{OneByOne, Region, RegionSpec};
 use crate::time::Millis;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -16,6 +17,26 @@ fn open(keys: u64) -> Limits {
 
 fn ok(take: Take) -> bool {
     matches!(take, Take::Ok(_))
+}
+
+#[test]
+fn a_key_without_a_debt_keeps_its_cell_while_others_are_empty() {
+    let rate = Rate::new(1, 10, 1).unwrap();
+    let group: [AtomicU64; 64] = std::array::from_fn(|_| AtomicU64::new(0));
+    let take =
+        |number: u64, now: Millis| cell::take(OneByOne, &group, 8, cell::tag(number << 40), &rate, now, || number);
+    // One after the other, each when the debt of all before it is paid: 64 keys find 64 cells.
+    for number in 1..=64 {
+        let now = NOW.plus(100 * i64::try_from(number).unwrap());
+        assert!(matches!(take(number, now), Outcome::Ok(_)));
+        assert!(matches!(take(number, now), Outcome::Limited(10)));
+    }
+    let tags = |group: &[AtomicU64]| group.iter().map(|cell| cell.load(Ordering::Relaxed) >> 40).collect::<Vec<_>>();
+    let in_order: Vec<u64> = (57..=64).chain(1..=56).collect();
+    assert_eq!(tags(&group), in_order, "from the eighth on, wrapped");
+    // None is empty any more: the next key takes the first that is paid.
+    assert!(matches!(take(65, NOW.plus(10_000)), Outcome::Ok(_)));
+    assert_eq!(tags(&group)[8..10], [65, 2]);
 }
 
 #[test]
