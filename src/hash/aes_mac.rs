@@ -110,9 +110,9 @@ impl CmacKey {
         Self { cipher, whole, cut: doubled(whole) }
     }
 
-    /// Puts `message` into `room`, its last block as the cipher takes it: where it begins. `None` where it is too long.
+    /// Puts `message` into `room`, padded: where it begins, and what comes to its last block. `None` where it is too long.
     #[inline(always)]
-    fn place(&self, message: &Message<'_>, room: &mut Room) -> Option<usize> {
+    fn place(&self, message: &Message<'_>, room: &mut Room) -> Option<(usize, &Bytes)> {
         let len = message.len();
         // The message of no byte has one block, and it is cut.
         let first = SHORT.checked_sub(len.div_ceil(CODE).max(1))?;
@@ -124,16 +124,14 @@ impl CmacKey {
             copy(place, piece);
             rest = behind;
         }
-        let whole = match rest {
-            [] => true,
+        let last = match rest {
+            [] => &self.whole,
             [end, ..] => {
                 *end = 0x80;
-                false
+                &self.cut
             }
         };
-        let last = room.last_mut()?;
-        *last = xor(*last, if whole { self.whole } else { self.cut });
-        Some(first)
+        Some((first, last))
     }
 
     /// The code of one message.
@@ -142,9 +140,9 @@ impl CmacKey {
     pub fn mac(&self, message: &Message<'_>) -> Code {
         let mut room = [ZERO; SHORT];
         match self.place(message, &mut room) {
-            Some(first) => {
+            Some((first, last)) => {
                 let mut code = ZERO;
-                self.cipher.encrypt_with_backend(Chain { blocks: &room[first.min(SHORT)..], code: &mut code });
+                self.cipher.encrypt_with_backend(Chain { room: &room, first, last, code: &mut code });
                 code
             }
             None => self.long(message),
@@ -178,26 +176,26 @@ impl CmacKey {
         mut put: impl FnMut(T, &Code),
     ) {
         let mut items = items.into_iter();
+        let mut rooms = [[ZERO; SHORT]; WIDE];
         loop {
             // Eight at a time, of whatever lengths: the shorter begin later.
-            let mut rooms = [[ZERO; SHORT]; WIDE];
-            let (mut first, mut group) = ([SHORT; WIDE], [None; WIDE]);
+            let (mut places, mut group) = ([(SHORT, &self.whole); WIDE], [None; WIDE]);
             let (mut filled, mut earliest) = (0, SHORT);
             while filled < WIDE {
                 let Some(item) = items.next() else { break };
                 let message = message(item);
                 match self.place(&message, &mut rooms[filled]) {
-                    Some(begins) => {
-                        (first[filled], group[filled]) = (begins, Some(item));
-                        earliest = earliest.min(begins);
+                    Some(place) => {
+                        (places[filled], group[filled]) = (place, Some(item));
+                        earliest = earliest.min(place.0);
                         filled += 1;
                     }
                     None => put(item, &self.long(&message)),
                 }
             }
             let mut codes = [ZERO; WIDE];
-            let (rooms, first) = (&rooms[..filled], &first[..filled]);
-            self.cipher.encrypt_with_backend(Chains { rooms, first, earliest, codes: &mut codes });
+            let (rooms, places) = (&rooms[..filled], &places[..filled]);
+            self.cipher.encrypt_with_backend(Chains { rooms, places, earliest, codes: &mut codes });
             for (item, code) in group.iter().flatten().zip(&codes) {
                 put(*item, code);
             }
@@ -231,9 +229,11 @@ fn copy(to: &mut [u8], from: &[u8]) {
     }
 }
 
-/// One chain: the blocks of a message.
+/// One chain: a message from its first block on. What comes to its last block, of which the key could be found, stays out of the room.
 struct Chain<'a> {
-    blocks: &'a [Bytes],
+    room: &'a Room,
+    first: usize,
+    last: &'a Bytes,
     code: &'a mut Bytes,
 }
 
@@ -244,14 +244,17 @@ impl BlockSizeUser for Chain<'_> {
 impl BlockCipherEncClosure for Chain<'_> {
     #[inline(always)]
     fn call<B: Backend<BlockSize = U16>>(self, backend: &B) {
-        *self.code = self.blocks.iter().fold(ZERO, |chain, block| encipher(backend, xor(chain, *block)));
+        let Some((end, before)) = self.room.split_last() else { return };
+        let chain = before.iter().skip(self.first).fold(ZERO, |chain, block| encipher(backend, xor(chain, *block)));
+        *self.code = encipher(backend, xor(chain, xor(*end, *self.last)));
     }
 }
 
-/// As many chains as there are rooms, each from its first block on, block by block over all of them: they do not wait for one another.
+/// As many chains as there are rooms, block by block over all of them: they do not wait for one another.
 struct Chains<'a> {
     rooms: &'a [Room],
-    first: &'a [usize],
+    places: &'a [(usize, &'a Bytes)],
+    /// The first block of any.
     earliest: usize,
     codes: &'a mut [Bytes; WIDE],
 }
@@ -263,11 +266,15 @@ impl BlockSizeUser for Chains<'_> {
 impl BlockCipherEncClosure for Chains<'_> {
     #[inline(always)]
     fn call<B: Backend<BlockSize = U16>>(self, backend: &B) {
-        for round in self.earliest..SHORT {
-            for ((chain, room), first) in self.codes.iter_mut().zip(self.rooms).zip(self.first) {
+        for round in self.earliest..SHORT - 1 {
+            for ((chain, room), (first, _)) in self.codes.iter_mut().zip(self.rooms).zip(self.places) {
                 // What went through the cipher before a message begins is left behind.
                 *chain = encipher(backend, if round <= *first { room[round] } else { xor(*chain, room[round]) });
             }
+        }
+        for ((chain, room), (first, last)) in self.codes.iter_mut().zip(self.rooms).zip(self.places) {
+            let end = xor(room[SHORT - 1], **last);
+            *chain = encipher(backend, if *first == SHORT - 1 { end } else { xor(*chain, end) });
         }
     }
 }
