@@ -326,6 +326,7 @@ impl Program {
             plus,
             pairs,
             fields: Vec::new(),
+            pair_names: Vec::new(),
             app_id: None,
             kid: None,
             timestamp: None,
@@ -345,6 +346,7 @@ impl Program {
             payload: None,
             canonical: None,
             string: Segments::default(),
+            checks_segments: false,
             recipe: None,
             scope: Vec::new(),
             reads_query: false,
@@ -471,6 +473,18 @@ impl Program {
         });
         self.reads_query = places(true) || sorted || self.pairs.as_ref().is_some_and(|p| p.query.is_some());
         self.reads_body = places(false) || self.any_segment(|s| matches!(s, Segment::Params));
+        self.checks_segments = self.canonical.iter().chain([&self.string]).flat_map(|s| &s.list).any(|segment| {
+            matches!(segment, Segment::Header { .. } | Segment::Path(_) | Segment::Resource(..) | Segment::Authority)
+        });
+        for (index, field) in self.fields.iter().enumerate().take(64) {
+            let Place::Pairs(names) = &field.place else { continue };
+            for name in names {
+                match self.pair_names.iter_mut().find(|(known, _)| known == name) {
+                    Some((_, fields)) => *fields |= 1 << index,
+                    None => self.pair_names.push((name.clone(), 1 << index)),
+                }
+            }
+        }
         Ok(())
     }
 }

@@ -112,7 +112,18 @@ impl Program {
         let left_out = self.find_signatures(request, &view, memory, admitted, signed)?;
         for (index, field) in self.fields.iter().enumerate() {
             if index != self.signature {
-                let value = self.find(field, request, &view, memory)?;
+                let value = match &field.place {
+                    // Where nothing has to be cut off, as mostly.
+                    Place::Pairs(_) if index < 64 && field.prefix.is_empty() && field.part.is_none() => {
+                        let mut found = memory.pairs.iter().filter(|pair| pair.fields >> index & 1 == 1);
+                        let value = found.next().map(|pair| pair.value);
+                        if found.next().is_some() {
+                            return Err(Refusal::duplicate(field.role));
+                        }
+                        value.filter(|span| span.len() > 0)
+                    }
+                    _ => self.find(index, field, request, &view, memory)?,
+                };
                 if let Some(slot) = memory.values.get_mut(index) {
                     *slot = value;
                 }
@@ -184,9 +195,9 @@ impl Program {
             if rules.two {
                 let end = memchr::memrchr(b':', text).ok_or(MALFORMED)?;
                 for (name, from, to) in [(&b"id"[..], 0, end), (b"signature", end + 1, text.len())] {
-                    let name = memory.keep(name);
+                    let (name, fields) = (memory.keep(name), self.fields_of(name));
                     let value = Memory::piece(memory.text, from, to);
-                    memory.pairs.push(PairAt { name, value, start: from });
+                    memory.pairs.push(PairAt { name, value, start: from, fields });
                 }
             } else {
                 let good = pairs::each(text, rules.divider, rules.equals, |pair| {
@@ -198,7 +209,7 @@ impl Program {
                     } else {
                         Memory::piece(memory.text, pair.value_at, pair.value_at + pair.value.len())
                     };
-                    memory.pairs.push(PairAt { name, value, start: pair.start });
+                    memory.pairs.push(PairAt { name, value, start: pair.start, fields: self.fields_of(pair.name) });
                     memory.pairs.len() <= LIST_MAX
                 });
                 if !good {
@@ -220,8 +231,9 @@ impl Program {
             memory.in_query = true;
             for at in (0..view.len()).filter(|at| view.source(*at) == Source::Query) {
                 if let Some(name) = view.name(at).strip_prefix(&**prefix) {
+                    let fields = self.fields_of(name);
                     let (name, value) = (memory.keep(name), memory.keep(view.value(at)));
-                    memory.pairs.push(PairAt { name, value, start: at });
+                    memory.pairs.push(PairAt { name, value, start: at, fields });
                     if memory.pairs.len() > LIST_MAX {
                         return Err(MALFORMED);
                     }
@@ -251,6 +263,9 @@ impl Program {
         if let Place::Pairs(names) = &field.place {
             for at in 0..memory.pairs.len() {
                 let Some(pair) = memory.pairs.get(at).copied() else { continue };
+                if !Self::is_of(self.signature, names, &pair, memory) {
+                    continue;
+                }
                 let sent = memory.get(pair.name);
                 let Some(index) = names.iter().position(|name| is_name(name, sent)) else { continue };
                 if memory.signatures.len() >= self.signatures {
@@ -268,7 +283,7 @@ impl Program {
                     return Err(Refusal::invalid("signature"));
                 }
             }
-        } else if let Some(span) = self.find(field, request, view, memory)? {
+        } else if let Some(span) = self.find(self.signature, field, request, view, memory)? {
             memory.signatures.push((span, admitted));
             if let Place::Query(names) | Place::Body(names) | Place::Params(names) = &field.place {
                 left_out = names.iter().find_map(|name| view.find(name));
@@ -286,9 +301,26 @@ impl Program {
         }
     }
 
-    /// The value of a field; an empty one is none.
+    /// The fields that are read from pairs of that name, as bits.
+    #[inline(always)]
+    fn fields_of(&self, name: &[u8]) -> u64 {
+        self.pair_names.iter().filter(|(known, _)| is_name(known, name)).fold(0, |all, (_, fields)| all | fields)
+    }
+
+    /// Whether `pair` has one of `names`, which are those of the field at `index`.
+    #[inline(always)]
+    fn is_of(index: usize, names: &[Box<[u8]>], pair: &PairAt, memory: &Memory) -> bool {
+        if index < 64 {
+            return pair.fields >> index & 1 == 1;
+        }
+        let sent = memory.get(pair.name);
+        names.iter().any(|name| is_name(name, sent))
+    }
+
+    /// The value of a field, `fields[index]`; an empty one is none.
     fn find(
         &self,
+        index: usize,
         field: &Field,
         request: &Request<'_>,
         view: &View<'_>,
@@ -326,8 +358,7 @@ impl Program {
             (Place::Params(names), _) => found = params(names, None, memory)?,
             (Place::Pairs(names), _) => {
                 for pair in &memory.pairs {
-                    let sent = memory.get(pair.name);
-                    if names.iter().any(|name| is_name(name, sent)) {
+                    if Self::is_of(index, names, pair, memory) {
                         put(&mut found, pair.value)?;
                     }
                 }
@@ -408,6 +439,9 @@ impl Program {
 
     /// What the string would have no way to say: headers that must be there, and paths that decode to something with a line end.
     fn check_segments(&self, request: &Request<'_>, memory: &mut Memory) -> Result<(), Refusal> {
+        if !self.checks_segments {
+            return Ok(());
+        }
         for segment in self.canonical.iter().chain([&self.string]).flat_map(|s: &Segments| &s.list) {
             match segment {
                 Segment::Header { name, absent } => {

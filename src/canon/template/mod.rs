@@ -275,6 +275,8 @@ pub(super) struct Program {
     plus: Plus,
     pairs: Option<PairRules>,
     fields: Vec<Field>,
+    /// The names of pairs that fields are read from, each with bits as in [`places::PairAt`].
+    pair_names: Vec<(Box<[u8]>, u64)>,
     /// Indices into `fields`.
     app_id: Option<usize>,
     kid: Option<usize>,
@@ -297,6 +299,8 @@ pub(super) struct Program {
     payload: Option<Payload>,
     canonical: Option<Segments>,
     string: Segments,
+    /// Whether there are segments of which not every request has what they say.
+    checks_segments: bool,
     recipe: Option<Recipe>,
     /// The fields that make the scope of a derived key.
     scope: Vec<usize>,

@@ -45,6 +45,36 @@ fn blank(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
 }
 
+/// Eight times that byte.
+const fn splat(byte: u8) -> u64 {
+    u64::MAX / 0xFF * byte as u64
+}
+
+/// The first byte at or after `at` that cannot be in a name: one of the two that divide, a quote, a blank; the end of the text at the latest.
+#[inline(always)]
+fn name_end(text: &[u8], mut at: usize, divider: u8, equals: u8) -> usize {
+    let ends = [divider, equals, b'"', b' ', b'\t'];
+    // Eight bytes at once. `(x - 01) & !x & 80` has a byte's top bit set where that byte of x is zero, and above the lowest such byte
+    // perhaps elsewhere, since only a zero borrows from the next byte: the lowest is right.
+    while let Some(eight) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        let eight = u64::from_le_bytes(*eight);
+        let mut found = 0;
+        for end in ends {
+            let x = eight ^ splat(end);
+            found |= x.wrapping_sub(splat(1)) & !x;
+        }
+        found &= splat(0x80);
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    while text.get(at).is_some_and(|b| !ends.contains(b)) {
+        at += 1;
+    }
+    at
+}
+
 /// Cuts `text` into pairs and hands them over in order. `false` where the text is malformed or `take` says so.
 pub(super) fn each<'t>(text: &'t [u8], divider: u8, equals: u8, mut take: impl FnMut(Pair<'t>) -> bool) -> bool {
     let mut at = 0;
@@ -53,10 +83,7 @@ pub(super) fn each<'t>(text: &'t [u8], divider: u8, equals: u8, mut take: impl F
             at += 1;
         }
         let start = at;
-        // Names are short: byte by byte, and judged in passing.
-        while text.get(at).is_some_and(|b| *b != equals && *b != divider && *b != b'"' && !blank(*b)) {
-            at += 1;
-        }
+        at = name_end(text, at, divider, equals);
         let name = text.get(start..at).unwrap_or_default().trim_ascii_end();
         while text.get(at).is_some_and(|b| b.is_ascii_whitespace() && *b != divider) {
             at += 1;
@@ -127,10 +154,12 @@ impl PairRules {
         if self.schemes.is_empty() {
             return Some((value, 0));
         }
-        let end = value.iter().position(|b| blank(*b))?;
-        let (word, rest) = value.split_at(end);
-        let scheme = self.schemes.iter().position(|(name, _)| name.eq_ignore_ascii_case(word))?;
-        Some((rest.trim_ascii_start(), scheme))
+        // Schemes are tokens (RFC 9110, 5.6.2): none has a blank, so that the blank behind one is the value's first.
+        self.schemes.iter().enumerate().find_map(|(at, (name, _))| {
+            let (word, rest) = value.split_at_checked(name.len())?;
+            let said = rest.first().is_some_and(|b| blank(*b)) && (*word == **name || word.eq_ignore_ascii_case(name));
+            said.then(|| (rest.trim_ascii_start(), at))
+        })
     }
 }
 
@@ -192,6 +221,27 @@ mod tests {
             "\"a\"=1",
         ] {
             assert_eq!(read(text, b',', b'='), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_ends_where_a_plain_search_says() {
+        let mut state = 1u64;
+        for length in 0..40 {
+            for _ in 0..200 {
+                let text: Vec<u8> = (0..length)
+                    .map(|_| {
+                        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                        // Neighbours of the bytes that end a name, those with a top bit included, and now and then one of them.
+                        let near =
+                            [b'=', b',', b'"', b' ', b'\t', b'=' ^ 1, b',' + 1, b' ' | 0x80, b'"' - 1, 0, 0xFF, b'a'];
+                        let pick = (state >> 33) as usize;
+                        if pick % 4 > 0 { b'a' + (pick >> 8) as u8 % 26 } else { near[(pick >> 8) % near.len()] }
+                    })
+                    .collect();
+                let plain = text.iter().position(|b| b"=,\" \t".contains(b)).unwrap_or(text.len());
+                assert_eq!(name_end(&text, 0, b',', b'='), plain, "{text:?}");
+            }
         }
     }
 

@@ -26,6 +26,8 @@ pub(super) struct PairAt {
     pub value: Span,
     /// Where it begins in the pairs' text.
     pub start: usize,
+    /// A bit for each field of a program's first 64 that is read from pairs of that name.
+    pub fields: u64,
 }
 
 /// Memory of one request at a time. Texts are copied into one arena: a few hundred bytes, which then borrow from nothing.

@@ -156,6 +156,15 @@ fn header_value(value: &[u8], collapse: bool, lower: bool, out: &mut Vec<u8>) {
     }
 }
 
+/// Appends what is a single byte, mostly: no call of a copy for that.
+#[inline(always)]
+fn append(text: &[u8], out: &mut Vec<u8>) {
+    match text {
+        [byte] => out.push(*byte),
+        _ => out.extend_from_slice(text),
+    }
+}
+
 /// What a string is written from.
 struct From<'a> {
     program: &'a Program,
@@ -201,7 +210,7 @@ impl From<'_> {
         for segment in &segments.list {
             let before = out.len();
             if !first {
-                out.extend_from_slice(&segments.join);
+                append(&segments.join, out);
             }
             if self.one(segment, out) {
                 first = false;
@@ -209,7 +218,7 @@ impl From<'_> {
                 out.truncate(before);
             }
         }
-        out.extend_from_slice(&segments.end);
+        append(&segments.end, out);
     }
 
     /// Appends one segment; `false` where it is left out.
