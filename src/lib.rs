@@ -25,7 +25,7 @@
 //! | 1 | shm | the shared region: map, header, offsets, creation race; tables of keys beside it (unsafe) | error lanes sync time |
 //! | 2 | hash | md5, sha256, sm3, sha512 one and many; the keyed hash of the tables | lanes |
 //! | 2 | ndjson | requests and verdicts as lines of JSON | request codec verdict time |
-//! | 2 | canon | profiles compiled from data; the string to sign | request codec verdict time error hash |
+//! | 2 | canon | profiles compiled from data; the string to sign | request codec verdict time error hash lanes |
 //! | 2 | nonce | exactly-once admission | hash shm sync time error |
 //! | 2 | bucket | rates and other limits | hash shm sync time error |
 //! | 2 | token | access tokens, one-time tokens | codec hash lanes shm sync time error verdict |

@@ -8,6 +8,15 @@ fn whole(text: &[u8]) -> Option<i64> {
     match text {
         [] => None,
         [b'0', _, ..] => None,
+        // Seventeen fit whatever they are: 255 times 11…1 is below 2^63.
+        _ if text.len() <= 17 => {
+            let (mut number, mut good) = (0, true);
+            for digit in text.iter().map(|c| c.wrapping_sub(b'0')) {
+                good &= digit <= 9;
+                number = number * 10 + i64::from(digit);
+            }
+            good.then_some(number)
+        }
         _ => text.iter().try_fold(0i64, |n, c| match c {
             b'0'..=b'9' => n.checked_mul(10)?.checked_add(i64::from(c - b'0')),
             _ => None,
@@ -36,6 +45,12 @@ mod tests {
         assert_eq!(unix_seconds(b"1700000000"), Some(1_700_000_000_000));
         assert_eq!(unix_millis(b"1700000000123"), Some(1_700_000_000_123));
         assert_eq!(unix_seconds(b"0"), Some(0));
+        for length in 1..=20 {
+            let nines = "9".repeat(length);
+            assert_eq!(unix_millis(nines.as_bytes()), nines.parse().ok(), "{nines}");
+            assert_eq!(unix_millis(&vec![0xFF; length]), None);
+            assert_eq!(unix_millis(&vec![b'/'; length]), None);
+        }
         for bad in
             ["", "-1", "+1", " 1", "1 ", "1.0", "1e9", "00", "017", "0x10", "１", "1_000", "1700000000\n", "nan", "\0"]
         {

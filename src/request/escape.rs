@@ -2,26 +2,40 @@
 
 use super::json::malformed;
 use super::params::{ParamError, Source, offset};
-use super::stops::Text;
+use super::stops::{Text, chunk};
 use crate::codec::percent::hex_pair;
 
 /// What takes the decoded text, piece by piece.
 pub(super) trait Sink {
-    /// Bytes that stand for themselves.
-    fn plain(&mut self, bytes: &[u8]);
+    /// Bytes of `text` that stand for themselves.
+    fn plain(&mut self, text: &[u8], start: usize, end: usize);
     /// What an escape stands for.
     fn escaped(&mut self, c: char);
 }
 
 impl Sink for Vec<u8> {
+    // What is short is appended in a piece of one size, and what that has too much cut off again: no call of a copy that has to ask how
+    // much it is.
+
     #[inline(always)]
-    fn plain(&mut self, bytes: &[u8]) {
-        self.extend_from_slice(bytes);
+    fn plain(&mut self, text: &[u8], start: usize, end: usize) {
+        const SHORT: usize = 16;
+        match chunk::<SHORT>(text, start) {
+            Some(piece) if end.wrapping_sub(start) <= SHORT => {
+                let len = self.len();
+                self.extend_from_slice(piece);
+                self.truncate(len + (end - start));
+            }
+            _ => self.extend_from_slice(text.get(start..end).unwrap_or_default()),
+        }
     }
 
     #[inline(always)]
     fn escaped(&mut self, c: char) {
-        self.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+        let (len, mut bytes) = (self.len(), [0; 4]);
+        let more = c.encode_utf8(&mut bytes).len();
+        self.extend_from_slice(&bytes);
+        self.truncate(len + more);
     }
 }
 
@@ -30,7 +44,7 @@ pub(super) struct Nowhere;
 
 impl Sink for Nowhere {
     #[inline(always)]
-    fn plain(&mut self, _: &[u8]) {}
+    fn plain(&mut self, _: &[u8], _: usize, _: usize) {}
     #[inline(always)]
     fn escaped(&mut self, _: char) {}
 }
@@ -39,7 +53,7 @@ impl Sink for Nowhere {
 pub(super) fn walk(text: &Text<'_>, start: usize, stop: usize, sink: &mut impl Sink) -> Result<usize, ParamError> {
     let (mut start, mut stop) = (start, stop);
     loop {
-        sink.plain(text.bytes.get(start..stop).unwrap_or_default());
+        sink.plain(text.bytes, start, stop);
         match text.at(stop) {
             b'"' => return Ok(stop),
             b'\\' => {}

@@ -1,5 +1,6 @@
 //! Parameters: where they stand in the request, and their decoded text where it differs from what was sent.
 
+use super::stops::chunk;
 use super::view::{On, View};
 use crate::lanes::Cpu;
 use std::fmt;
@@ -175,6 +176,14 @@ pub(super) struct Entry {
     pub(super) source: Source,
 }
 
+impl Entry {
+    /// Whether it is a member of a JSON body of which neither name nor value had to be decoded.
+    #[inline(always)]
+    pub(super) fn is_plain(&self) -> bool {
+        ((self.name.decoded & self.value.decoded) == AS_SENT) & (self.source == Source::Json)
+    }
+}
+
 /// What parsing fills.
 #[derive(Default)]
 pub(super) struct Store {
@@ -273,7 +282,7 @@ pub(super) struct TooMuch;
 #[inline(always)]
 pub(super) fn key(text: &[u8], start: usize, end: usize) -> u64 {
     let length = end - start;
-    if let Some(eight) = text.get(start..).and_then(<[u8]>::first_chunk::<8>) {
+    if let Some(eight) = chunk::<8>(text, start) {
         let eight = u64::from_be_bytes(*eight);
         // Of a shorter name the bytes behind it are someone else's.
         if length >= 8 { eight } else { eight & !(u64::MAX >> (8 * length)) }

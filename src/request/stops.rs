@@ -3,6 +3,7 @@
 //! Blocks of 64 bytes are classified by [`ByteLanes`], with nothing carried from block to block; what a stop means is decided by the one
 //! who stops. Searching the next stop is then a shift and a count of zeros, for 64 bytes at once.
 
+use super::params::offset;
 use crate::lanes::{ByteKernel, ByteLanes, Cpu, with_bytes};
 
 /// Which bytes are stops.
@@ -25,10 +26,11 @@ pub(super) struct Anywhere {
     pub(super) notes: [bool; 2],
 }
 
-struct Index<'a, S> {
-    kind: S,
-    text: &'a [u8],
-    bits: &'a mut Vec<u64>,
+/// As [`index`], for kernels that have entered their lanes already.
+pub(super) struct Index<'a, S> {
+    pub(super) kind: S,
+    pub(super) text: &'a [u8],
+    pub(super) bits: &'a mut Vec<u64>,
 }
 
 /// Writes the stops of `text` to `bits`, and a stop at its end (and behind it). Says what was seen on the way.
@@ -74,6 +76,14 @@ impl<S: Stops> ByteKernel for Index<'_, S> {
     }
 }
 
+/// The `N` bytes of `text` from `at` on, where there are as many. `at` lies in a text of less than 4 GiB, or just behind it; knowing that
+/// spares a comparison.
+#[inline(always)]
+pub(super) fn chunk<const N: usize>(text: &[u8], at: usize) -> Option<&[u8; N]> {
+    let at = offset(at) as usize;
+    text.get(at..at + N)?.first_chunk()
+}
+
 /// A text and its stops.
 #[derive(Clone, Copy)]
 pub(super) struct Text<'a> {
@@ -95,7 +105,8 @@ impl Text<'_> {
     #[inline(always)]
     pub(super) fn stop(&self, at: usize) -> usize {
         let (word, shift) = (at >> 6, at & 63);
-        let Some(&[low, high]) = self.stops.get(word..).and_then(<[u64]>::first_chunk) else { return self.bytes.len() };
+        // No overflow can be here, hence a single comparison.
+        let Some(&[low, high]) = self.stops.get(word..word + 2) else { return self.bytes.len() };
         // In two steps, since `high` has to vanish where the shift is 0.
         let window = low >> shift | high << 1 << (63 - shift);
         if window != 0 { at + window.trailing_zeros() as usize } else { self.stop_beyond(word + 1) }

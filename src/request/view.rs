@@ -1,6 +1,7 @@
 //! Parameters that were parsed, together with the texts that they point into.
 
 use super::params::{AS_SENT, Entry, Kind, Params, Piece, Seen, Source, Span, Store, key};
+use crate::lanes::Cpu;
 use std::fmt;
 
 /// A text with whatever stands behind it, so that it can be copied in pieces of one size.
@@ -69,7 +70,7 @@ impl<'s> AsSent<'s> {
             name: bounds(entry.name),
             value: bounds(entry.value),
             kind: entry.kind,
-            plain: (entry.name.decoded == AS_SENT) & (entry.value.decoded == AS_SENT) & (entry.source == Source::Json),
+            plain: entry.is_plain(),
         })
     }
 
@@ -166,6 +167,11 @@ impl<'s> View<'s> {
     #[inline(always)]
     pub(crate) fn as_sent(&self) -> AsSent<'s> {
         AsSent { entries: &self.params.store.entries, keys: &self.params.store.keys, body: self.body }
+    }
+
+    /// The CPU that they were parsed with.
+    pub(crate) fn cpu(&self) -> Cpu {
+        self.params.cpu
     }
 
     /// Whether a JSON body has an `&` or a `=` anywhere.

@@ -112,7 +112,7 @@ impl Program {
         // Duplicates of one source were found by the sort; those of two stand side by side in its order.
         let two_sources = two_sources && !view.distinct();
         let mut previous: Option<&[u8]> = None;
-        let quick = if two_sources { None } else { joined.quick(body, view.may_divide()) };
+        let quick = if two_sources { None } else { joined.quick(view.cpu(), body, view.may_divide()) };
         let in_body = self.body_fields;
         let mut order = view.sorted();
         loop {

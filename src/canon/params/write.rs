@@ -1,6 +1,7 @@
 //! The string to sign, joined parameter by parameter, in the order in which they are handed in.
 
 use crate::codec::percent::Encoder;
+use crate::lanes::{ByteKernel, ByteLanes, Cpu, with_bytes};
 use crate::request::{AsSent, Kind, On, Param};
 
 use super::super::names::{Names, Role};
@@ -15,8 +16,12 @@ const PAIR: usize = PIECE + 1 + LONG + 1;
 
 /// What [`Joiner::push_quick`] needs of the rules and of the body, put together once for a request.
 pub(super) struct Quick {
+    cpu: Cpu,
     /// A bit for each [`Kind`] whose values it leaves to others.
     odd_kinds: u8,
+    /// Nulls are empty texts (elsewhere they are the text that was sent).
+    null_is_empty: bool,
+    drop_empty: bool,
     refuse_spaces: bool,
     /// The body's last bytes with zeros behind them, so that texts there can be copied in pieces, too; and where in the body they begin.
     tail: [u8; 2 * LONG],
@@ -27,8 +32,10 @@ impl Quick {
     /// The bytes from `at` on, zeros behind the body's end.
     #[inline(always)]
     fn piece<'q>(&'q self, body: &'q [u8], at: usize) -> Option<&'q [u8; LONG]> {
+        // A place in a body of less than 4 GiB, so that one comparison will do.
+        let at = at as u32 as usize;
         let in_tail = || self.tail.get(at.wrapping_sub(self.tail_at)..)?.first_chunk();
-        body.get(at..).and_then(<[u8]>::first_chunk).or_else(in_tail)
+        body.get(at..at + LONG).and_then(<[u8]>::first_chunk).or_else(in_tail)
     }
 }
 
@@ -85,12 +92,15 @@ impl<'o> Joiner<'o> {
 
     /// What holds for all pairs out of `body`; `None` where [`Joiner::push_quick`] is of no use: where text is encoded, and where delimiters
     /// are refused and some are there (`may_divide`).
-    pub(super) fn quick(&self, body: &[u8], may_divide: bool) -> Option<Quick> {
+    pub(super) fn quick(&self, cpu: Cpu, body: &[u8], may_divide: bool) -> Option<Quick> {
         let rules = &self.rules;
         if self.encode != Encode::Off || (rules.refuse_delimiters && may_divide) {
             return None;
         }
-        let mut odd_kinds = 1 << Kind::Null as u8;
+        let mut odd_kinds = 0;
+        if rules.null == NullText::Refuse {
+            odd_kinds |= 1 << Kind::Null as u8;
+        }
         if rules.refuse_bool {
             odd_kinds |= 1 << Kind::Bool as u8;
         }
@@ -102,12 +112,14 @@ impl<'o> Joiner<'o> {
             Some(last) => tail[..LONG].copy_from_slice(last),
             None => tail[..body.len()].copy_from_slice(body),
         }
-        Some(Quick { odd_kinds, refuse_spaces: rules.refuse_spaces, tail, tail_at })
+        let null_is_empty = rules.null == NullText::Empty;
+        let &Values { drop_empty, refuse_spaces, .. } = rules;
+        Some(Quick { cpu, odd_kinds, null_is_empty, drop_empty, refuse_spaces, tail, tail_at })
     }
 
     /// Adds the parameters of `order`, one after the other, up to the first that is anything but ordinary: of some other source, decoded,
-    /// refused, left out, empty, long, or with a role that `field` does not settle (it takes the role and the value, and says whether it has
-    /// kept the value, and the parameter is signed). How many were added.
+    /// refused, long, or with a role that `field` does not settle (it takes the role and the value, and says whether it has kept the value,
+    /// and the parameter is signed). How many were added, those included that are empty and left out for that.
     ///
     /// Most parameters are ordinary: such a one is copied in pieces of fixed sizes, behind a single branch.
     #[inline(always)]
@@ -117,49 +129,10 @@ impl<'o> Joiner<'o> {
         names: &Names,
         sent: AsSent<'s>,
         order: &[u32],
-        mut field: impl FnMut(Role, Kind, &'s [u8]) -> bool,
+        field: impl FnMut(Role, Kind, &'s [u8]) -> bool,
     ) -> usize {
-        let out = self.out.as_mut_slice();
-        let body = sent.body();
-        let mut len = self.len;
-        let mut added = 0;
-        for &index in order {
-            let Some(pair) = sent.get(index) else { break };
-            let (Some(name), Some(value)) = (rules.piece(body, pair.name.0), rules.piece(body, pair.value.0)) else {
-                break;
-            };
-            // The last byte's place; an empty text's wraps, and is too far.
-            let name_last = pair.name.1.wrapping_sub(pair.name.0).wrapping_sub(1);
-            let value_last = pair.value.1.wrapping_sub(pair.value.0).wrapping_sub(1);
-            let edged = (name[0] == b' ')
-                | (name[name_last % PIECE] == b' ')
-                | (value[0] == b' ')
-                | (value[value_last % LONG] == b' ');
-            let odd = !pair.plain
-                | (rules.odd_kinds >> (pair.kind as u8) & 1 != 0)
-                | (rules.refuse_spaces & edged)
-                | (name_last >= PIECE)
-                | (value_last >= LONG);
-            if odd {
-                break;
-            }
-            if names.may_mean(pair.key)
-                && let Some(role) = names.search(&name[..name_last % PIECE + 1], pair.key)
-                && !body.get(pair.value.0..pair.value.1).is_some_and(|value| field(role, pair.kind, value))
-            {
-                break;
-            }
-            // Always there: see `new`.
-            let Some(to) = out.get_mut(len..).and_then(|to| to.first_chunk_mut::<PAIR>()) else { break };
-            let from = name_last % PIECE + 2;
-            let end = value_last % LONG + 1;
-            to[..PIECE].copy_from_slice(&name[..PIECE]);
-            to[from - 1] = b'=';
-            to[from..from + LONG].copy_from_slice(value);
-            to[from + end] = b'&';
-            len += from + end + 1;
-            added += 1;
-        }
+        let (out, len) = (self.out.as_mut_slice(), self.len);
+        let (added, len) = with_bytes(rules.cpu, PushQuick { out, len, rules, names, sent, order, field });
         self.len = len;
         added
     }
@@ -227,5 +200,70 @@ impl<'o> Joiner<'o> {
         };
         debug_assert!(len <= self.out.len(), "room for every pair");
         len
+    }
+}
+
+/// [`Joiner::push_quick`], entered as a kernel so that a piece is a register or two where the CPU has such wide ones. Yields how many were
+/// added, and the string's new length.
+struct PushQuick<'a, 's, F> {
+    out: &'a mut [u8],
+    len: usize,
+    rules: &'a Quick,
+    names: &'a Names,
+    sent: AsSent<'s>,
+    order: &'a [u32],
+    field: F,
+}
+
+impl<'s, F: FnMut(Role, Kind, &'s [u8]) -> bool> ByteKernel for PushQuick<'_, 's, F> {
+    type Output = (usize, usize);
+
+    #[inline(always)]
+    fn run<L: ByteLanes>(self, _: L) -> (usize, usize) {
+        let Self { out, mut len, rules, names, sent, order, mut field } = self;
+        let body = sent.body();
+        let mut added = 0;
+        for &index in order {
+            let Some(pair) = sent.get(index) else { break };
+            let (Some(name), Some(value)) = (rules.piece(body, pair.name.0), rules.piece(body, pair.value.0)) else {
+                break;
+            };
+            let empty_null = rules.null_is_empty & (pair.kind == Kind::Null);
+            let value_len = if empty_null { 0 } else { pair.value.1.wrapping_sub(pair.value.0) };
+            let value_last = value_len.saturating_sub(1);
+            // An empty name's wraps, and is too far.
+            let name_last = pair.name.1.wrapping_sub(pair.name.0).wrapping_sub(1);
+            // Of an empty value it is the byte behind it that is looked at: a quote, or a letter.
+            let edged = (name[0] == b' ')
+                | (name[name_last % PIECE] == b' ')
+                | (value[0] == b' ')
+                | (value[value_last % LONG] == b' ');
+            let odd = !pair.plain
+                | (rules.odd_kinds >> (pair.kind as u8) & 1 != 0)
+                | (rules.refuse_spaces & edged)
+                | (name_last >= PIECE)
+                | (value_len > LONG);
+            if odd {
+                break;
+            }
+            if names.may_mean(pair.key)
+                && let Some(role) = names.search(&name[..name_last % PIECE + 1], pair.key)
+                && !body.get(pair.value.0..pair.value.1).is_some_and(|value| field(role, pair.kind, value))
+            {
+                break;
+            }
+            // Always there: see `Joiner::new`.
+            let Some(to) = out.get_mut(len..).and_then(|to| to.first_chunk_mut::<PAIR>()) else { break };
+            let from = name_last % PIECE + 2;
+            let end = value_len % (LONG + 1);
+            to[..PIECE].copy_from_slice(&name[..PIECE]);
+            to[from - 1] = b'=';
+            to[from..from + LONG].copy_from_slice(value);
+            to[from + end] = b'&';
+            // What is left out is written over.
+            len += if rules.drop_empty & (value_len == 0) { 0 } else { from + end + 1 };
+            added += 1;
+        }
+        (added, len)
     }
 }
