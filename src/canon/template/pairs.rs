@@ -236,7 +236,11 @@ mod tests {
                         let near =
                             [b'=', b',', b'"', b' ', b'\t', b'=' ^ 1, b',' + 1, b' ' | 0x80, b'"' - 1, 0, 0xFF, b'a'];
                         let pick = (state >> 33) as usize;
-                        if pick % 4 > 0 { b'a' + (pick >> 8) as u8 % 26 } else { near[(pick >> 8) % near.len()] }
+                        if !pick.is_multiple_of(4) {
+                            b'a' + (pick >> 8) as u8 % 26
+                        } else {
+                            near[(pick >> 8) % near.len()]
+                        }
                     })
                     .collect();
                 let plain = text.iter().position(|b| b"=,\" \t".contains(b)).unwrap_or(text.len());
