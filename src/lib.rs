@@ -23,7 +23,7 @@
 //! | 1 | lanes | vector types, CPU features as typed proofs, one entry per backend (unsafe) | |
 //! | 1 | request | borrowed view of a request; query, form and JSON parameters | verdict codec lanes time |
 //! | 1 | shm | the shared region: map, header, offsets, creation race; tables of keys beside it (unsafe) | error lanes sync time |
-//! | 2 | hash | md5, sha256, sm3, sha512 one and many; the keyed hash of the tables | lanes |
+//! | 2 | hash | md5, sha256, sm3, sha512 one and many; MACs under AES; the keyed hash of the tables | lanes |
 //! | 2 | ndjson | requests and verdicts as lines of JSON | request codec verdict time |
 //! | 2 | canon | profiles compiled from data; the string to sign | request codec verdict time error hash lanes |
 //! | 2 | nonce | exactly-once admission | hash shm sync time error |

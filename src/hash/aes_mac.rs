@@ -2,7 +2,7 @@
 //! and without AES instructions; the modes are exclusive-ors around it.
 //!
 //! - [`CmacKey`]: CMAC (NIST SP 800-38B; the mode of RFC 4493 with a key of 256 bits), block after block. For texts of a block or two: a token takes two calls
-//!   of the cipher, a fifth of what HMAC-SHA256 takes, and many tokens go through it side by side.
+//!   of the cipher, a third of what HMAC-SHA256 takes, and many tokens go through it side by side.
 //! - [`PmacKey`]: PMAC (Black and Rogaway, *A Block-Cipher Mode of Operation for Parallelizable Message Authentication*, Eurocrypt 2002). Every block is
 //!   enciphered under an offset of its own, so all go through the cipher side by side; one more call makes the code of their sum. For texts of many blocks.
 //!
