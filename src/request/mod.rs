@@ -22,6 +22,7 @@ pub use crate::codec::percent::Plus;
 pub use check::RequestError;
 pub use params::{Kind, ParamError, Params, Source};
 pub use sizes::Sizes;
+pub(crate) use stops::{Stops, Text, index};
 pub use tls::TlsVersion;
 pub use view::View;
 pub(crate) use view::{AsSent, On, Param};

@@ -7,7 +7,7 @@ use super::params::offset;
 use crate::lanes::{ByteKernel, ByteLanes, Cpu, with_bytes};
 
 /// Which bytes are stops.
-pub(super) trait Stops: Copy {
+pub(crate) trait Stops: Copy {
     /// Where the block has stops.
     fn find<L: ByteLanes>(self, lanes: L, block: L::Block) -> L::Mask;
     /// Bytes of which the caller wants to know whether they are anywhere: a bit for each of two kinds of them in the block.
@@ -19,11 +19,11 @@ pub(super) trait Stops: Copy {
 
 /// What is somewhere in a text.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Anywhere {
+pub(crate) struct Anywhere {
     /// A byte of 0x80 or above.
-    pub(super) high: bool,
+    pub(crate) high: bool,
     /// What [`Stops::notes`] look for. In a text shorter than a block what is behind its end is none of them.
-    pub(super) notes: [bool; 2],
+    pub(crate) notes: [bool; 2],
 }
 
 /// As [`index`], for kernels that have entered their lanes already.
@@ -34,7 +34,7 @@ pub(super) struct Index<'a, S> {
 }
 
 /// Writes the stops of `text` to `bits`, and a stop at its end (and behind it). Says what was seen on the way.
-pub(super) fn index<S: Stops>(cpu: Cpu, kind: S, text: &[u8], bits: &mut Vec<u64>) -> Anywhere {
+pub(crate) fn index<S: Stops>(cpu: Cpu, kind: S, text: &[u8], bits: &mut Vec<u64>) -> Anywhere {
     with_bytes(cpu, Index { kind, text, bits })
 }
 
@@ -86,9 +86,9 @@ pub(super) fn chunk<const N: usize>(text: &[u8], at: usize) -> Option<&[u8; N]> 
 
 /// A text and its stops.
 #[derive(Clone, Copy)]
-pub(super) struct Text<'a> {
-    pub(super) bytes: &'a [u8],
-    pub(super) stops: &'a [u64],
+pub(crate) struct Text<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) stops: &'a [u64],
 }
 
 impl Text<'_> {
@@ -103,7 +103,7 @@ impl Text<'_> {
     /// Two words are put together, so that the 64 bytes from `at` on are seen at once: whether a string crosses a block is nothing that
     /// could be foreseen.
     #[inline(always)]
-    pub(super) fn stop(&self, at: usize) -> usize {
+    pub(crate) fn stop(&self, at: usize) -> usize {
         let (word, shift) = (at >> 6, at & 63);
         // No overflow can be here, hence a single comparison.
         let Some(&[low, high]) = self.stops.get(word..word + 2) else { return self.bytes.len() };

@@ -2,7 +2,7 @@
 
 use super::super::client::{Draft, Fill};
 use super::super::{Alg, Refusal};
-use super::pairs::{self, PairRules};
+use super::pairs::{self, Marks, PairRules};
 use super::write::digest;
 use super::{Field, Place, Program};
 use crate::codec::percent;
@@ -79,7 +79,8 @@ impl Program {
                 };
                 let Some((text, _)) = rules.text(value) else { return false };
                 let mut found = rules.two;
-                pairs::each(text, rules.divider, rules.equals, |pair| {
+                // Of a malformed text the pairs before the fault count.
+                _ = pairs::each(text, (rules.divider, rules.equals), &mut Marks::default(), |pair| {
                     found |= names.iter().any(|n| **n == *pair.name);
                     true
                 });

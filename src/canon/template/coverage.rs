@@ -61,7 +61,9 @@ impl Program {
         for segments in self.canonical.iter().chain([&self.string]) {
             walk(segments, &mut |segment| match segment {
                 Segment::Field { index, until: Some(byte) } => {
-                    if let Some(field) = self.fields.get_mut(*index).filter(|field| !field.ends.contains(byte)) {
+                    // No value has a control character anyway.
+                    let wanted = |field: &&mut Field| !byte.is_ascii_control() && !field.ends.contains(byte);
+                    if let Some(field) = self.fields.get_mut(*index).filter(wanted) {
                         field.ends.push(*byte);
                     }
                 }

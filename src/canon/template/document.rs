@@ -327,6 +327,7 @@ impl Program {
             pairs,
             fields: Vec::new(),
             pair_names: Vec::new(),
+            plain_pairs: 0,
             app_id: None,
             kid: None,
             timestamp: None,
@@ -478,6 +479,9 @@ impl Program {
         });
         for (index, field) in self.fields.iter().enumerate().take(64) {
             let Place::Pairs(names) = &field.place else { continue };
+            if index != self.signature && field.prefix.is_empty() && field.part.is_none() {
+                self.plain_pairs |= 1 << index;
+            }
             for name in names {
                 match self.pair_names.iter_mut().find(|(known, _)| known == name) {
                     Some((_, fields)) => *fields |= 1 << index,

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::codec::civil::Format;
 use crate::codec::percent::{self, Plus};
+use crate::lanes::prefetch;
 use crate::request::{Params, Request, Sizes, Source, View};
 use crate::time::Millis;
 use crate::verdict::Reason;
@@ -97,6 +98,10 @@ impl Program {
             return Err(Refusal::new(Reason::MethodNotAllowed, "method"));
         }
         let (query, body) = (request.query(), request.body);
+        if !self.reads_body {
+            // Copied or hashed when all else is read: meanwhile it can come nearer.
+            prefetch(body);
+        }
         let Scratch { params, template: memory, .. } = scratch;
         params.clear();
         if self.reads_query {
@@ -114,13 +119,11 @@ impl Program {
             if index != self.signature {
                 let value = match &field.place {
                     // Where nothing has to be cut off, as mostly.
-                    Place::Pairs(_) if index < 64 && field.prefix.is_empty() && field.part.is_none() => {
-                        let mut found = memory.pairs.iter().filter(|pair| pair.fields >> index & 1 == 1);
-                        let value = found.next().map(|pair| pair.value);
-                        if found.next().is_some() {
+                    Place::Pairs(_) if index < 64 && self.plain_pairs >> index & 1 == 1 => {
+                        if memory.repeated >> index & 1 == 1 {
                             return Err(Refusal::duplicate(field.role));
                         }
-                        value.filter(|span| span.len() > 0)
+                        continue;
                     }
                     _ => self.find(index, field, request, &view, memory)?,
                 };
@@ -197,10 +200,11 @@ impl Program {
                 for (name, from, to) in [(&b"id"[..], 0, end), (b"signature", end + 1, text.len())] {
                     let (name, fields) = (memory.keep(name), self.fields_of(name));
                     let value = Memory::piece(memory.text, from, to);
-                    memory.pairs.push(PairAt { name, value, start: from, fields });
+                    memory.take_pair(PairAt { name, value, start: from, fields }, self.plain_pairs);
                 }
             } else {
-                let good = pairs::each(text, rules.divider, rules.equals, |pair| {
+                let mut marks = memory.marks.take();
+                let good = pairs::each(text, (rules.divider, rules.equals), &mut marks, |pair| {
                     let name = Memory::piece(memory.text, pair.start, pair.start + pair.name.len());
                     let value = if pair.escaped {
                         let start = memory.arena.len();
@@ -209,12 +213,12 @@ impl Program {
                     } else {
                         Memory::piece(memory.text, pair.value_at, pair.value_at + pair.value.len())
                     };
-                    memory.pairs.push(PairAt { name, value, start: pair.start, fields: self.fields_of(pair.name) });
+                    let fields = self.fields_of(pair.name);
+                    memory.take_pair(PairAt { name, value, start: pair.start, fields }, self.plain_pairs);
                     memory.pairs.len() <= LIST_MAX
                 });
-                if !good {
-                    return Err(MALFORMED);
-                }
+                memory.marks = marks;
+                memory.controls = good.ok_or(MALFORMED)?;
             }
         }
         if let Some((prefix, marker)) = &rules.query
@@ -233,7 +237,7 @@ impl Program {
                 if let Some(name) = view.name(at).strip_prefix(&**prefix) {
                     let fields = self.fields_of(name);
                     let (name, value) = (memory.keep(name), memory.keep(view.value(at)));
-                    memory.pairs.push(PairAt { name, value, start: at, fields });
+                    memory.take_pair(PairAt { name, value, start: at, fields }, self.plain_pairs);
                     if memory.pairs.len() > LIST_MAX {
                         return Err(MALFORMED);
                     }
@@ -395,8 +399,10 @@ impl Program {
                 None if field.required => return Err(Refusal::missing(field.role)),
                 None => {}
                 Some(value) => {
+                    // What was looked for in the pairs' whole text is not in a piece of it.
+                    let clean = !memory.controls && matches!(field.place, Place::Pairs(_));
                     let wrong = !(field.min..=field.max).contains(&value.len())
-                        || value.iter().fold(false, |any, b| any | b.is_ascii_control())
+                        || !clean && value.iter().fold(false, |any, b| any | b.is_ascii_control())
                         || field.equals.as_deref().is_some_and(|text| text != value)
                         || field.ends.iter().any(|end| memchr::memchr(*end, value).is_some());
                     if wrong {

@@ -277,6 +277,8 @@ pub(super) struct Program {
     fields: Vec<Field>,
     /// The names of pairs that fields are read from, each with bits as in [`places::PairAt`].
     pair_names: Vec<(Box<[u8]>, u64)>,
+    /// Of those fields the ones whose value is all of the pair's.
+    plain_pairs: u64,
     /// Indices into `fields`.
     app_id: Option<usize>,
     kid: Option<usize>,

@@ -5,6 +5,8 @@
 //! are refused. Names that repeat are refused, but for the signature's where the scheme allows several.
 
 use super::super::document::SignTypes;
+use crate::lanes::{ByteLanes, Cpu};
+use crate::request::{Stops, Text, index};
 
 /// A prefix of names, and the name of the parameter with the scheme's word.
 type InQuery = (Box<[u8]>, Box<[u8]>);
@@ -41,96 +43,124 @@ pub(super) struct Pair<'t> {
     pub start: usize,
 }
 
+/// What a walk over pairs stops at: all else is text of a name or a value.
+#[derive(Clone, Copy)]
+struct Marked {
+    divider: u8,
+    equals: u8,
+}
+
+impl Stops for Marked {
+    #[inline(always)]
+    fn find<L: ByteLanes>(self, lanes: L, block: L::Block) -> L::Mask {
+        let is = |byte| lanes.equal(block, byte);
+        let divides = lanes.or(is(self.divider), is(self.equals));
+        lanes.or(lanes.or(divides, lanes.or(is(b'"'), is(b'\\'))), lanes.or(is(b' '), is(b'\t')))
+    }
+
+    /// Control characters, the tab among them.
+    #[inline(always)]
+    fn notes<L: ByteLanes>(self, lanes: L, block: L::Block) -> [u64; 2] {
+        [lanes.bits(lanes.or(lanes.at_most(block, 0x1F), lanes.equal(block, 0x7F))), 0]
+    }
+}
+
+/// Where the text at hand has its marks; kept for its memory.
+#[derive(Debug)]
+pub(super) struct Marks {
+    cpu: Cpu,
+    bits: Vec<u64>,
+}
+
+impl Default for Marks {
+    fn default() -> Self {
+        Self { cpu: Cpu::detect(), bits: Vec::new() }
+    }
+}
+
+impl Marks {
+    /// Hands the memory out for as long as the rest of what it stands beside is at work.
+    pub fn take(&mut self) -> Self {
+        Self { cpu: self.cpu, bits: std::mem::take(&mut self.bits) }
+    }
+}
+
 fn blank(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
 }
 
-/// Eight times that byte.
-const fn splat(byte: u8) -> u64 {
-    u64::MAX / 0xFF * byte as u64
-}
-
-/// The first byte at or after `at` that cannot be in a name: one of the two that divide, a quote, a blank; the end of the text at the latest.
-#[inline(always)]
-fn name_end(text: &[u8], mut at: usize, divider: u8, equals: u8) -> usize {
-    let ends = [divider, equals, b'"', b' ', b'\t'];
-    // Eight bytes at once. `(x - 01) & !x & 80` has a byte's top bit set where that byte of x is zero, and above the lowest such byte
-    // perhaps elsewhere, since only a zero borrows from the next byte: the lowest is right.
-    while let Some(eight) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let eight = u64::from_le_bytes(*eight);
-        let mut found = 0;
-        for end in ends {
-            let x = eight ^ splat(end);
-            found |= x.wrapping_sub(splat(1)) & !x;
-        }
-        found &= splat(0x80);
-        if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    while text.get(at).is_some_and(|b| !ends.contains(b)) {
-        at += 1;
-    }
-    at
-}
-
-/// Cuts `text` into pairs and hands them over in order. `false` where the text is malformed or `take` says so.
-pub(super) fn each<'t>(text: &'t [u8], divider: u8, equals: u8, mut take: impl FnMut(Pair<'t>) -> bool) -> bool {
+/// Cuts `text` into pairs and hands them over in order; `None` where it is malformed or `take` says so. Says whether the text may have
+/// control characters (it has none where `false`).
+pub(super) fn each<'t>(
+    text: &'t [u8],
+    (divider, equals): (u8, u8),
+    marks: &mut Marks,
+    mut take: impl FnMut(Pair<'t>) -> bool,
+) -> Option<bool> {
+    let anywhere = index(marks.cpu, Marked { divider, equals }, text, &mut marks.bits);
+    let marked = Text { bytes: text, stops: &marks.bits };
+    let is = |at: usize, byte: u8| text.get(at) == Some(&byte);
     let mut at = 0;
     loop {
         while text.get(at).is_some_and(|b| blank(*b)) {
             at += 1;
         }
         let start = at;
-        at = name_end(text, at, divider, equals);
+        // At one of the two that divide, a quote, a blank; a backslash is a letter of a name.
+        at = marked.stop(at);
+        while is(at, b'\\') {
+            at = marked.stop(at + 1);
+        }
         let name = text.get(start..at).unwrap_or_default().trim_ascii_end();
         while text.get(at).is_some_and(|b| b.is_ascii_whitespace() && *b != divider) {
             at += 1;
         }
-        if name.is_empty() || text.get(at) != Some(&equals) {
-            return false;
+        if name.is_empty() || !is(at, equals) {
+            return None;
         }
         at += 1;
         while text.get(at).is_some_and(|b| blank(*b)) && divider != b' ' {
             at += 1;
         }
         let (value, escaped, value_at);
-        if text.get(at) == Some(&b'"') {
+        if is(at, b'"') {
             let from = at + 1;
-            let (mut end, mut marks) = (from, false);
+            let (mut end, mut escapes) = (marked.stop(from), false);
             loop {
-                let rest = text.get(end..).unwrap_or_default();
-                let Some(len) = memchr::memchr2(b'"', b'\\', rest) else { return false };
-                end += len;
-                if text.get(end) == Some(&b'"') {
-                    break;
+                match text.get(end) {
+                    Some(b'"') => break,
+                    Some(b'\\') => {
+                        escapes = true;
+                        end = marked.stop(end + 2);
+                    }
+                    Some(_) => end = marked.stop(end + 1),
+                    None => return None,
                 }
-                marks = true;
-                end += 2;
             }
-            (value, escaped, value_at) = (text.get(from..end).unwrap_or_default(), marks, from);
+            (value, escaped, value_at) = (text.get(from..end).unwrap_or_default(), escapes, from);
             at = end + 1;
             while text.get(at).is_some_and(|b| blank(*b)) && divider != b' ' {
                 at += 1;
             }
             if text.get(at).is_some_and(|b| *b != divider) {
-                return false;
+                return None;
             }
         } else {
-            let rest = text.get(at..).unwrap_or_default();
-            let end = memchr::memchr(divider, rest).unwrap_or(rest.len());
-            (value, escaped, value_at) = (rest.get(..end).unwrap_or_default().trim_ascii_end(), false, at);
-            if memchr::memchr(b'"', value).is_some() {
-                return false;
+            let from = at;
+            at = marked.stop(at);
+            while at < text.len() && !is(at, divider) {
+                if is(at, b'"') {
+                    return None;
+                }
+                at = marked.stop(at + 1);
             }
-            at += end;
+            (value, escaped, value_at) = (text.get(from..at).unwrap_or_default().trim_ascii_end(), false, from);
         }
         if !take(Pair { name, value, escaped, value_at, start }) {
-            return false;
+            return None;
         }
         if at >= text.len() {
-            return true;
+            return Some(anywhere.notes[0]);
         }
         at += 1;
     }
@@ -167,20 +197,81 @@ impl PairRules {
 mod tests {
     use super::*;
 
-    fn read(text: &str, divider: u8, equals: u8) -> Option<Vec<(String, String)>> {
+    /// Name, value, whether it has escapes, where the value and the pair begin.
+    type Cut = (Vec<u8>, Vec<u8>, bool, usize, usize);
+
+    fn cut(cpu: Cpu, text: &[u8], signs: (u8, u8)) -> Option<(Vec<Cut>, bool)> {
         let mut out = Vec::new();
-        let good = each(text.as_bytes(), divider, equals, |pair| {
-            let mut value = Vec::new();
-            if pair.escaped {
-                unescape(pair.value, &mut value)
-            } else {
-                value.extend_from_slice(pair.value)
-            }
-            assert!(text.as_bytes()[pair.start..].starts_with(pair.name));
-            out.push((String::from_utf8_lossy(pair.name).into_owned(), String::from_utf8_lossy(&value).into_owned()));
+        let controls = each(text, signs, &mut Marks { cpu, bits: Vec::new() }, |pair| {
+            out.push((pair.name.to_vec(), pair.value.to_vec(), pair.escaped, pair.value_at, pair.start));
             true
-        });
-        good.then_some(out)
+        })?;
+        Some((out, controls))
+    }
+
+    fn read(text: &str, divider: u8, equals: u8) -> Option<Vec<(String, String)>> {
+        let (pairs, _) = cut(Cpu::detect(), text.as_bytes(), (divider, equals))?;
+        let plain = |(name, value, escaped, _, start): Cut| {
+            let mut text_of = Vec::new();
+            if escaped {
+                unescape(&value, &mut text_of)
+            } else {
+                text_of = value
+            }
+            assert!(text.as_bytes()[start..].starts_with(&name));
+            (String::from_utf8_lossy(&name).into_owned(), String::from_utf8_lossy(&text_of).into_owned())
+        };
+        Some(pairs.into_iter().map(plain).collect())
+    }
+
+    /// The same, a byte at a time.
+    fn plainly(text: &[u8], (divider, equals): (u8, u8)) -> Option<Vec<Cut>> {
+        let get = |at: usize| text.get(at).copied();
+        let skip = |at: &mut usize, is: &dyn Fn(u8) -> bool| {
+            while get(*at).is_some_and(is) {
+                *at += 1;
+            }
+        };
+        let (mut out, mut at) = (Vec::new(), 0);
+        loop {
+            skip(&mut at, &blank);
+            let start = at;
+            skip(&mut at, &|b| ![divider, equals, b'"', b' ', b'\t'].contains(&b));
+            let name = text[start..at].trim_ascii_end().to_vec();
+            skip(&mut at, &|b| b.is_ascii_whitespace() && b != divider);
+            if name.is_empty() || get(at)? != equals {
+                return None;
+            }
+            at += 1;
+            let space = |b| blank(b) && divider != b' ';
+            skip(&mut at, &space);
+            if get(at) == Some(b'"') {
+                let (from, mut escaped) = (at + 1, false);
+                at = from;
+                while get(at)? != b'"' {
+                    escaped |= get(at)? == b'\\';
+                    at += if get(at)? == b'\\' { 2 } else { 1 };
+                }
+                out.push((name, text[from..at].to_vec(), escaped, from, start));
+                at += 1;
+                skip(&mut at, &space);
+                if get(at).is_some_and(|b| b != divider) {
+                    return None;
+                }
+            } else {
+                let from = at;
+                skip(&mut at, &|b| b != divider);
+                let value = text[from..at].trim_ascii_end().to_vec();
+                if value.contains(&b'"') {
+                    return None;
+                }
+                out.push((name, value, false, from, start));
+            }
+            if at >= text.len() {
+                return Some(out);
+            }
+            at += 1;
+        }
     }
 
     fn all(pairs: &[(&str, &str)]) -> Option<Vec<(String, String)>> {
@@ -225,28 +316,67 @@ mod tests {
     }
 
     #[test]
-    fn a_name_ends_where_a_plain_search_says() {
+    fn every_backend_cuts_as_a_plain_walk_does() {
         let mut state = 1u64;
-        for length in 0..40 {
-            for _ in 0..200 {
-                let text: Vec<u8> = (0..length)
-                    .map(|_| {
-                        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                        // Neighbours of the bytes that end a name, those with a top bit included, and now and then one of them.
-                        let near =
-                            [b'=', b',', b'"', b' ', b'\t', b'=' ^ 1, b',' + 1, b' ' | 0x80, b'"' - 1, 0, 0xFF, b'a'];
-                        let pick = (state >> 33) as usize;
-                        if !pick.is_multiple_of(4) {
-                            b'a' + (pick >> 8) as u8 % 26
-                        } else {
-                            near[(pick >> 8) % near.len()]
-                        }
-                    })
-                    .collect();
-                let plain = text.iter().position(|b| b"=,\" \t".contains(b)).unwrap_or(text.len());
-                assert_eq!(name_end(&text, 0, b',', b'='), plain, "{text:?}");
+        let mut next = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) as usize % below
+        };
+        let (mut good, mut with_controls) = (0, 0);
+        for round in 0..20_000 {
+            let signs = [(b',', b'='), (b';', b'='), (b' ', b',')][round % 3];
+            // Pairs, and then some bytes of them changed to marks, neighbours of marks, and others.
+            let mut text = Vec::new();
+            for _ in 0..=next(6) {
+                let quote = next(2) == 0;
+                text.extend((0..1 + next(9)).map(|_| b'a' + next(26) as u8));
+                text.push(signs.1);
+                text.extend(quote.then_some(b'"'));
+                text.extend((0..next(80)).map(|_| b'A' + next(40) as u8).filter(|b| quote || *b != b'\\'));
+                text.extend(quote.then_some(b'"'));
+                text.push(signs.0);
             }
+            text.pop();
+            for _ in 0..next(3) {
+                let near = [
+                    b'=',
+                    b',',
+                    b';',
+                    b'"',
+                    b' ',
+                    b'\t',
+                    b'\\',
+                    b'=' ^ 1,
+                    b' ' | 0x80,
+                    0,
+                    0xFF,
+                    b'\n',
+                    0x7F,
+                    0x1F,
+                    b'a',
+                ];
+                let at = next(text.len());
+                text[at] = near[next(near.len())];
+            }
+            let expected = plainly(&text, signs);
+            let has_controls = text.iter().any(u8::is_ascii_control);
+            for cpu in Cpu::variants() {
+                let found = cut(cpu, &text, signs);
+                assert_eq!(
+                    found.as_ref().map(|(pairs, _)| pairs),
+                    expected.as_ref(),
+                    "{cpu:?} {:?}",
+                    text.escape_ascii()
+                );
+                if let Some((_, controls)) = found {
+                    assert!(controls || !has_controls, "{cpu:?} {:?}", text.escape_ascii());
+                    assert!(!controls || has_controls || text.len() < 64, "{cpu:?} {:?}", text.escape_ascii());
+                }
+            }
+            good += usize::from(expected.is_some());
+            with_controls += usize::from(expected.is_some() && has_controls);
         }
+        assert!(good > 5_000 && good < 19_000 && with_controls > 100, "{good} {with_controls}");
     }
 
     #[test]

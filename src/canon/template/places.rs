@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::super::alg::AlgSet;
+use super::pairs::Marks;
 use super::upload::Range;
 use crate::request::{Params, View};
 
@@ -37,6 +38,13 @@ pub struct Memory {
     /// The pairs' text, whole.
     pub(super) text: Span,
     pub(super) pairs: Vec<PairAt>,
+    /// For cutting texts into pairs.
+    pub(super) marks: Marks,
+    /// Whether a control character may stand in the pairs' text.
+    pub(super) controls: bool,
+    /// Of a program's first 64 fields those that stand in a pair, and in several: a bit each.
+    pub(super) seen: u64,
+    pub(super) repeated: u64,
     /// By field.
     pub(super) values: Vec<Option<Span>>,
     pub(super) signatures: Vec<(Span, AlgSet)>,
@@ -72,6 +80,8 @@ impl Memory {
         self.arena.clear();
         self.text = Span::default();
         self.pairs.clear();
+        self.controls = true;
+        (self.seen, self.repeated) = (0, 0);
         self.values.clear();
         self.values.resize(fields, None);
         self.signatures.clear();
@@ -95,6 +105,21 @@ impl Memory {
     /// What was put into the arena from `start` on.
     pub(super) fn since(&self, start: usize) -> Span {
         Span { start, end: self.arena.len() }
+    }
+
+    /// Takes a pair in; `plain` are the fields whose value is all of a pair's.
+    #[inline(always)]
+    pub(super) fn take_pair(&mut self, pair: PairAt, plain: u64) {
+        self.repeated |= self.seen & pair.fields;
+        self.seen |= pair.fields;
+        let mut fields = if pair.value.len() > 0 { pair.fields & plain } else { 0 };
+        while fields != 0 {
+            if let Some(slot) = self.values.get_mut(fields.trailing_zeros() as usize) {
+                *slot = Some(pair.value);
+            }
+            fields &= fields - 1;
+        }
+        self.pairs.push(pair);
     }
 
     /// A piece of what `span` holds, by offsets into it.

@@ -10,7 +10,7 @@
 
 use super::super::Refusal;
 use super::extract::sole;
-use super::pairs;
+use super::pairs::{self, Marks};
 use super::places::Memory;
 use super::write::digest;
 use super::{DigestText, Hash};
@@ -54,7 +54,7 @@ fn is_boundary(text: &[u8]) -> bool {
 
 /// The boundary that a `Content-Type` names; `None` for any type but `multipart/form-data`. Where it names none, as some clients of WeChat Pay's do, it is
 /// what the body begins with.
-fn boundary<'b>(value: &'b [u8], body: &'b [u8]) -> Option<Result<&'b [u8], Refusal>> {
+fn boundary<'b>(value: &'b [u8], body: &'b [u8], marks: &mut Marks) -> Option<Result<&'b [u8], Refusal>> {
     const TYPE: Refusal = Refusal::invalid("content-type");
     let end = memchr::memchr(b';', value).unwrap_or(value.len());
     let (essence, rest) = value.split_at(end);
@@ -66,15 +66,15 @@ fn boundary<'b>(value: &'b [u8], body: &'b [u8]) -> Option<Result<&'b [u8], Refu
         return Some(first.filter(|text| is_boundary(text)).ok_or(BODY));
     }
     let mut found = None;
-    let good = pairs::each(rest.get(1..).unwrap_or_default(), b';', b'=', |pair| {
+    let good = pairs::each(rest.get(1..).unwrap_or_default(), (b';', b'='), marks, |pair| {
         let boundary = pair.name.eq_ignore_ascii_case(b"boundary") && !pair.escaped;
         boundary && found.replace(pair.value).is_none()
     });
-    Some(found.filter(|text| good && is_boundary(text)).ok_or(TYPE))
+    Some(found.filter(|text| good.is_some() && is_boundary(text)).ok_or(TYPE))
 }
 
 /// Reads a part, `at` being where its headers begin and `end` where its content ends.
-fn part(body: &[u8], at: usize, end: usize) -> Option<Part<'_>> {
+fn part<'b>(body: &'b [u8], at: usize, end: usize, marks: &mut Marks) -> Option<Part<'b>> {
     let text = body.get(at..end)?;
     let blank = memchr::memmem::find(text.get(..HEADERS_MAX.min(text.len()))?, b"\r\n\r\n")?;
     let (mut name, mut filename, mut disposition) = (None, None, false);
@@ -95,17 +95,14 @@ fn part(body: &[u8], at: usize, end: usize) -> Option<Part<'_>> {
             if !value.get(..kind)?.trim_ascii().eq_ignore_ascii_case(b"form-data") {
                 return None;
             }
-            let good = pairs::each(value.get(kind + 1..)?, b';', b'=', |pair| {
+            pairs::each(value.get(kind + 1..)?, (b';', b'='), marks, |pair| {
                 let place = match pair.name {
                     b"name" => &mut name,
                     b"filename" => &mut filename,
                     _ => return false,
                 };
                 !pair.escaped && place.replace(pair.value).is_none()
-            });
-            if !good {
-                return None;
-            }
+            })?;
         } else if header.eq_ignore_ascii_case(b"content-transfer-encoding") {
             if ![&b"binary"[..], b"8bit", b"7bit"].iter().any(|plain| value.eq_ignore_ascii_case(plain)) {
                 return None;
@@ -118,7 +115,7 @@ fn part(body: &[u8], at: usize, end: usize) -> Option<Part<'_>> {
 }
 
 /// The two parts of a body, in their order.
-fn parts<'b>(body: &'b [u8], boundary: &[u8]) -> Option<[Part<'b>; 2]> {
+fn parts<'b>(body: &'b [u8], boundary: &[u8], marks: &mut Marks) -> Option<[Part<'b>; 2]> {
     // `--` and at most seventy bytes.
     let mut room = [b'-'; 72];
     let divider = room.get_mut(..2 + boundary.len())?;
@@ -138,7 +135,7 @@ fn parts<'b>(body: &'b [u8], boundary: &[u8]) -> Option<[Part<'b>; 2]> {
     if !matches!(body.get(last + divider.len()..)?, b"--" | b"--\r\n") {
         return None;
     }
-    Some([part(body, behind(first)?, before(second)?)?, part(body, behind(second)?, before(last)?)?])
+    Some([part(body, behind(first)?, before(second)?, marks)?, part(body, behind(second)?, before(last)?, marks)?])
 }
 
 /// Where in the body the signed part's content stands; `None` where the body is not in parts, and is signed whole.
@@ -150,11 +147,11 @@ pub(super) fn read(
 ) -> Result<Option<Range>, Refusal> {
     let body = request.body;
     let Some(value) = sole(request, b"content-type", "content-type")? else { return Ok(None) };
-    let boundary = match boundary(value, body) {
+    let boundary = match boundary(value, body, &mut memory.marks) {
         None => return Ok(None),
         Some(boundary) => boundary?,
     };
-    let [first, second] = parts(body, boundary).ok_or(BODY)?;
+    let [first, second] = parts(body, boundary, &mut memory.marks).ok_or(BODY)?;
     let (signed, file) = if *first.name == *rule.part { (first, second) } else { (second, first) };
     if *signed.name != *rule.part || *file.name != *rule.file || signed.filename.is_some() {
         return Err(BODY);
@@ -183,12 +180,16 @@ mod tests {
 
     #[test]
     fn a_boundary_is_named_once_and_well() {
-        let of = |text: &'static str| boundary(text.as_bytes(), b"--a-b\r\n");
+        let of = |text: &'static str| boundary(text.as_bytes(), b"--a-b\r\n", &mut Marks::default());
         assert_eq!(of("application/json"), None);
         assert_eq!(of(""), None);
         assert_eq!(of("multipart/form-data"), Some(Ok(&b"a-b"[..])));
         for body in ["", "--", "--\r\n", "-a\r\n", "--a", "--a\n", "--a b\r\n", "\r\n--a\r\n"] {
-            assert_eq!(boundary(b"multipart/form-data", body.as_bytes()), Some(Err(BODY)), "{body:?}");
+            assert_eq!(
+                boundary(b"multipart/form-data", body.as_bytes(), &mut Marks::default()),
+                Some(Err(BODY)),
+                "{body:?}"
+            );
         }
         for text in [
             "multipart/form-data; boundary=a-b",
@@ -210,7 +211,11 @@ mod tests {
             "multipart/form-data; charset=utf-8",
             &long,
         ] {
-            assert_eq!(boundary(text.as_bytes(), b"--a\r\n"), Some(Err(Refusal::invalid("content-type"))), "{text}");
+            assert_eq!(
+                boundary(text.as_bytes(), b"--a\r\n", &mut Marks::default()),
+                Some(Err(Refusal::invalid("content-type"))),
+                "{text}"
+            );
         }
     }
 
@@ -219,15 +224,15 @@ mod tests {
 
     #[test]
     fn two_parts_and_no_byte_more_are_taken() {
-        let [meta, file] = parts(GOOD.as_bytes(), b"b").unwrap();
+        let [meta, file] = parts(GOOD.as_bytes(), b"b", &mut Marks::default()).unwrap();
         let content = |part: &Part<'_>| GOOD.get(part.content.0..part.content.1).unwrap();
         assert_eq!((meta.name, meta.filename, content(&meta)), (&b"meta"[..], None, "{}"));
         assert_eq!(
             (file.name, file.filename, content(&file)),
             (&b"file"[..], Some("名.jpg".as_bytes()), "x\n--a\r\n\r\n")
         );
-        assert!(parts(GOOD.trim_end().as_bytes(), b"b").is_some());
-        assert!(parts(GOOD.replace("--a", "Content").as_bytes(), b"b").is_some());
+        assert!(parts(GOOD.trim_end().as_bytes(), b"b", &mut Marks::default()).is_some());
+        assert!(parts(GOOD.replace("--a", "Content").as_bytes(), b"b", &mut Marks::default()).is_some());
         let replaced = |from: &str, to: &str| {
             assert!(GOOD.contains(from), "{from}");
             GOOD.replacen(from, to, 1)
@@ -261,13 +266,13 @@ mod tests {
             replaced("name=\"meta\"", "name=\"meta"),
             replaced("form-data; name=\"meta\"", &format!("form-data; name=\"{}\"", "m".repeat(HEADERS_MAX))),
         ] {
-            assert!(parts(body.as_bytes(), b"b").is_none(), "{body:?}");
+            assert!(parts(body.as_bytes(), b"b", &mut Marks::default()).is_none(), "{body:?}");
         }
         // A third part.
         let third = GOOD.replacen("--b\r\n", "--b\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\n\r\n--b\r\n", 1);
-        assert!(parts(third.as_bytes(), b"b").is_none());
+        assert!(parts(third.as_bytes(), b"b", &mut Marks::default()).is_none());
         for cut in 0..GOOD.len() - 2 {
-            assert!(parts(&GOOD.as_bytes()[..cut], b"b").is_none(), "{cut}");
+            assert!(parts(&GOOD.as_bytes()[..cut], b"b", &mut Marks::default()).is_none(), "{cut}");
         }
     }
 }
