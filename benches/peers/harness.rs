@@ -11,6 +11,8 @@ pub struct Bench {
     rounds: usize,
     /// Run ours alone, for a profiler.
     alone: bool,
+    /// Where a plot goes.
+    svg: Option<std::path::PathBuf>,
     filter: Vec<String>,
 }
 
@@ -20,15 +22,18 @@ fn median(times: &mut [f64]) -> f64 {
 }
 
 impl Bench {
-    /// From the command line: `--json` for lines of JSON, `--quick` for short rounds, `--alone` to run ours without the peer, anything else a part of a row's name.
+    /// From the command line: `--json` for lines of JSON, `--quick` for short rounds, `--alone` to run ours without the peer, `--svg FILE`
+    /// for a plot where there is one, anything else a part of a row's name.
     pub fn from_args() -> Self {
-        let mut bench =
-            Self { json: false, round: Duration::from_millis(20), rounds: 25, alone: false, filter: Vec::new() };
-        for argument in std::env::args().skip(1) {
+        let (round, rounds) = (Duration::from_millis(20), 25);
+        let mut bench = Self { json: false, round, rounds, alone: false, svg: None, filter: Vec::new() };
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--json" => bench.json = true,
                 "--quick" => (bench.round, bench.rounds) = (Duration::from_millis(5), 9),
                 "--alone" => (bench.alone, bench.rounds) = (true, 400),
+                "--svg" => bench.svg = Some(arguments.next().expect("--svg FILE").into()),
                 // What cargo passes to every bench, and a mode of one of them.
                 "--bench" | "--ratios" => {}
                 part => bench.filter.push(part.to_owned()),
@@ -55,6 +60,12 @@ impl Bench {
     #[allow(dead_code, reason = "not every bench has tables")]
     pub fn speaks(&self) -> bool {
         !self.json && !self.alone
+    }
+
+    /// Where a plot goes, where one is wanted.
+    #[allow(dead_code, reason = "not every bench has plots")]
+    pub fn svg(&self) -> Option<&std::path::Path> {
+        self.svg.as_deref()
     }
 
     /// Prints that a row cannot be had here, and why (`not on this CPU`).

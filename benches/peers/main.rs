@@ -1,4 +1,5 @@
 //! Ours beside each peer, interleaved in one run: `cargo bench --bench peers [-- --json] [-- --quick] [-- PART-OF-A-NAME …]`.
+//! `-- curve --svg FILE` draws throughput against live entries.
 //!
 //! Rows of one operation name the peer crate or library; `pipeline-*` rows are whole requests beside the pipeline of `assembled`.
 
@@ -8,6 +9,7 @@ mod harness;
 mod hash;
 mod json;
 mod pipeline;
+mod plot;
 mod processes;
 mod rsa;
 mod state;

@@ -11,6 +11,7 @@
 //! closure does many operations, so that thread starts do not count.
 
 use crate::harness::Bench;
+use crate::plot;
 use dashmap::DashMap;
 use governor::clock::{Clock, Reference};
 use portcullis::bucket::{Limits, LimitsConfig, Rate, Take};
@@ -354,6 +355,13 @@ pub fn curve(bench: &Bench) {
     println!("curve: millions of operations a second");
     println!("live,strict 1 thread,message 1 thread,strict 4 threads,message 4 threads,dashmap 1 thread");
     let mut bars = String::new();
+    let line =
+        |name: &str, red, green, blue| (name.to_owned(), plotters::style::RGBColor(red, green, blue), Vec::new());
+    let mut plot: Vec<plot::Line> = vec![
+        line("strict, 4 threads", 0x1f, 0x6f, 0xb2),
+        line("strict, 1 thread", 0x5b, 0x9b, 0xd0),
+        line("dashmap, 1 thread", 0x8f, 0x86, 0x78),
+    ];
     for live in (4..=8).map(|power| 10u64.pow(power)) {
         if live * 15 * 3 / 2 > available() {
             println!("{live},not enough memory");
@@ -371,12 +379,18 @@ pub fn curve(bench: &Bench) {
         let columns =
             rates.iter().map(|rate| format!("{rate:.1}")).chain([peer.map_or("-".into(), |p| format!("{p:.1}"))]);
         println!("{live},{}", columns.collect::<Vec<_>>().join(","));
-        for (name, rate) in [("strict 1", Some(rates[0])), ("strict 4", Some(rates[2])), ("dashmap 1", peer)] {
+        let drawn = [("strict 4", Some(rates[2])), ("strict 1", Some(rates[0])), ("dashmap 1", peer)];
+        for ((name, rate), (_, _, points)) in drawn.into_iter().zip(&mut plot) {
             let Some(rate) = rate else { continue };
+            points.push((live as f64, rate));
             bars += &format!("{live:>10} {name:<9} {:6.1} {}\n", rate, "#".repeat(rate.round() as usize));
         }
     }
     print!("{bars}");
+    if let Some(file) = bench.svg() {
+        let title = "Admitting nonces in batches of 16";
+        std::fs::write(file, plot::svg(title, &plot)).expect("the plot's file");
+    }
 }
 
 /// All rows of this part.
