@@ -3,6 +3,7 @@
 mod check;
 mod escape;
 mod json;
+mod name;
 mod order;
 mod pairs;
 mod params;
@@ -20,6 +21,7 @@ use std::net::IpAddr;
 
 pub use crate::codec::percent::Plus;
 pub use check::RequestError;
+pub(crate) use name::same_name;
 pub use params::{Kind, ParamError, Params, Source};
 pub use sizes::Sizes;
 pub(crate) use stops::{Stops, Text, index};
@@ -108,6 +110,6 @@ impl<'a> Request<'a> {
 
     /// The values of the header `name` (compared without case), in the order of arrival.
     pub fn header_values<'s>(&'s self, name: &'s [u8]) -> impl Iterator<Item = &'a [u8]> + 's {
-        self.headers.iter().filter(move |h| h.name.eq_ignore_ascii_case(name)).map(|h| h.value)
+        self.headers.iter().filter(move |h| name::same_name(h.name, name)).map(|h| h.value)
     }
 }

@@ -1,6 +1,6 @@
 //! Reading a request: parameters from its sources, fields out of them and out of headers, and everything that is refused on sight.
 
-use crate::request::{Kind, Param, Params, Request, Sizes, Source};
+use crate::request::{Kind, Param, Params, Request, Sizes, Source, same_name};
 use crate::time::Millis;
 use crate::verdict::Reason;
 
@@ -64,7 +64,7 @@ impl Program {
         let named = |text: &[u8]| field.names.iter().any(|name| name.as_bytes() == text);
         match field.place {
             Place::Header => {
-                request.headers.iter().any(|h| field.names.iter().any(|n| h.name.eq_ignore_ascii_case(n.as_bytes())))
+                request.headers.iter().any(|h| field.names.iter().any(|n| same_name(h.name, n.as_bytes())))
             }
             Place::Query | Place::Params => {
                 let mut rest = request.query();

@@ -5,7 +5,7 @@ use super::{Answer, INVALID};
 use crate::canon::Refusal;
 use crate::codec::base64::{self, Variant};
 use crate::codec::percent::{self, Plus};
-use crate::request::{Header, Request, View};
+use crate::request::{Header, Request, View, same_name};
 use crate::verdict::Reason;
 
 /// What is signed: a request, or a response, whose header lines and body then stand in `own`.
@@ -18,7 +18,7 @@ pub(super) struct Signed<'m, 'r> {
 /// The header lines of one name as one value (RFC 9421, 2.1): trimmed, joined by a comma and a space.
 pub(super) fn join(headers: &[Header<'_>], name: &[u8], out: &mut Vec<u8>) -> bool {
     let mut any = false;
-    for value in headers.iter().filter(|h| h.name.eq_ignore_ascii_case(name)).map(|h| h.value) {
+    for value in headers.iter().filter(|h| same_name(h.name, name)).map(|h| h.value) {
         if any {
             out.extend_from_slice(b", ");
         }
@@ -190,7 +190,7 @@ impl Writer<'_> {
         let missing = Err(Refusal::missing("component"));
         if flags.bytes {
             let mut any = false;
-            for value in headers.iter().filter(|h| h.name.eq_ignore_ascii_case(name)).map(|h| h.value) {
+            for value in headers.iter().filter(|h| same_name(h.name, name)).map(|h| h.value) {
                 if any {
                     out.extend_from_slice(b", ");
                 }

@@ -13,7 +13,7 @@ use super::{
 use crate::codec::civil::Format;
 use crate::codec::percent::{self, Plus};
 use crate::lanes::prefetch;
-use crate::request::{Params, Request, Sizes, Source, View};
+use crate::request::{Params, Request, Sizes, Source, View, same_name};
 use crate::time::Millis;
 use crate::verdict::Reason;
 
@@ -30,7 +30,7 @@ fn is_name(name: &[u8], sent: &[u8]) -> bool {
 
 /// The one value of a header; an error where there are several.
 pub(super) fn sole<'r>(request: &Request<'r>, name: &[u8], role: &'static str) -> Result<Option<&'r [u8]>, Refusal> {
-    let mut values = request.headers.iter().filter(|h| h.name.eq_ignore_ascii_case(name)).map(|h| h.value);
+    let mut values = request.headers.iter().filter(|h| same_name(h.name, name)).map(|h| h.value);
     match (values.next(), values.next()) {
         (_, Some(_)) => Err(Refusal::duplicate(role)),
         (value, None) => Ok(value.map(<[u8]>::trim_ascii)),

@@ -4,7 +4,7 @@ use super::super::Refusal;
 use super::super::document::is_token;
 use super::places::Memory;
 use super::{Absent, LIST_MAX, ListRules, Place, Program, Segment};
-use crate::request::{Header, Request};
+use crate::request::{Header, Request, same_name};
 use std::cmp::Ordering;
 
 /// Orders texts as their lower-case forms.
@@ -29,10 +29,7 @@ pub(super) fn values<'r>(
     let named = |at: &u32| headers.get(*at as usize).map_or(&[][..], |h| h.name);
     let from = order.partition_point(|at| compare_names(named(at), name) == Ordering::Less);
     let same = order.get(from..).unwrap_or_default();
-    same.iter()
-        .filter_map(|at| headers.get(*at as usize))
-        .take_while(move |h| h.name.eq_ignore_ascii_case(name))
-        .map(|h| h.value)
+    same.iter().filter_map(|at| headers.get(*at as usize)).take_while(move |h| same_name(h.name, name)).map(|h| h.value)
 }
 
 /// A name in a list: a header's, or one of those with an `@` in front.
