@@ -1,7 +1,9 @@
-//! AES-128 in CBC-MAC form over the AES instructions (FIPS 197; the chaining of ISO/IEC 9797-1, algorithm 1, without padding).
+//! The block functions of the tables' keyed hash over the AES instructions (FIPS 197), and nothing else. What they are good for, and why, is said
+//! there.
 //!
-//! This is the block function of the tables' keyed hash and nothing else: it takes whole blocks, and the caller sees to it that no message
-//! is a prefix of another (CBC-MAC is a pseudo-random function over prefix-free messages only).
+//! - [`CbcMac`]: AES-128, block by block (the chaining of ISO/IEC 9797-1, algorithm 1, without padding). It takes whole blocks, and the caller sees
+//!   to it that no message is a prefix of another (CBC-MAC is a pseudo-random function over prefix-free messages only).
+//! - [`ShortMac`]: two short parts, all their blocks side by side, then AES-128 once.
 
 use super::cpu::AesNi;
 use std::fmt;
@@ -22,10 +24,10 @@ impl fmt::Debug for CbcMac {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{AesNi, CbcMac};
+    use super::{AesNi, CbcMac, ShortMac};
     use core::arch::x86_64::{
-        __m128i, _mm_aesenc_si128, _mm_aesenclast_si128, _mm_aeskeygenassist_si128, _mm_cvtsi128_si64,
-        _mm_extract_epi64, _mm_loadu_si128, _mm_or_si128, _mm_set_epi64x, _mm_setzero_si128, _mm_shuffle_epi8,
+        __m128i, _mm_aesenc_si128, _mm_aesenclast_si128, _mm_aeskeygenassist_si128, _mm_cvtsi32_si128,
+        _mm_cvtsi128_si64, _mm_extract_epi64, _mm_loadu_si128, _mm_set_epi32, _mm_set_epi64x, _mm_setzero_si128,
         _mm_shuffle_epi32, _mm_slli_si128, _mm_xor_si128,
     };
 
@@ -82,69 +84,69 @@ mod x86 {
         halves(state)
     }
 
-    /// Sixteen bytes that make nothing, sixteen that name every byte, sixteen that make nothing: a window into it is a shuffle that moves a
-    /// register by whole bytes.
-    static MOVES: [u8; 48] = {
-        let mut moves = [0x80; 48];
-        let mut byte = 0;
-        while byte < 16 {
-            moves[16 + byte as usize] = byte;
-            byte += 1;
-        }
-        moves
-    };
-
-    /// `value` moved up by `bytes` (down, where negative), -16 to 16, zeros moving in.
+    /// `block` through four rounds (FIPS 197, section 5.1) under keys of its own. A last round key would change no difference, and there is none.
     #[inline]
     #[target_feature(enable = "aes,sse2,sse4.1")]
-    fn moved(value: __m128i, bytes: isize) -> __m128i {
-        let window = MOVES.get(16usize.wrapping_add_signed(-bytes)..).and_then(<[u8]>::first_chunk);
-        window.map_or_else(|| _mm_setzero_si128(), |window| _mm_shuffle_epi8(value, load(window)))
+    fn four_rounds(keys: &[__m128i; 4], block: __m128i) -> __m128i {
+        let mut state = _mm_xor_si128(block, keys[0]);
+        for key in &keys[1..] {
+            state = _mm_aesenc_si128(state, *key);
+        }
+        _mm_aesenc_si128(state, _mm_setzero_si128())
     }
 
-    /// At most 32 bytes in two registers, zeros after them.
+    /// 1 to 15 bytes in one block; with their number they are known again.
     #[inline]
     #[target_feature(enable = "aes,sse2,sse4.1")]
-    fn part(bytes: &[u8]) -> [__m128i; 2] {
-        if let (Some(first), Some(last)) = (bytes.first_chunk::<16>(), bytes.last_chunk::<16>()) {
-            return [load(first), moved(load(last), bytes.len().min(32) as isize - 32)];
+    fn piece(bytes: &[u8]) -> __m128i {
+        if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+            return _mm_set_epi64x(i64::from_le_bytes(*last), i64::from_le_bytes(*first));
         }
-        let low = if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-            let beyond = u64::from_le_bytes(*last).checked_shr(128 - 8 * bytes.len() as u32).unwrap_or(0);
-            _mm_set_epi64x(beyond.cast_signed(), i64::from_le_bytes(*first))
-        } else {
-            let number = bytes.iter().rev().fold(0u64, |number, byte| number << 8 | u64::from(*byte));
-            _mm_set_epi64x(0, number.cast_signed())
-        };
-        [low, _mm_setzero_si128()]
+        if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+            return _mm_set_epi32(0, 0, i32::from_le_bytes(*last), i32::from_le_bytes(*first));
+        }
+        let middle = bytes.get(bytes.len() / 2);
+        let all = [bytes.first(), middle, bytes.last()].into_iter().flatten();
+        _mm_cvtsi32_si128(all.fold(0, |all, byte| all << 8 | i32::from(*byte)))
     }
 
-    /// Two registers moved up by `bytes`, 0 to 15, in three.
+    /// The blocks of a part, each enciphered under keys of its own, and added to `sum`. No more blocks than there are keys.
     #[inline]
     #[target_feature(enable = "aes,sse2,sse4.1")]
-    fn moved_up([low, high]: [__m128i; 2], bytes: usize) -> [__m128i; 3] {
-        let by = bytes as isize;
-        [moved(low, by), _mm_or_si128(moved(low, by - 16), moved(high, by)), moved(high, by - 16)]
+    fn add(mut sum: __m128i, keys: &[[__m128i; 4]], part: &[u8]) -> __m128i {
+        let (whole, rest) = part.as_chunks::<16>();
+        let mut keys = keys.iter();
+        for (block, keys) in whole.iter().zip(&mut keys) {
+            sum = _mm_xor_si128(sum, four_rounds(keys, load(block)));
+        }
+        if !rest.is_empty()
+            && let Some(keys) = keys.next()
+        {
+            let block = part.last_chunk().map_or_else(|| piece(rest), |last| load(last));
+            sum = _mm_xor_si128(sum, four_rounds(keys, block));
+        }
+        sum
     }
 
     #[target_feature(enable = "aes,sse2,sse4.1")]
-    pub(super) fn short<const AT: usize>(mac: &CbcMac, head: [u64; 3], first: &[u8], second: &[u8]) -> [u64; 2] {
-        let mut blocks = [_mm_setzero_si128(); 6];
-        blocks[0] = _mm_set_epi64x(head[1].cast_signed(), head[0].cast_signed());
-        blocks[1] = _mm_set_epi64x(0, head[2].cast_signed());
-        let three = moved_up(part(first), AT % 16);
-        blocks[AT / 16] = _mm_or_si128(blocks[AT / 16], three[0]);
-        blocks[AT / 16 + 1] = _mm_or_si128(blocks[AT / 16 + 1], three[1]);
-        blocks[AT / 16 + 2] = three[2];
-        let at = AT + first.len();
-        for (block, more) in blocks.iter_mut().skip(at / 16).zip(moved_up(part(second), at % 16)) {
-            *block = _mm_or_si128(*block, more);
-        }
-        let mut state = _mm_setzero_si128();
-        for block in blocks.iter().take((at + second.len()).div_ceil(16)) {
-            state = chain(mac, state, *block);
-        }
-        halves(state)
+    pub(super) fn short(mac: &ShortMac, head: u64, stamp: u64, first: &[u8], second: &[u8]) -> [u64; 2] {
+        let (of_first, of_second) = mac.blocks.split_at(ShortMac::FIRST / 16);
+        let sum = _mm_set_epi64x(stamp.cast_signed(), head.cast_signed());
+        let sum = add(add(sum, of_first, first), of_second, second);
+        halves(chain(&mac.last, _mm_setzero_si128(), sum))
+    }
+
+    #[target_feature(enable = "aes,sse2,sse4.1")]
+    pub(super) fn short_keys(key: &CbcMac) -> ShortMac {
+        let mut next = 1;
+        let last = key.derive(next);
+        let blocks = std::array::from_fn(|_| {
+            std::array::from_fn(|_| {
+                next += 1;
+                load(&key.derive(next))
+            })
+        });
+        ShortMac { blocks, last: expand(key.proof, &last) }
     }
 }
 
@@ -164,29 +166,14 @@ impl CbcMac {
         }
     }
 
-    /// The chaining value of the first `AT` bytes of `head` (little-endian; the rest is zero), `first` and `second`, one after the other and
-    /// padded with zeros to whole blocks. The parts have at most [`Self::SHORT`] bytes each. They are put together in registers: blocks that
-    /// were written piecemeal could not be read whole before the writes have retired, which costs more than the encryption.
-    #[inline]
+    /// Another key: AES-128 of `number`, as a block in little-endian order.
     #[must_use]
-    pub fn short<const AT: usize>(&self, head: [u64; 3], first: &[u8], second: &[u8]) -> [u64; 2] {
-        const { assert!(AT <= 24) };
-        debug_assert!(first.len().max(second.len()) <= Self::SHORT);
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: `self` holds the proof of the features that `short` is compiled with (kept by `Cpu::hardware`).
-        unsafe {
-            x86::short::<AT>(self, head, first, second)
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        {
-            // No proof value exists on this architecture, so no value of this type does.
-            let _ = (first, second);
-            [head[0], head[1]]
-        }
+    pub fn derive(&self, number: u64) -> [u8; 16] {
+        let mut block = [0; 16];
+        block[..8].copy_from_slice(&number.to_le_bytes());
+        let [low, high] = self.absorb([0; 2], &[block]);
+        (u128::from(high) << 64 | u128::from(low)).to_le_bytes()
     }
-
-    /// Longest part of [`Self::short`].
-    pub const SHORT: usize = 32;
 
     /// The chaining value after `blocks`, from the chaining value `state` (little-endian halves; zeros at the start of a message).
     #[inline]
@@ -202,6 +189,59 @@ impl CbcMac {
             // No proof value exists on this architecture, so no value of this type does.
             let _ = blocks;
             state
+        }
+    }
+}
+
+/// The keys of a hash of two short parts: the parts' blocks go each through four rounds of AES under keys of its own, side by side, and their sum
+/// with two words goes through AES-128 under one more key.
+#[derive(Clone, Copy)]
+pub struct ShortMac {
+    #[cfg(target_arch = "x86_64")]
+    blocks: [[core::arch::x86_64::__m128i; 4]; (Self::FIRST + Self::SECOND) / 16],
+    last: CbcMac,
+}
+
+impl fmt::Debug for ShortMac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShortMac").finish_non_exhaustive()
+    }
+}
+
+impl ShortMac {
+    /// Bytes that the first part may have.
+    pub const FIRST: usize = 32;
+    /// Bytes that the second part may have.
+    pub const SECOND: usize = 64;
+
+    /// Derives all keys from `key`: AES-128 of 1 (little-endian, 16 bytes) is the key of the last step, that of 2, 3, … those of the blocks, four each.
+    #[must_use]
+    pub fn new(key: &CbcMac) -> Self {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `key` holds the proof of the features that `short_keys` is compiled with (kept by `Cpu::hardware`).
+        unsafe {
+            x86::short_keys(key)
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        Self { last: *key }
+    }
+
+    /// The hash of two parts of at most [`Self::FIRST`] and [`Self::SECOND`] bytes, with two words: of which the caller has `head` say how long the
+    /// parts are.
+    #[inline]
+    #[must_use]
+    pub fn hash(&self, head: u64, stamp: u64, first: &[u8], second: &[u8]) -> [u64; 2] {
+        debug_assert!(first.len() <= Self::FIRST && second.len() <= Self::SECOND);
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `self` holds the proof of the features that `short` is compiled with (kept by `Cpu::hardware`).
+        unsafe {
+            x86::short(self, head, stamp, first, second)
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            // No proof value exists on this architecture, so no value of this type does.
+            let _ = (first, second);
+            [head, stamp]
         }
     }
 }

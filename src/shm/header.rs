@@ -23,7 +23,7 @@ use super::region::RegionSpec;
 
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"PORTCULL");
 /// Counts changes of the meaning of any bit in a region.
-pub(super) const VERSION: u64 = 3;
+pub(super) const VERSION: u64 = 4;
 const SECTIONS: usize = 16;
 const SECTIONS_MAX: usize = 16;
 const ENTRY: usize = 31;
