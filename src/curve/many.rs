@@ -1,8 +1,8 @@
 //! Claims in groups of eight: with a table for every key, or without.
 //!
 //! A *known* claim needs no doublings of its own: both scalars' digits pick entries of tables that are added one after the other, the key's
-//! first. Digits of all groups are cut before any addition, and the lines that they name are asked for, so that tables that lie in main
-//! memory are near when their turn comes. Two groups go hand in hand.
+//! first. Two groups go hand in hand. The lines that an addition reads are asked for [`AHEAD`] additions before, so that tables that lie in
+//! main memory are near when their turn comes, and the few lines that are under way do not drive each other out.
 //!
 //! A *fresh* claim (a key without a table) makes the sixteen odd multiples Q, 3 Q .. 31 Q in its own lane and walks five-bit windows from
 //! the top; the generator's part still comes from its table.
@@ -20,6 +20,9 @@ use std::marker::PhantomData;
 
 /// How many groups one call takes at most.
 pub const GROUPS: usize = 8;
+
+/// How many additions before its turn an entry is asked for: some microsecond, which is several times what main memory takes.
+pub(super) const AHEAD: usize = 3;
 
 /// How many claims one call takes at most.
 pub const CLAIMS: usize = 8 * GROUPS;
@@ -135,7 +138,18 @@ fn pick<S: Shape, L: Lanes52>(l: L, tables: &[&S::Table; 8], digits: &Digits, at
     load(l, eight!(|LANE| S::entry(tables[LANE], j, index[LANE])))
 }
 
-/// Adds the generator's entries.
+/// Asks for the entries that digit `at` picks, if there is such a digit, of tables of shape `S`.
+#[inline(always)]
+fn ask<S: Shape, L: Lanes52>(l: L, tables: &[&S::Table; 8], digits: &Digits, at: usize) {
+    if at < S::ROUNDS * S::SUBTABLES {
+        let index = &digits.index[at];
+        for lane in 0..8 {
+            l.prefetch(S::entry(tables[lane], at % S::SUBTABLES, index[lane]));
+        }
+    }
+}
+
+/// Adds the generator's entries, of which the first [`AHEAD`] were asked for.
 #[inline(always)]
 fn add_generator<C: Curve, L: Lanes52, const G: usize>(
     l: L,
@@ -144,6 +158,9 @@ fn add_generator<C: Curve, L: Lanes52, const G: usize>(
     digits: &[Digits],
 ) {
     for at in 0..Window10::SUBTABLES {
+        for g in 0..G {
+            ask::<Window10, L>(l, &[table; 8], &digits[g], at + AHEAD);
+        }
         let mut b = [Affine { x: fe::zero(l), y: fe::zero(l) }; G];
         let mut negative = [0; G];
         for g in 0..G {
@@ -169,14 +186,6 @@ impl<C: Curve, S: Shape, L: Lanes52> Kernel<L> for Known<'_, C, S> {
             let (u1, u2) = scalars(l, claims, group);
             let key = &mut self.scratch.key[group];
             S::digits::<C, L>(l, &u2, key);
-            for round in 0..S::ROUNDS {
-                for j in 0..S::SUBTABLES {
-                    let index = &key.index[round * S::SUBTABLES + j];
-                    for lane in 0..8 {
-                        l.prefetch(S::entry(*nth(tables, group, lane), j, index[lane]));
-                    }
-                }
-            }
             Window10::digits::<C, L>(l, &u1, &mut self.scratch.generator[group]);
         }
         let mut group = 0;
@@ -220,6 +229,9 @@ impl<C: Curve, S: Shape> Rest<'_, '_, C, S> {
         let mut tables: [[&S::Table; 8]; G] = [[self.tables[0]; 8]; G];
         for g in 0..G {
             tables[g] = eight!(|LANE| *nth(self.tables, self.group + g, LANE));
+            for at in 0..=AHEAD {
+                ask::<S, L>(l, &tables[g], &self.key[g], at);
+            }
         }
         let mut a = [Affine { x: fe::zero(l), y: fe::zero(l) }.to_jacobian::<C>(l); G];
         for g in 0..G {
@@ -235,6 +247,11 @@ impl<C: Curve, S: Shape> Rest<'_, '_, C, S> {
                 let mut b = [Affine { x: fe::zero(l), y: fe::zero(l) }; G];
                 let mut negative = [0; G];
                 for g in 0..G {
+                    let next = at + AHEAD;
+                    ask::<S, L>(l, &tables[g], &self.key[g], next);
+                    if let Some(next) = next.checked_sub(S::ROUNDS * S::SUBTABLES) {
+                        ask::<Window10, L>(l, &[self.generator; 8], &self.generator_digits[g], next);
+                    }
                     b[g] = pick::<S, L>(l, &tables[g], &self.key[g], at, j);
                     negative[g] = self.key[g].negative[at];
                 }
@@ -400,6 +417,9 @@ impl<C: Curve> FreshRest<'_, '_, C> {
                 let index = &self.key[g].index[at];
                 b[g] = load(l, eight!(|LANE| &table[g][usize::from(index[LANE]) & (MULTIPLES - 1)][LANE]));
                 negative[g] = self.key[g].negative[at];
+                if let Some(next) = (at + AHEAD).checked_sub(MOST) {
+                    ask::<Window10, L>(l, &[self.generator; 8], &self.generator_digits[g], next);
+                }
             }
             if at == 0 {
                 for g in 0..G {

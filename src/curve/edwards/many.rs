@@ -1,15 +1,15 @@
 //! Claims in groups of eight, for keys with a table.
 //!
-//! As [`crate::curve::many`]: digits of all groups first, with the lines that they name asked for; then the additions, two groups hand in
-//! hand; at the end one inversion brings all sums to affine form, for an encoding has to be compared and not a quotient.
+//! As [`crate::curve::many`]: digits of all groups first; then the additions, two groups hand in hand, the lines of an entry asked for some
+//! additions before its turn; at the end one inversion brings all sums to affine form, for an encoding has to be compared and not a quotient.
 
 use std::marker::PhantomData;
 
 use super::point::{Extended, add_niels, double};
-use super::table::{Flat, correction, entry, pick};
+use super::table::{Flat, correction, entry, itself, pick};
 use super::{Claim, is_encoding, scalars};
 use crate::curve::digits::{Digits, halved};
-use crate::curve::many::{CLAIMS, GROUPS, Scratch, eight, nth};
+use crate::curve::many::{AHEAD, CLAIMS, GROUPS, Scratch, eight, nth};
 use crate::curve::table::Window10;
 use crate::field::fe::{self, Fe};
 use crate::field::fe25519::{invert_lanes, mul};
@@ -51,16 +51,6 @@ impl<S: Flat, L: Lanes52> Kernel<L> for Known<'_, S> {
             (r[group], even[group]) = (of_group.r, of_group.h_even);
             let key = &mut self.scratch.key[group];
             S::cut(l, halved(l, &of_group.h), 0, key);
-            for round in 0..S::ROUNDS {
-                for j in 0..S::SUBTABLES {
-                    let index = &key.index[round * S::SUBTABLES + j];
-                    for lane in 0..8 {
-                        let (first, second) = entry::<S>(*nth(tables, group, lane), j, index[lane]);
-                        l.prefetch(first);
-                        l.prefetch(second);
-                    }
-                }
-            }
             <Window10 as crate::curve::table::Shape>::cut(
                 l,
                 halved(l, &of_group.s),
@@ -109,6 +99,19 @@ impl<S: Flat, L: Lanes52> Kernel<L> for Known<'_, S> {
     }
 }
 
+/// Asks for the entries that digit `at` picks, if there is such a digit.
+#[inline(always)]
+fn ask<S: Flat, L: Lanes52>(l: L, tables: &[&S::Niels; 8], digits: &Digits, at: usize) {
+    if at < S::ROUNDS * S::SUBTABLES {
+        let index = &digits.index[at];
+        for lane in 0..8 {
+            let (first, second) = entry::<S>(tables[lane], at % S::SUBTABLES, index[lane]);
+            l.prefetch(first);
+            l.prefetch(second);
+        }
+    }
+}
+
 /// What is left of a call once the digits are cut.
 struct Rest<'a, 'd, S: Flat> {
     tables: &'a [&'a S::Niels],
@@ -126,6 +129,14 @@ impl<S: Flat> Rest<'_, '_, S> {
         let mut tables: [[&S::Niels; 8]; G] = [[self.tables[0]; 8]; G];
         for g in 0..G {
             tables[g] = eight!(|LANE| *nth(self.tables, self.group + g, LANE));
+            for at in 0..=AHEAD {
+                ask::<S, L>(l, &tables[g], &self.key[g], at);
+            }
+            for table in tables[g] {
+                let (first, second) = itself::<S>(table);
+                l.prefetch(first);
+                l.prefetch(second);
+            }
         }
         let mut a = [Extended::neutral(l); G];
         for g in 0..G {
@@ -141,6 +152,11 @@ impl<S: Flat> Rest<'_, '_, S> {
                 let at = round * S::SUBTABLES + j;
                 let mut b = [super::point::Niels { plus: fe::zero(l), minus: fe::zero(l), product: fe::zero(l) }; G];
                 for g in 0..G {
+                    let next = at + AHEAD;
+                    ask::<S, L>(l, &tables[g], &self.key[g], next);
+                    if let Some(next) = next.checked_sub(S::ROUNDS * S::SUBTABLES) {
+                        ask::<Window10, L>(l, &[self.base; 8], &self.base_digits[g], next);
+                    }
                     b[g] = pick::<S, L>(l, &tables[g], [j; 8], &self.key[g].index[at]);
                     negative[g] = self.key[g].negative[at];
                 }
@@ -154,6 +170,7 @@ impl<S: Flat> Rest<'_, '_, S> {
         add_niels::<L, G>(l, &mut a, &b, &[0xff; G]);
         for at in 0..<Window10 as crate::curve::table::Shape>::SUBTABLES {
             for g in 0..G {
+                ask::<Window10, L>(l, &[self.base; 8], &self.base_digits[g], at + AHEAD);
                 b[g] = pick::<Window10, L>(l, &[self.base; 8], [at; 8], &self.base_digits[g].index[at]);
                 negative[g] = self.base_digits[g].negative[at];
             }

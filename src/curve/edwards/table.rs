@@ -71,7 +71,7 @@ pub fn entry<S: Flat>(table: &S::Niels, j: usize, index: u16) -> (&Line, &Line) 
 
 /// The two lines of the point itself.
 #[inline(always)]
-fn itself<S: Flat>(table: &S::Niels) -> (&Line, &Line) {
+pub fn itself<S: Flat>(table: &S::Niels) -> (&Line, &Line) {
     let lines = table.as_ref();
     (&lines[S::ENTRIES], &lines[S::ENTRIES + 1 + S::ENTRIES / 2])
 }
