@@ -2,7 +2,9 @@
 //!
 //! Keys that were seen twice without a table wait on a verifier's list. Every verified signature earns the verifier a credit; when there
 //! are enough for a build, and eight keys wait (or fewer have waited for some batches), their tables are built, eight at once in lanes,
-//! at the end of a batch. So building takes at most a fixed part of the time that verifying takes, whatever keys come.
+//! at the end of a batch. So building takes at most a fixed part of the time that verifying takes, whatever keys come: 0.4 µs a signature,
+//! which the requests of other apps pay too (`benches/flood.rs`). A verifier begins with credits for the keys of a small gateway; while
+//! nothing is to be built it saves those of ten builds.
 
 use std::sync::Arc;
 
@@ -62,11 +64,17 @@ impl<C: Signing> Tables for C {
 /// From how many uses on a key gets a wide table, if there is room.
 pub(super) const WIDE_USES: u32 = 256;
 
-/// Credits that eight combs cost: some 400 µs, against 256 signatures of 2 to 11 µs.
-const COMB_COST: u32 = 256;
+/// Credits that eight combs cost: some 400 µs, against 1,024 signatures of 2 to 11 µs.
+const COMB_COST: u32 = 1024;
 
 /// Credits that eight wide tables cost: some 2 ms.
-const WIDE_COST: u32 = 1024;
+const WIDE_COST: u32 = 5 * COMB_COST;
+
+/// Credits to begin with: combs for 256 keys, 13 ms of work spread over batches.
+const GRANT: u32 = 32 * COMB_COST;
+
+/// The most credits that are saved.
+const SAVED: u32 = 2 * WIDE_COST;
 
 /// How many batches fewer than eight keys wait.
 const PATIENCE: u32 = 8;
@@ -78,12 +86,17 @@ const WAITS: usize = 100;
 const WAITING: usize = 32;
 
 /// Keys that wait for a table, and the credits earned.
-#[derive(Default)]
 pub(in crate::alg) struct Waiting {
     combs: Vec<Arc<Slot>>,
     wides: Vec<Arc<Slot>>,
     credits: u32,
     patience: u32,
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Self { combs: Vec::new(), wides: Vec::new(), credits: GRANT, patience: 0 }
+    }
 }
 
 impl Waiting {
@@ -98,7 +111,7 @@ impl Waiting {
     /// Ends a batch of `signatures`: builds what is due.
     pub fn settle<T: Tables, L: Lanes52>(&mut self, l: L, signatures: usize) {
         let earned = u32::try_from(signatures).unwrap_or(u32::MAX);
-        self.credits = self.credits.saturating_add(earned).min(2 * WIDE_COST);
+        self.credits = self.credits.max(self.credits.saturating_add(earned).min(SAVED));
         if self.combs.is_empty() && self.wides.is_empty() {
             return;
         }
