@@ -1,7 +1,7 @@
 //! A flood of requests under ever new keys: 10,000 credentials, each used twice, so that each asks for a table. The tables stay within their
 //! cap, and every verdict is right, those on other apps' requests included.
 //!
-//! (Throughput under such a flood is the row `p256-flood` of the benchmarks.)
+//! (Throughput of such a flood is the row `p256-flood` of `benches/peers`; what it costs other apps is `benches/flood.rs`.)
 
 use std::fmt::Write as _;
 
