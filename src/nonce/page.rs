@@ -116,6 +116,9 @@ fn reach_of(reach: u64, generation: i64) -> Option<usize> {
     if ahead >= REACH_BLOCKS.cast_signed() - 1 {
         return None;
     }
+    if ahead < -1 {
+        return Some(0);
+    }
     let mut most = 0;
     for back in (ahead - 1).max(0)..=ahead + 1 {
         if (0..REACH_BLOCKS.cast_signed()).contains(&back) {
@@ -174,14 +177,19 @@ impl<const N: usize, const LINE: usize, R: ReadLine<LINE>> Walk<'_, N, LINE, R> 
         self.reader.look::<1>(line, &question, order)
     }
 
-    /// Puts the message in unless it is there.
+    /// Asks for the lines after the home line, where they are likely to be looked at: at the stated capacity most walks of strict mode look at
+    /// two or three.
     #[inline(always)]
-    pub fn admit(&self) -> Claim {
+    pub fn prefetch_more(&self) {
         if self.strict {
-            // At the stated capacity most walks of strict mode look at two or three lines.
             prefetch(&self.page[self.at(1, 0)]);
             prefetch(&self.page[self.at(2, 0)]);
         }
+    }
+
+    /// Puts the message in unless it is there.
+    #[inline(always)]
+    pub fn admit(&self) -> Claim {
         loop {
             let Some((lines, at, word)) = (match self.vacancy() {
                 Ok(vacancy) => vacancy,

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::hash::prf::{Kind, Prf};
 use crate::shm::{
     FoundSection, LINE_WORDS, LineReader, LineWork, PAGE_WORDS, ReadLine, Region, Resize, Section, SectionSpec, Shape,
-    prefetch,
+    prefetch_to_write,
 };
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::Millis;
@@ -26,6 +26,9 @@ const SWEPT: usize = 0;
 const CURSOR: usize = 8;
 /// Control word: messages refused for lack of room.
 const FULL: usize = 16;
+/// In batches the lines after the home line are asked for so many messages ahead: asked for with all home lines at once they would be more than
+/// a core has under way at a time.
+const AHEAD: usize = 4;
 /// Sweep page by page when this many generations have passed since the last one, …
 const SWEEP_AFTER: u64 = 1 << 17;
 /// … all at once when this many have, …
@@ -252,6 +255,9 @@ pub struct Store {
     lines: LineReader,
     config: NonceConfig,
     geometry: Geometry,
+    /// The windows, as differences of times.
+    past: i64,
+    future: i64,
     /// Generation of the region's birth.
     birth_generation: i64,
     /// Timestamps up to here are refused.
@@ -275,7 +281,9 @@ impl Store {
         };
         let birth_generation = region.birth().0.div_euclid(geometry.period);
         let lines = LineReader::detect();
-        Ok(Self { section, prf, lines, config: *config, geometry, birth_generation, born })
+        let [past, future] =
+            [config.past_window_ms, config.future_window_ms].map(|ms| i64::try_from(ms).unwrap_or(i64::MAX));
+        Ok(Self { section, prf, lines, config: *config, geometry, past, future, birth_generation, born })
     }
 
     /// What the store was opened with.
@@ -290,7 +298,7 @@ impl Store {
         self.geometry.words * 8
     }
 
-    /// Hashes a message to its place. Where there is no signed timestamp, give the time of arrival, and [`Mode::Strict`].
+    /// Hashes a message to its place, and asks for the memory there. Where there is no signed timestamp, give the time of arrival, and [`Mode::Strict`].
     #[inline]
     #[must_use]
     pub fn key(&self, app: &[u8], nonce: &[u8], timestamp: Millis, mode: Mode) -> NonceKey {
@@ -320,13 +328,16 @@ impl Store {
         let page = ((u128::from(low) * u128::from(self.geometry.pages)) >> 64) as u64;
         let home = high as usize & (PAGE / LINE - 1);
         let generation = timestamp.0.div_euclid(self.geometry.period);
-        NonceKey { page, home, word: word::entry(high, generation), generation, timestamp, mode }
+        let key = NonceKey { page, home, word: word::entry(high, generation), generation, timestamp, mode };
+        self.prefetch(&key);
+        key
     }
 
     #[inline]
     fn page(&self, number: u64) -> Option<&[AtomicU64; PAGE]> {
-        let first = CONTROL + usize::try_from(number).ok()? * PAGE;
-        self.section.words().get(first..)?.first_chunk()
+        // The control words have a page.
+        let pages = self.section.words().as_chunks().0.get(CONTROL / PAGE..)?;
+        pages.get(usize::try_from(number).ok()?)
     }
 
     #[inline]
@@ -334,23 +345,20 @@ impl Store {
         self.section.words().get(word)
     }
 
-    /// Asks for the memory that [`Self::peek`] and [`Self::admit`] will look at.
+    /// Asks once more for the memory that [`Self::peek`] and [`Self::admit`] will look at first: where much has come between.
     #[inline]
     pub fn prefetch(&self, key: &NonceKey) {
         if let Some(page) = self.page(key.page) {
-            let lines = if key.mode == Mode::Strict { 3 } else { 1 };
-            for line in 0..lines {
-                prefetch(&page[((key.home + line) * LINE) & (PAGE - 1)]);
-            }
+            prefetch_to_write(&page[(key.home * LINE) & (PAGE - 1)]);
         }
     }
 
     #[inline]
     fn out_of_time(&self, key: &NonceKey, now: Millis) -> Option<Admit> {
         let age = now.since(key.timestamp);
-        if age > i64::try_from(self.config.past_window_ms).unwrap_or(i64::MAX) {
+        if age > self.past {
             Some(Admit::Stale)
-        } else if age.saturating_neg() > i64::try_from(self.config.future_window_ms).unwrap_or(i64::MAX) {
+        } else if age < -self.future {
             Some(Admit::TooNew)
         } else if key.timestamp <= self.born {
             Some(Admit::BeforeBirth)
@@ -439,7 +447,7 @@ impl Store {
         found
     }
 
-    /// [`Self::admit`] for each key in order, with the memory of the next ones under way. Writes as many answers as both slices have room for.
+    /// [`Self::admit`] for each key in order, with more memory of the next ones under way. Writes as many answers as both slices have room for.
     pub fn admit_batch(&self, keys: &[NonceKey], now: Millis, out: &mut [Admit]) {
         self.lines.enter(Many(self, keys, now, out));
     }
@@ -462,10 +470,10 @@ impl Store {
     #[inline]
     fn tend(&self, generation: i64) {
         let Some(swept) = self.control(SWEPT) else { return };
-        let age = u64::try_from(generation.wrapping_sub(self.birth_generation)).unwrap_or(0);
-        // Acquire: see `page::sweep`.
-        if age.saturating_sub(swept.load(Ordering::Acquire)) > SWEEP_AFTER {
-            self.sweep(generation, age, swept);
+        let age = generation.wrapping_sub(self.birth_generation);
+        // Acquire: see `page::sweep`. (What has been swept is an age, so it is no negative number.)
+        if age.saturating_sub(swept.load(Ordering::Acquire).cast_signed()) > SWEEP_AFTER.cast_signed() {
+            self.sweep(generation, age.max(0).cast_unsigned(), swept);
         }
     }
 
@@ -524,6 +532,9 @@ impl LineWork for One<'_> {
 
     #[inline(always)]
     fn run<R: ReadLine<LINE>>(self, reader: R) -> Admit {
+        if let Some(walk) = self.0.walk(self.1, reader) {
+            walk.prefetch_more();
+        }
         self.0.admit_by(self.1, self.2, reader)
     }
 }
@@ -537,13 +548,16 @@ impl LineWork for Many<'_> {
     #[inline(always)]
     fn run<R: ReadLine<LINE>>(self, reader: R) {
         let Self(store, keys, now, out) = self;
-        for (keys, out) in keys.chunks(16).zip(out.chunks_mut(16)) {
-            for key in keys {
-                store.prefetch(key);
+        for key in keys.iter().take(AHEAD) {
+            if let Some(walk) = store.walk(key, reader) {
+                walk.prefetch_more();
             }
-            for (key, out) in keys.iter().zip(out) {
-                *out = store.admit_by(key, now, reader);
+        }
+        for (index, (key, out)) in keys.iter().zip(out).enumerate() {
+            if let Some(walk) = keys.get(index + AHEAD).and_then(|key| store.walk(key, reader)) {
+                walk.prefetch_more();
             }
+            *out = store.admit_by(key, now, reader);
         }
     }
 }

@@ -152,16 +152,30 @@ fn map_somewhere(
     mapped
 }
 
-/// Asks for the cache line that holds the start of `word`, for writing. A hint without an effect on any value.
+/// Asks for the cache line that holds the start of `word`. A hint without an effect on any value. For reading: what is looked at by many and written
+/// by none (a key over its limit, a replayed nonce) stays in all their caches.
 #[inline(always)]
 pub(crate) fn prefetch<T>(word: &T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch of a valid reference's address; it cannot fault and changes nothing.
     unsafe {
-        use core::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_ET0>(std::ptr::from_ref(word).cast());
+        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(word).cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
+    let _ = word;
+}
+
+/// [`prefetch`] of what will most likely be written. The intrinsic of that name asks for it only where all code is compiled for CPUs that have the
+/// instruction; 64-bit CPUs that lack it take it for none at all.
+#[inline(always)]
+pub(crate) fn prefetch_to_write<T>(word: &T) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: a prefetch of a valid reference's address; it cannot fault and changes no value.
+    unsafe {
+        std::arch::asm!("prefetchw [{}]", in(reg) std::ptr::from_ref(word), options(nostack, preserves_flags, readonly));
+    }
+    #[cfg(any(not(target_arch = "x86_64"), miri))]
     let _ = word;
 }
 

@@ -35,7 +35,7 @@ mod tests;
 pub use bus::survive_truncation;
 pub use header::{FoundSection, Resize, Shape};
 pub(crate) use line::{LINE_WORDS, LineReader, LineWork, Look, OneByOne, Question, ReadLine};
-pub(crate) use map::prefetch;
+pub(crate) use map::{prefetch, prefetch_to_write};
 pub use process::Process;
 pub use region::{Region, RegionSpec, SectionSpec};
 pub use section::Section;

@@ -216,9 +216,7 @@ impl Region {
     #[must_use]
     pub fn section(&self, name: &str) -> Option<Section> {
         let &(_, first, words) = self.sections.iter().find(|(known, _, _)| known == name)?;
-        let end = first.checked_add(words)?;
-        let section = || Section { map: self.map.clone(), first, words, file: self.file.clone() };
-        (end <= self.map.words().len()).then(section)
+        Section::of(&self.map, first, words, self.file.clone())
     }
 
     /// The section of that name, which must have as many words as its user reckons with.

@@ -5,44 +5,62 @@ use crate::lanes::Line;
 use crate::sync::AtomicU64;
 use rustix::fs::FallocateFlags;
 use std::fs::File;
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 /// One section of a region: words that are reached through atomics only.
 #[derive(Clone, Debug)]
 pub struct Section {
-    pub(super) map: Arc<Map>,
-    pub(super) first: usize,
-    pub(super) words: usize,
+    map: Arc<Map>,
+    /// Words of the mapping before it.
+    first: usize,
+    words: Words,
     /// Of a region with a sparse section.
-    pub(super) file: Option<Arc<File>>,
+    file: Option<Arc<File>>,
 }
 
+/// Where a section's words are: found once, as they are asked for several times a request.
+#[derive(Clone, Copy, Debug)]
+struct Words(NonNull<[std::sync::atomic::AtomicU64]>);
+
+// SAFETY: stands for a shared reference to atomics, which any thread may use.
+unsafe impl Send for Words {}
+// SAFETY: as above.
+unsafe impl Sync for Words {}
+
 impl Section {
+    /// The `words` words of `map` from word `first` on, if there are so many.
+    pub(super) fn of(map: &Arc<Map>, first: usize, words: usize, file: Option<Arc<File>>) -> Option<Self> {
+        let words = Words(NonNull::from(map.words().get(first..first.checked_add(words)?)?));
+        Some(Self { map: map.clone(), first, words, file })
+    }
+
     /// All words of the section.
     #[inline]
     #[must_use]
     #[cfg(not(loom))]
     pub fn words(&self) -> &[AtomicU64] {
-        &self.map.words()[self.first..self.first + self.words]
+        // SAFETY: made of a slice of the mapping's words (kept by `of`), which stay mapped where they are for as long as `self.map` lives.
+        unsafe { self.words.0.as_ref() }
     }
 
     /// Under loom no code runs on a mapping: models bring their own words.
     #[cfg(loom)]
     #[must_use]
     pub fn words(&self) -> &[AtomicU64] {
-        unreachable!("{} {}: models do not map memory", self.first, self.words)
+        unreachable!("{} {}: models do not map memory", self.first, self.len())
     }
 
     /// How many words.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.words
+        self.words.0.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.words == 0
+        self.len() == 0
     }
 
     /// Makes the memory of `words` words from word `first` on one's own to write to, in a sparse section. `false`: there is no room.
@@ -56,7 +74,7 @@ impl Section {
     }
 
     fn change(&self, flags: FallocateFlags, first: usize, words: usize) -> bool {
-        let within = first.checked_add(words).is_some_and(|end| end <= self.words);
+        let within = first.checked_add(words).is_some_and(|end| end <= self.len());
         let at = |words: usize| words as u64 * 8;
         within
             && self
@@ -82,7 +100,7 @@ impl Section {
     /// While the answer is in use nobody, in whatever process, writes to these words, and they were written before in the sense of the memory model.
     pub(super) unsafe fn lines(&self, first: usize, count: usize) -> Option<&[Line]> {
         let end = first.checked_add(count.checked_mul(8)?)?;
-        if end > self.words || !(self.first + first).is_multiple_of(8) {
+        if end > self.len() || !(self.first + first).is_multiple_of(8) {
             return None;
         }
         // SAFETY: the words are mapped for as long as `self` lives (kept by `Map`) and within the section (just checked); a line is eight words
@@ -94,10 +112,11 @@ impl Section {
     /// Asks for the cache line of word `index`, if there is one. A hint.
     #[inline]
     pub fn prefetch(&self, index: usize) {
-        if index < self.words
-            && let Some(word) = self.map.words().get(self.first + index)
-        {
+        #[cfg(not(loom))]
+        if let Some(word) = self.words().get(index) {
             map::prefetch(word);
         }
+        #[cfg(loom)]
+        let _ = index;
     }
 }
