@@ -59,12 +59,17 @@ fn free(word: u64, now: Millis) -> bool {
     word == 0 || (class(word) != CLAIMED && gcra::debt(word & TAT_MASK, gcra::units(class(word), now)) == 0)
 }
 
-/// The debt in `word`, settled, in the units of `rate`.
-#[inline]
-fn debt(word: u64, rate: &Rate, now: Millis) -> u64 {
+/// The debt in `word`, settled, in the units of `rate`, in which `units` is `now`.
+#[inline(always)]
+fn debt(word: u64, rate: &Rate, units: u64, now: Millis) -> u64 {
+    if class(word) == rate.class() { gcra::debt(word & TAT_MASK, units) } else { foreign_debt(word, rate, now) }
+}
+
+/// [`debt`] of a key whose limit had other units: it was changed.
+#[cold]
+fn foreign_debt(word: u64, rate: &Rate, now: Millis) -> u64 {
     let class = class(word);
-    let debt = gcra::debt(word & TAT_MASK, gcra::units(class, now));
-    if class == rate.class() { debt } else { gcra::convert(debt, class, rate.class()) }
+    gcra::convert(gcra::debt(word & TAT_MASK, gcra::units(class, now)), class, rate.class())
 }
 
 /// What became of a request.
@@ -201,7 +206,7 @@ pub(super) fn take<const N: usize, R: ReadLine<LINE_WORDS>>(
     for _ in 0..ATTEMPTS {
         match find(reader, group, start, tag, now) {
             Found::Settled(at, mut word) => loop {
-                let after = match rate.conforms(debt(word, rate, now), now) {
+                let after = match rate.conforms(debt(word, rate, units, now), now) {
                     Ok(after) => units.wrapping_add(after),
                     // Read-only: a hot key that is over its limit costs no write.
                     Err(wait) => return Outcome::Limited(wait),
@@ -246,7 +251,7 @@ pub(super) fn take<const N: usize, R: ReadLine<LINE_WORDS>>(
 #[inline]
 pub(super) fn peek<const N: usize>(group: &[AtomicU64; N], start: usize, tag: u64, rate: &Rate, now: Millis) -> u64 {
     match find(OneByOne, group, start, tag, now) {
-        Found::Settled(_, word) => rate.conforms(debt(word, rate, now), now).err().unwrap_or(0),
+        Found::Settled(_, word) => rate.conforms(debt(word, rate, rate.now(now), now), now).err().unwrap_or(0),
         _ => 0,
     }
 }
@@ -265,9 +270,10 @@ pub(super) fn give_back<const N: usize>(
         return false;
     }
     let Found::Settled(at, mut word) = find(OneByOne, group, start, tag, now) else { return false };
+    let units = rate.now(now);
     while same_tag(word, tag) && class(word) != CLAIMED {
-        let owed = debt(word, rate, now).saturating_sub(rate.interval());
-        let new = settled(tag, rate.class(), rate.now(now).wrapping_add(owed));
+        let owed = debt(word, rate, units, now).saturating_sub(rate.interval());
+        let new = settled(tag, rate.class(), units.wrapping_add(owed));
         // Release: as in `take`.
         match group[at].compare_exchange(word, new, Ordering::Release, Ordering::Relaxed) {
             Ok(_) => return true,

@@ -168,7 +168,7 @@ impl Rate {
     }
 
     /// The debt at `now` (in units) after one more request, where it conforms; otherwise the milliseconds after which it would.
-    #[inline]
+    #[inline(always)]
     pub(super) fn conforms(&self, debt: u64, now: Millis) -> Result<u64, u64> {
         if let Some(offset) = self.window {
             return self.conforms_in_window(debt, now, offset);
@@ -177,8 +177,9 @@ impl Rate {
         if after <= self.tau {
             return Ok(after);
         }
+        // Rounded up to milliseconds: a shift, as the compiler cannot know that it divides by a power of two.
         let shift = SHIFTS[usize::from(self.class)];
-        Err((after - self.tau).div_ceil(1 << shift))
+        Err((after - self.tau + ((1 << shift) - 1)) >> shift)
     }
 
     /// [`Self::conforms`] of a quota. Apart, so that the code of rates stays short.

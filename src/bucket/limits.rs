@@ -4,7 +4,9 @@ use super::cell::{self, Outcome};
 use super::gcra::{self, Rate};
 use crate::error::Error;
 use crate::hash::prf::{Kind, Prf};
-use crate::shm::{LINE_WORDS, LineReader, LineWork, PAGE_WORDS, ReadLine, Region, Resize, Section, SectionSpec, Shape};
+use crate::shm::{
+    LINE_WORDS, LineReader, LineWork, PAGE_WORDS, ReadLine, Region, Resize, Section, SectionSpec, Shape, prefetch,
+};
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::Millis;
 
@@ -163,13 +165,15 @@ impl Limits {
     }
 
     /// Hashes what a limit is keyed by: its name and the values (`["per-ip-path", "203.0.113.7", "/pay"]`) to a cell's place. Two keys share
-    /// a cell, and are then limited together, with a chance below 10^-6.
+    /// a cell, and are then limited together, with a chance below 10^-6. Asks for the memory there.
     #[inline]
     #[must_use]
     pub fn key(&self, parts: &[&[u8]]) -> LimitKey {
         let (low, high) = self.prf.hash_in(3, parts);
         let group = ((u128::from(low) * u128::from(self.groups)) >> 64) as u64;
-        LimitKey { group, start: (high as usize & (SLOTS / 8 - 1)) * 8, tag: cell::tag(high) }
+        let key = LimitKey { group, start: (high as usize & (SLOTS / 8 - 1)) * 8, tag: cell::tag(high) };
+        self.prefetch(&key);
+        key
     }
 
     #[inline]
@@ -179,14 +183,16 @@ impl Limits {
 
     #[inline]
     fn group_at(&self, number: u64) -> Option<&[AtomicU64; SLOTS]> {
-        let first = CONTROL + usize::try_from(number).ok()? * SLOTS;
-        self.section.words().get(first..)?.first_chunk()
+        let groups = self.section.words().as_chunks().0.get(CONTROL / SLOTS..)?;
+        groups.get(usize::try_from(number).ok()?)
     }
 
     /// Asks for the memory that the other calls will look at.
     #[inline]
     pub fn prefetch(&self, key: &LimitKey) {
-        self.section.prefetch(CONTROL + key.group as usize * SLOTS + key.start);
+        if let Some(group) = self.group(key) {
+            prefetch(&group[key.start & (SLOTS - 1)]);
+        }
     }
 
     /// Takes one request for `key`.
@@ -196,7 +202,6 @@ impl Limits {
 
     #[inline(always)]
     fn take_by<R: ReadLine<LINE_WORDS>>(&self, key: &LimitKey, rate: &Rate, now: Millis, reader: R) -> Take {
-        self.tend(now);
         let (Some(group), Some(claims)) = (self.group(key), self.section.words().get(CLAIMS)) else {
             return Take::Full;
         };
@@ -279,10 +284,10 @@ impl Limits {
     #[inline]
     fn tend(&self, now: Millis) {
         let Some(swept) = self.section.words().get(SWEPT) else { return };
-        let age = u64::try_from(now.since(self.birth)).unwrap_or(0);
-        // Acquire: see `cell::sweep`.
-        if age.saturating_sub(swept.load(Ordering::Acquire)) > SWEEP_AFTER {
-            self.sweep(now, age, swept);
+        let age = now.since(self.birth);
+        // Acquire: see `cell::sweep`. (What has been swept is an age, so it is no negative number.)
+        if age.saturating_sub(swept.load(Ordering::Acquire).cast_signed()) > SWEEP_AFTER.cast_signed() {
+            self.sweep(now, age.max(0).cast_unsigned(), swept);
         }
     }
 
@@ -324,6 +329,7 @@ impl LineWork for One<'_> {
 
     #[inline(always)]
     fn run<R: ReadLine<LINE_WORDS>>(self, reader: R) -> Take {
+        self.0.tend(self.3);
         self.0.take_by(self.1, self.2, self.3, reader)
     }
 }
@@ -338,6 +344,7 @@ impl LineWork for Many<'_> {
     fn run<R: ReadLine<LINE_WORDS>>(self, reader: R) {
         let Self(limits, requests, now, out) = self;
         for (requests, out) in requests.chunks(16).zip(out.chunks_mut(16)) {
+            limits.tend(now);
             for (key, _) in requests {
                 limits.prefetch(key);
             }
