@@ -1,6 +1,6 @@
 //! A part of an open region, as rooms use it.
 
-use super::map::{self, Map};
+use super::map::Map;
 use crate::lanes::Line;
 use crate::sync::AtomicU64;
 use rustix::fs::FallocateFlags;
@@ -107,16 +107,5 @@ impl Section {
         // of any value, aligned to 64 bytes, which an offset of a multiple of eight words from the start of a page is. That nobody writes to
         // them is the caller's promise; a file that is truncated meanwhile reads as other values, of which any is a valid one.
         Some(unsafe { std::slice::from_raw_parts(self.map.start_of(self.first + first)?.cast(), count) })
-    }
-
-    /// Asks for the cache line of word `index`, if there is one. A hint.
-    #[inline]
-    pub fn prefetch(&self, index: usize) {
-        #[cfg(not(loom))]
-        if let Some(word) = self.words().get(index) {
-            map::prefetch(word);
-        }
-        #[cfg(loom)]
-        let _ = index;
     }
 }
