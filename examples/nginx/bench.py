@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""CPU microseconds a request of nginx with four workers: no check, portcullis, and the same check in Lua (baseline.lua); and who refuses a replay that
-comes to another worker. From the repository's root, after `cargo build --release`: python3 examples/nginx/bench.py [REQUESTS [ROUNDS]]
+"""CPU microseconds a request of nginx: no check, portcullis, and the same check in Lua (baseline.lua); and who refuses a replay that comes to another
+worker. First with four workers, which have little to do beside what wrk can send, then with one that has as much as it can take: the more is at hand,
+the more is judged together. From the repository's root, after `cargo build --release`: python3 examples/nginx/bench.py [REQUESTS [ROUNDS]]
 With `memory` instead: what 1 and 16 workers over one region of a million nonces take.
 
 Needs wrk, and Python's `cryptography`. CPU is what the worker processes ran over a round, from /proc/PID/schedstat; every round has each of them, one
@@ -95,7 +96,7 @@ def run(folder, nginx, place, targets):
     done = int(next(line for line in said.splitlines() if "requests in" in line).split()[0])
     refused = sum(int(line.split(":")[1]) for line in said.splitlines() if "Non-2xx" in line)
     # What wrk sends while it stops is a replay, or not answered.
-    assert refused <= 64 and done >= len(targets) - 64, said
+    assert refused <= CONNECTIONS and done >= len(targets) - CONNECTIONS, said
     return used / done * 1e6
 
 
@@ -153,37 +154,48 @@ def memory():
                 stop(folder, nginx)
 
 
+def replays():
+    for place in ("/ours", "/gathered", "/lua", "/lua-own"):
+        accepted = 0
+        for number in range(10):
+            target = place + signed("hmac-sha256", f"r{place}{number}")
+            assert status(target) == 200, place
+            accepted += sum(status(target) == 200 for _ in range(8))
+        print(f"{place[1:]:8} replays on new connections, four workers: {accepted} of 80 accepted")
+
+
+def compare(folder, nginx, alg):
+    rounds = []
+    for number in range(1 + ROUNDS):
+        used = {}
+        for place in ("/none", "/ours", "/gathered", "/lua"):
+            # Without a check the targets of another round are as good.
+            if place != "/none" or number == 0:
+                targets = [signed(alg, f"{time.time_ns()}"[-14:] + f"-{each}") for each in range(REQUESTS)]
+            used[place] = run(folder, nginx, place, targets)
+        rounds.append(used)
+    middle = {place: statistics.median(used[place] for used in rounds[1:]) for place in rounds[0]}
+    print(f"{alg}, CPU µs a request: no check {middle['/none']:.1f}, portcullis {middle['/ours']:.1f}, gathered {middle['/gathered']:.1f}, Lua {middle['/lua']:.1f}")
+    for place, name in (("/ours", "portcullis"), ("/gathered", "gathered")):
+        whole = [used["/lua"] / used[place] for used in rounds[1:]]
+        check = [(used["/lua"] - used["/none"]) / max(used[place] - used["/none"], 0.01) for used in rounds[1:]]
+        print(f"  Lua against {name}: whole {statistics.median(whole):.1f}×, the check alone {statistics.median(check):.1f}× "
+              f"({min(check):.1f} to {max(check):.1f} over {ROUNDS} rounds)")
+
+
 def main():
-    with tempfile.TemporaryDirectory(dir=FOLDERS) as folder:
-        write_files(folder)
-        nginx = start(folder)
-        try:
-            for place in ("/ours", "/gathered", "/lua", "/lua-own"):
-                accepted = 0
-                for number in range(10):
-                    target = place + signed("hmac-sha256", f"r{place}{number}")
-                    assert status(target) == 200, place
-                    accepted += sum(status(target) == 200 for _ in range(8))
-                print(f"{place[1:]:8} replays on new connections, four workers: {accepted} of 80 accepted")
-            for alg, count in (("hmac-sha256", REQUESTS), ("rsa-pkcs1-sha256", REQUESTS)):
-                rounds = []
-                for number in range(1 + ROUNDS):
-                    used = {}
-                    for place in ("/none", "/ours", "/gathered", "/lua"):
-                        # Without a check the targets of another round are as good.
-                        if place != "/none" or number == 0:
-                            targets = [signed(alg, f"{time.time_ns()}"[-14:] + f"-{each}") for each in range(count)]
-                        used[place] = run(folder, nginx, place, targets)
-                    rounds.append(used)
-                middle = {place: statistics.median(used[place] for used in rounds[1:]) for place in rounds[0]}
-                print(f"{alg}, CPU µs a request: no check {middle['/none']:.1f}, portcullis {middle['/ours']:.1f}, gathered {middle['/gathered']:.1f}, Lua {middle['/lua']:.1f}")
-                for place, name in (("/ours", "portcullis"), ("/gathered", "gathered")):
-                    whole = [used["/lua"] / used[place] for used in rounds[1:]]
-                    check = [(used["/lua"] - used["/none"]) / max(used[place] - used["/none"], 0.01) for used in rounds[1:]]
-                    print(f"  Lua against {name}: whole {statistics.median(whole):.1f}×, the check alone {statistics.median(check):.1f}× "
-                          f"({min(check):.1f} to {max(check):.1f} over {ROUNDS} rounds)")
-        finally:
-            stop(folder, nginx)
+    for count in (4, 1):
+        with tempfile.TemporaryDirectory(dir=FOLDERS) as folder:
+            write_files(folder, count)
+            nginx = start(folder)
+            try:
+                if count > 1:
+                    replays()
+                print(f"{count} {'workers' if count > 1 else 'worker'}, {CONNECTIONS} connections:")
+                for alg in KEYS:
+                    compare(folder, nginx, alg)
+            finally:
+                stop(folder, nginx)
 
 
 memory() if MEMORY else main()

@@ -56,7 +56,8 @@ local function put(slice, text)
 end
 
 -- The header lines of the request at hand as nginx has them, in their order, without a Lua string for each: what ngx.req.get_headers is made of.
-local get_request, raw_lines, lines
+local get_request, raw_lines, lines, look_up
+local value, value_len = ffi.new("char *[1]"), ffi.new("size_t[1]")
 do
   local found, base = pcall(require, "resty.core.base")
   found = found and pcall(require, "resty.core.request") and pcall(function() return ffi.C.ngx_http_lua_ffi_req_get_headers end)
@@ -70,6 +71,15 @@ do
       if count <= 0 then return 0 end
       if ffi.C.ngx_http_lua_ffi_req_get_headers(request, raw_lines, count, 1) ~= 0 then return nil end
       return count
+    end
+    if pcall(require, "resty.core.var") and pcall(function() return ffi.C.ngx_http_lua_ffi_var_get end) then
+      local low, why = bytes_t(32), ffi.new("char *[1]")
+      -- The variable of nginx, which `value` and `value_len` show where nginx has it, without a Lua string.
+      function look_up(name)
+        if ffi.C.ngx_http_lua_ffi_var_get(get_request(), name, #name, low, 0, value, value_len, why) ~= 0 then
+          error("the request has no $" .. name)
+        end
+      end
     end
   end
 end
@@ -208,6 +218,20 @@ local function add_fields(headers, fields)
   return count
 end
 
+-- A variable of the request at hand, where nginx has it, or copied for a batch that is judged when the request may be gone.
+local function put_variable(batch, slice, name)
+  look_up(name)
+  local size = tonumber(value_len[0])
+  if batch.bytes then
+    local to = room(batch, size)
+    copy(to, value[0], size)
+    slice.ptr = to
+  else
+    slice.ptr = cast(pointer_t, value[0])
+  end
+  slice.len = size
+end
+
 local function add(batch, method, target, fields, body, client_ip)
   local index = batch.count
   local request, headers, texts = batch.requests[index], batch.headers + index * HEADERS_MAX, batch.texts
@@ -220,12 +244,12 @@ local function add(batch, method, target, fields, body, client_ip)
   end
   request.header_count = count
   put(request.method, method)
-  put(request.target, target)
+  if target then put(request.target, target) else put_variable(batch, request.target, "request_uri") end
   put(request.body, body)
-  put(request.client_ip, client_ip)
+  if client_ip then put(request.client_ip, client_ip) else put_variable(batch, request.client_ip, "remote_addr") end
   -- Held until the batch is judged.
   local held = index * 5
-  texts[held + 1], texts[held + 2], texts[held + 3], texts[held + 4], texts[held + 5] = method, target, body, client_ip, fields or false
+  texts[held + 1], texts[held + 2], texts[held + 3], texts[held + 4], texts[held + 5] = method, target or false, body, client_ip or false, fields or false
   batch.count = index + 1
   return index
 end
@@ -251,7 +275,7 @@ local function read_verdict(batch, index)
 end
 
 --- Judges a request: its parts as strings, its headers as ngx.req.get_headers gives them; without them those of the request at hand, as they
---- came. Returns the verdict's reason, status and struct, which is good until the next call.
+--- came, and so its target and the client's address where they are nil (with resty.core). Returns the verdict's reason, status and struct, which is good until the next call.
 function M.verify(method, target, fields, body, client_ip)
   alone.count = 0
   local index = add(alone, method, target, fields or (not lines and ngx.req.get_headers(HEADERS_MAX, true)), body, client_ip)
@@ -301,7 +325,9 @@ function M.guard(gathered)
     body = file and read(file) or ""
   end
   local verify = gathered and M.verify_gathered or M.verify
-  local reason, status, found = verify(get_method(), ngx.var.request_uri, nil, body, ngx.var.remote_addr)
+  local target, client_ip
+  if not look_up then target, client_ip = ngx.var.request_uri, ngx.var.remote_addr end
+  local reason, status, found = verify(get_method(), target, nil, body, client_ip)
   if reason == "ok" then
     set_header("X-App-Id", ffi_string(found.app_id))
     return
