@@ -8,6 +8,7 @@ use crate::request::{Header, Request, TlsVersion};
 use crate::verdict::{Label, Reason, Ticket, Verdict};
 use portcullis_result::*;
 use std::ffi::c_char;
+use std::mem::offset_of;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// A worker, and the vectors that requests are read into.
@@ -75,20 +76,22 @@ impl FfiWorker {
         request: &portcullis_request,
         use_it: impl FnOnce(&mut Worker, &Request<'_>) -> T,
     ) -> Result<T, portcullis_result> {
-        let mut wrong = PORTCULLIS_OK;
-        if request.header_count == 0 {
-            // SAFETY: this function's contract.
-            let view = unsafe { read(request, &[], &mut wrong) };
-            return if wrong == PORTCULLIS_OK { Ok(use_it(&mut self.worker, &view)) } else { Err(wrong) };
-        }
-        let mut headers = recycle_headers(std::mem::take(&mut self.headers));
+        let (mut wrong, mut copied) = (PORTCULLIS_OK, Vec::new());
         // SAFETY: this function's contract.
-        let view = unsafe {
-            read_headers(request, &mut headers, &mut wrong);
-            read(request, &headers, &mut wrong)
-        };
+        let lines = unsafe { lent(request) }.unwrap_or_else(|| {
+            copied = recycle_headers(std::mem::take(&mut self.headers));
+            // SAFETY: this function's contract.
+            unsafe { read_headers(request, &mut copied, &mut wrong) };
+            &copied
+        });
+        // SAFETY: this function's contract.
+        let mut view = unsafe { read_most(request, lines, &mut wrong) };
+        // SAFETY: this function's contract.
+        unsafe { read_rest(request, &mut view, &mut wrong) };
         let outcome = if wrong == PORTCULLIS_OK { Ok(use_it(&mut self.worker, &view)) } else { Err(wrong) };
-        self.headers = recycle_headers(headers);
+        if copied.capacity() != 0 {
+            self.headers = recycle_headers(copied);
+        }
         outcome
     }
 
@@ -110,14 +113,26 @@ impl FfiWorker {
         let mut wrong = PORTCULLIS_OK;
         for request in requests {
             // SAFETY: this function's contract.
-            unsafe { read_headers(request, &mut headers, &mut wrong) };
+            unsafe {
+                if lent(request).is_none() {
+                    read_headers(request, &mut headers, &mut wrong);
+                }
+            }
         }
         let mut rest: &[Header<'_>] = &headers;
         for request in requests {
-            let (own, after) = rest.split_at(request.header_count.min(rest.len()));
-            rest = after;
             // SAFETY: this function's contract.
-            views.push(unsafe { read(request, own, &mut wrong) });
+            let own = unsafe { lent(request) }.unwrap_or_else(|| {
+                let (own, after) = rest.split_at(request.header_count.min(rest.len()));
+                rest = after;
+                own
+            });
+            // SAFETY: this function's contract.
+            views.push(unsafe { read_most(request, own, &mut wrong) });
+            if let Some(view) = views.last_mut() {
+                // SAFETY: this function's contract.
+                unsafe { read_rest(request, view, &mut wrong) };
+            }
         }
         let outcome = if wrong == PORTCULLIS_OK { Ok(use_them(&mut self.worker, &views)) } else { Err(wrong) };
         self.requests = recycle_requests(views);
@@ -160,23 +175,48 @@ unsafe fn read_headers<'a>(request: &portcullis_request, headers: &mut Vec<Heade
     // SAFETY: this function's contract.
     match unsafe { lines(request) } {
         Ok(lines) => headers.extend(lines.iter().map(|line| {
-            let (name, value) = (line.name, line.value);
-            // Nearly all: two texts with pointers, and lengths that are no more than memory has.
-            if !name.ptr.is_null() && !value.ptr.is_null() && (name.len | value.len) <= isize::MAX as usize {
-                // SAFETY: neither is NULL, both lengths are within what a slice may have (checked: the greatest is all ones below the highest bit),
-                // memory promised by this function's contract.
-                return unsafe {
-                    Header {
-                        name: std::slice::from_raw_parts(name.ptr, name.len),
-                        value: std::slice::from_raw_parts(value.ptr, value.len),
-                    }
-                };
-            }
             // SAFETY: this function's contract.
-            unsafe { Header { name: read_bytes(name, wrong), value: read_bytes(value, wrong) } }
+            unsafe { Header { name: read_bytes(line.name, wrong), value: read_bytes(line.value, wrong) } }
         })),
         Err(refused) => *wrong = refused,
     }
+}
+
+// A slice of bytes is its address and its length, in this order, and nothing else: neither could be read as the other while this is compiled.
+const _: () = {
+    union Either {
+        own: &'static [u8],
+        theirs: portcullis_slice,
+    }
+    assert!(
+        size_of::<&[u8]>() == size_of::<portcullis_slice>() && align_of::<&[u8]>() == align_of::<portcullis_slice>()
+    );
+    // SAFETY: bytes of a slice that is there; were they not an address and a length, this would be refused here.
+    let theirs = unsafe { Either { own: b"ab" }.theirs };
+    // SAFETY: the address of `ab`.
+    assert!(theirs.len == 2 && unsafe { *theirs.ptr } == b'a');
+    assert!(size_of::<Header<'_>>() == size_of::<portcullis_header>());
+    assert!(align_of::<Header<'_>>() == align_of::<portcullis_header>());
+    assert!(offset_of!(Header<'_>, name) == offset_of!(portcullis_header, name));
+    assert!(offset_of!(Header<'_>, value) == offset_of!(portcullis_header, value));
+};
+
+/// The header lines where the caller has them, if all of their texts are as the engine's must be: not at NULL, and no longer than memory. Nothing where
+/// one is not, be it an empty text at NULL, which is allowed: [`read_headers`] reads those, and says what is wrong.
+///
+/// # Safety
+/// Every slice of `request` describes readable memory for `'a`.
+#[inline]
+unsafe fn lent<'a>(request: &portcullis_request) -> Option<&'a [Header<'a>]> {
+    // SAFETY: this function's contract.
+    let lines = unsafe { lines(request) }.ok()?;
+    // The highest bit says of each length whether it is too great, and of each address less one whether it was NULL: one look at all of them. (An
+    // address with that bit is no program's on the machines that we know, and only costs a copy of the lines.)
+    let text = |text: &portcullis_slice| text.ptr.addr().wrapping_sub(1) | text.len;
+    let all = lines.iter().fold(0, |all, line| all | text(&line.name) | text(&line.value));
+    // SAFETY: laid out alike (asserted when this was compiled); no text at NULL, none longer than a slice may be (looked at above), and each
+    // of them readable (this function's contract).
+    (all <= isize::MAX as usize).then(|| unsafe { std::slice::from_raw_parts(lines.as_ptr().cast(), lines.len()) })
 }
 
 /// The header lines of a request as the caller has them.
@@ -211,19 +251,19 @@ unsafe fn read_bytes<'a>(slice: portcullis_slice, wrong: &mut portcullis_result)
     })
 }
 
-/// A request as the engine takes it; what is wrong with it goes into `wrong`, and it must not be judged then. Written field by field where it is to
-/// stand: a result that is moved costs more than reading the request.
+/// A request as the engine takes it, but for what [`read_rest`] adds; what is wrong with it goes into `wrong`, and it must not be judged then. In two
+/// steps, since the second writes where the request stands: one that is moved afterwards costs more than reading it.
 ///
 /// # Safety
 /// Every slice of `request` describes readable memory for `'a`.
 #[inline(always)]
-unsafe fn read<'a>(
+unsafe fn read_most<'a>(
     request: &portcullis_request,
     headers: &'a [Header<'a>],
     wrong: &mut portcullis_result,
 ) -> Request<'a> {
     // SAFETY: this function's contract.
-    let mut view = unsafe {
+    unsafe {
         Request {
             headers,
             received_at: moment(request.received_at_ms),
@@ -233,10 +273,22 @@ unsafe fn read<'a>(
                 read_bytes(request.body, wrong),
             )
         }
-    };
+    }
+}
+
+/// What not every request has.
+///
+/// # Safety
+/// Every slice of `request` describes readable memory for `'a`.
+#[inline(always)]
+unsafe fn read_rest<'a>(request: &portcullis_request, view: &mut Request<'a>, wrong: &mut portcullis_result) {
     if request.client_ip.len != 0 {
         // SAFETY: this function's contract.
-        view.client_ip = unsafe { noted(request.client_ip.bytes().map(read_address), wrong) };
+        let text = unsafe { read_bytes(request.client_ip, wrong) };
+        match read_ipv4(text) {
+            Some(address) => view.client_ip = Some(IpAddr::V4(address)),
+            None => read_other_address(text, view, wrong),
+        }
     }
     // What few requests have: one look at all of it.
     let rare = request.scheme.len
@@ -248,9 +300,17 @@ unsafe fn read<'a>(
         | request.trace_id.len;
     if rare != 0 {
         // SAFETY: this function's contract.
-        unsafe { read_rare(request, &mut view, wrong) };
+        unsafe { read_rare(request, view, wrong) };
     }
-    view
+}
+
+/// An address that is not of IPv4; where `wrong` says already that there is no text, it stays so.
+#[inline(never)]
+fn read_other_address(text: &[u8], view: &mut Request<'_>, wrong: &mut portcullis_result) {
+    view.client_ip = read_text(text).and_then(|text| text.parse().ok());
+    if view.client_ip.is_none() && !text.is_empty() {
+        *wrong = PORTCULLIS_BAD_ARGUMENT;
+    }
 }
 
 /// # Safety
@@ -279,7 +339,7 @@ unsafe fn read_rare<'a>(request: &portcullis_request, view: &mut Request<'a>, wr
     }
 }
 
-/// As [`read`], with what is wrong as the result.
+/// A request as the engine takes it, or what is wrong with it.
 ///
 /// # Safety
 /// Every slice of `request` describes readable memory for `'a`.
@@ -289,7 +349,9 @@ pub(super) unsafe fn view<'a>(
 ) -> Result<Request<'a>, portcullis_result> {
     let mut wrong = PORTCULLIS_OK;
     // SAFETY: this function's contract.
-    let view = unsafe { read(request, headers, &mut wrong) };
+    let mut view = unsafe { read_most(request, headers, &mut wrong) };
+    // SAFETY: this function's contract.
+    unsafe { read_rest(request, &mut view, &mut wrong) };
     if wrong == PORTCULLIS_OK { Ok(view) } else { Err(wrong) }
 }
 
@@ -312,41 +374,55 @@ fn read_text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
 }
 
-fn read_address(bytes: &[u8]) -> Option<IpAddr> {
-    read_ipv4(bytes).map(IpAddr::V4).or_else(|| read_text(bytes)?.parse().ok())
-}
-
 /// An address of IPv4, of the texts that the standard library takes for one: four decimal numbers below 256 without leading zeros. In few steps, since
 /// most requests have one.
-fn read_ipv4(bytes: &[u8]) -> Option<Ipv4Addr> {
-    fn digit(rest: &mut &[u8]) -> Option<u32> {
-        let (first, behind) = rest.split_first()?;
-        let digit = u32::from(first.wrapping_sub(b'0'));
-        (digit < 10).then(|| {
-            *rest = behind;
-            digit
-        })
+#[inline]
+fn read_ipv4(text: &[u8]) -> Option<Ipv4Addr> {
+    const LONGEST: usize = "255.255.255.255".len();
+    /// More than the text, a dot, and where a number may be looked for behind them.
+    const ROOM: usize = 32;
+    let mut padded = [0; ROOM];
+    let end = text.len();
+    if end > LONGEST {
+        return None;
     }
-    fn octet(rest: &mut &[u8]) -> Option<u32> {
-        let mut number = digit(rest)?;
-        // A number that begins with 0 has no other digit, and none has more than three.
-        if number != 0
-            && let Some(second) = digit(rest)
-        {
+    // Copied as two pieces that may lie over each other: a copy of any length is a call.
+    if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+        padded[..8].copy_from_slice(first);
+        padded[end - 8..end].copy_from_slice(last);
+    } else {
+        padded[..4].copy_from_slice(text.first_chunk::<4>()?);
+        padded[end - 4..end].copy_from_slice(text.last_chunk::<4>()?);
+    }
+    padded[end] = b'.';
+    let byte = |at: usize| padded[at % ROOM];
+    let digit = |at| Some(u32::from(byte(at).wrapping_sub(b'0'))).filter(|&digit| digit < 10);
+    let (mut at, mut address) = (0, 0);
+    for _ in 0..4 {
+        let mut number = digit(at)?;
+        at += 1;
+        if let Some(second) = digit(at) {
+            // What begins with 0 has no other digit.
+            if number == 0 {
+                return None;
+            }
             number = number * 10 + second;
-            if let Some(third) = digit(rest) {
+            at += 1;
+            if let Some(third) = digit(at) {
                 number = number * 10 + third;
+                if number > 255 {
+                    return None;
+                }
+                at += 1;
             }
         }
-        (number < 256).then_some(number)
+        if byte(at) != b'.' {
+            return None;
+        }
+        at += 1;
+        address = address << 8 | number;
     }
-    let mut rest = bytes;
-    let mut address = octet(&mut rest)?;
-    for _ in 0..3 {
-        rest = rest.strip_prefix(b".")?;
-        address = address << 8 | octet(&mut rest)?;
-    }
-    rest.is_empty().then(|| Ipv4Addr::from_bits(address))
+    (at == end + 1).then(|| Ipv4Addr::from_bits(address))
 }
 
 fn read_tls(bytes: &[u8]) -> Option<TlsVersion> {
@@ -410,6 +486,102 @@ pub(super) fn read_verdict(given: &portcullis_verdict) -> Result<Verdict, portcu
 mod tests {
     use super::*;
 
+    const NONE: portcullis_slice = portcullis_slice { ptr: std::ptr::null(), len: 0 };
+
+    fn slice(text: &[u8]) -> portcullis_slice {
+        portcullis_slice { ptr: text.as_ptr(), len: text.len() }
+    }
+
+    fn request() -> portcullis_request {
+        // SAFETY: all zeros is a request without anything.
+        unsafe { std::mem::zeroed() }
+    }
+
+    /// What a request's address is read as.
+    fn address(text: &[u8]) -> Result<Option<IpAddr>, portcullis_result> {
+        let request = portcullis_request { client_ip: slice(text), ..request() };
+        // SAFETY: the text is alive.
+        unsafe { view(&request, &[]) }.map(|view| view.client_ip)
+    }
+
+    #[test]
+    fn lines_are_lent_where_they_lie_or_copied_where_a_text_is_none() {
+        let text = |text: &'static str| slice(text.as_bytes());
+        let whole = [("Host", "api.example"), ("A", ""), ("", "b"), ("X-Long", "0123456789")];
+        for count in 0..=whole.len() {
+            let theirs: Vec<_> = whole[..count]
+                .iter()
+                .map(|(name, value)| portcullis_header { name: text(name), value: text(value) })
+                .collect();
+            let request = portcullis_request { headers: theirs.as_ptr(), header_count: count, ..request() };
+            // SAFETY: the texts are static.
+            let lines = unsafe { lent(&request) }.unwrap();
+            assert!(count == 0 || lines.as_ptr().cast() == theirs.as_ptr());
+            let own: Vec<_> = whole[..count].iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+            assert_eq!(lines.iter().map(|line| (line.name, line.value)).collect::<Vec<_>>(), own);
+            // Every text in turn at NULL, without a length, with one, or longer than memory.
+            let (long, nowhere) =
+                (portcullis_slice { len: usize::MAX / 2 + 1, ..text("a") }, portcullis_slice { len: 1, ..NONE });
+            for (bad, result) in [(NONE, None), (nowhere, Some(PORTCULLIS_NULL)), (long, Some(PORTCULLIS_BAD_ARGUMENT))]
+            {
+                for place in 0..2 * count {
+                    let (mut theirs, mut own) = (theirs.clone(), own.clone());
+                    if place % 2 == 0 {
+                        (theirs[place / 2].name, own[place / 2].0) = (bad, b"");
+                    } else {
+                        (theirs[place / 2].value, own[place / 2].1) = (bad, b"");
+                    }
+                    let request = portcullis_request { headers: theirs.as_ptr(), ..request };
+                    // SAFETY: the texts that have a length and an address are static; the one that is too long is not read.
+                    let (lent, copied) = unsafe { (lent(&request), headers_of(&request)) };
+                    assert_eq!(lent, None, "{bad:?} at {place}");
+                    let copied =
+                        copied.map(|lines| lines.iter().map(|line| (line.name, line.value)).collect::<Vec<_>>());
+                    assert_eq!(copied, result.map_or(Ok(own), Err), "{bad:?} at {place}");
+                }
+            }
+        }
+        for (count, result) in [(1, PORTCULLIS_NULL), (usize::MAX, PORTCULLIS_NULL)] {
+            let request = portcullis_request { header_count: count, ..request() };
+            // SAFETY: there are no lines at NULL, and none is read.
+            let (lent, copied) = unsafe { (lent(&request), headers_of(&request)) };
+            assert_eq!((lent, copied), (None, Err(result)));
+        }
+    }
+
+    #[test]
+    fn random_addresses_are_what_the_standard_library_reads() {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = move |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 11) as usize % below
+        };
+        const BYTES: &[u8] = b"0123456789..../:+ a\0\xfe";
+        let mut read = 0;
+        for _ in 0..200_000 {
+            // Numbers of every length, some too great or with a zero before them; then up to two bytes changed, put in or taken away.
+            let mut number = |_| {
+                let number = random(400) >> random(8);
+                if random(10) == 0 { format!("0{number}") } else { number.to_string() }
+            };
+            let mut text = [(); 4].map(&mut number).join(".").into_bytes();
+            for _ in 0..random(3) {
+                let (at, byte) = (random(text.len()), BYTES[random(BYTES.len())]);
+                match random(3) {
+                    0 => text[at] = byte,
+                    1 => text.insert(at, byte),
+                    _ => drop(text.remove(at)),
+                }
+            }
+            let own = std::str::from_utf8(&text).ok().and_then(|text| text.parse::<Ipv4Addr>().ok());
+            assert_eq!(read_ipv4(&text), own, "{:?}", String::from_utf8_lossy(&text));
+            read += usize::from(own.is_some());
+        }
+        assert!((20_000..180_000).contains(&read), "{read} of them were addresses");
+    }
+
     #[test]
     fn addresses_are_what_the_standard_library_reads() {
         let numbers = [
@@ -469,8 +641,13 @@ mod tests {
             "nonsense",
             "12345",
         ] {
-            assert_eq!(read_address(text.as_bytes()), text.parse().ok(), "{text:?}");
+            let own = text.parse().map(Some).map_err(|_| PORTCULLIS_BAD_ARGUMENT);
+            assert_eq!(address(text.as_bytes()), own, "{text:?}");
         }
-        assert_eq!(read_address(b"\xff"), None);
+        assert_eq!(address(b"\xff"), Err(PORTCULLIS_BAD_ARGUMENT));
+        assert_eq!(address(b""), Ok(None));
+        let nowhere = portcullis_request { client_ip: portcullis_slice { len: 7, ..NONE }, ..request() };
+        // SAFETY: there is no text at NULL, and none is read.
+        assert_eq!(unsafe { view(&nowhere, &[]) }.map(|view| view.client_ip), Err(PORTCULLIS_NULL));
     }
 }

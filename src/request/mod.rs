@@ -30,7 +30,10 @@ pub use view::View;
 pub(crate) use view::{AsSent, On, Param};
 
 /// One header line. Names compare without case; values are as received, without the line end.
+///
+/// Laid out as in C, the name before the value: the C ABI lends the caller's lines where they lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct Header<'a> {
     /// The name as received.
     pub name: &'a [u8],
