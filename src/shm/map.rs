@@ -19,7 +19,9 @@ pub(super) struct Map {
 /// From this size on memory is asked for in large pages: with small ones nearly every access to a table misses the TLB.
 const LARGE: usize = 8 << 20;
 /// A large page (of x86-64, and of AArch64 with pages of 4 KiB). Elsewhere there is none of this size, and small ones do.
-const LARGE_PAGE: usize = 2 << 20;
+pub(super) const LARGE_PAGE: usize = 2 << 20;
+/// `MADV_COLLAPSE` of the kernel's headers, which rustix lacks.
+const COLLAPSE: libc::c_int = 25;
 
 // SAFETY: the memory is only lent as atomics, which any thread may use (kept by `words`, the only way to it).
 unsafe impl Send for Map {}
@@ -73,8 +75,6 @@ impl Map {
     /// them (`deny` in `/sys/kernel/mm/transparent_hugepage/shmem_enabled`; the kernel's default there, `never`, forbids those only that nobody
     /// asks for). Linux from 6.1 on; else it stays as it is. Costs a copy of what is there: for who makes a region.
     pub fn in_large_pages(&self) {
-        /// `MADV_COLLAPSE` of the kernel's headers, which rustix lacks.
-        const COLLAPSE: libc::c_int = 25;
         if cfg!(target_os = "linux") && self.words * 8 >= LARGE {
             // SAFETY: moves the content of a mapping of ours to other physical memory, as the kernel may at any time; it changes none. What
             // a kernel says that does not know this, or cannot do it, is of no interest.
@@ -128,6 +128,15 @@ fn map_somewhere(
     if bytes < LARGE || !bytes.is_multiple_of(4096) {
         return anywhere();
     }
+    map_on_a_large_page(bytes, map)
+}
+
+/// See [`map_somewhere`]; `bytes` are whole pages.
+fn map_on_a_large_page(
+    bytes: usize,
+    map: impl Fn(*mut c_void, MapFlags) -> rustix::io::Result<*mut c_void>,
+) -> rustix::io::Result<*mut c_void> {
+    let anywhere = || map(std::ptr::null_mut(), MapFlags::empty());
     let Some(room) = bytes.checked_add(LARGE_PAGE) else { return anywhere() };
     // SAFETY: a reservation of addresses at a place of the kernel's choice, without memory, disturbs nothing of ours.
     let reserved = unsafe {
@@ -150,6 +159,39 @@ fn map_somewhere(
         }
     }
     mapped
+}
+
+/// Zeros of this process alone, [`LARGE_PAGE`] bytes that begin where a large page may, in small pages, each present when it is used.
+pub(super) fn block() -> rustix::io::Result<NonNull<c_void>> {
+    let start = map_on_a_large_page(LARGE_PAGE, |start, flags_of_place| {
+        let protection = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: as in `Map::file`.
+        unsafe { rustix::mm::mmap_anonymous(start, LARGE_PAGE, protection, MapFlags::PRIVATE | flags_of_place) }
+    })?;
+    NonNull::new(start).ok_or(rustix::io::Errno::NOMEM)
+}
+
+/// Puts a [`block`] into one large page, where the system can.
+pub(super) fn into_a_large_page(block: NonNull<c_void>) {
+    if cfg!(target_os = "linux") {
+        // SAFETY: moves the content of a mapping of ours to other physical memory, as the kernel may at any time; it changes none. What a
+        // kernel says that does not know this, or has no such page, is of no interest.
+        let done = unsafe { libc::madvise(block.as_ptr(), LARGE_PAGE, COLLAPSE) };
+        if done != 0 {
+            // Before Linux 6.1: it may do so later by itself.
+            // SAFETY: as above.
+            let _ = unsafe { libc::madvise(block.as_ptr(), LARGE_PAGE, libc::MADV_HUGEPAGE) };
+        }
+    }
+}
+
+/// Unmaps a block.
+///
+/// # Safety
+/// It was made by [`block`], and nothing in it is used any more.
+pub(super) unsafe fn give_back_block(block: NonNull<c_void>) {
+    // SAFETY: exactly what `block` has mapped; unused, as the caller says.
+    let _ = unsafe { rustix::mm::munmap(block.as_ptr(), LARGE_PAGE) };
 }
 
 /// Asks for the cache line that holds the start of `word`. A hint without an effect on any value. For reading: what is looked at by many and written

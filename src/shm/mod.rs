@@ -13,10 +13,11 @@
 //!   here and not a signal later. What remains possible is another process with write access truncating the file while it is mapped: file
 //!   permissions (0600 by default) guard against that, and [`survive_truncation`] against its end in a signal.
 //!
-//! Beside it lies a second file of the same form, for tables of public keys ([`Tables`]).
+//! Beside it lies a second file of the same form, for tables of public keys ([`Tables`]). Those that a process has for itself lie in blocks of a large
+//! page each ([`Packed`]).
 //!
-//! `unsafe` is here for mapping, unmapping, for lending mapped words as atomics, and as lines while nobody writes to them, for reading lines at once,
-//! for locks on files, and for the handlers of SIGBUS and of forks.
+//! `unsafe` is here for mapping, unmapping, for handing out mapped memory, for lending mapped words as atomics, and as lines while nobody writes to
+//! them, for reading lines at once, for locks on files, and for the handlers of SIGBUS and of forks.
 #![allow(unsafe_code)]
 
 mod bus;
@@ -25,6 +26,7 @@ mod line;
 mod map;
 #[cfg(all(test, loom))]
 mod models;
+mod packed;
 mod process;
 mod region;
 mod section;
@@ -36,6 +38,7 @@ pub use bus::survive_truncation;
 pub use header::{FoundSection, Resize, Shape};
 pub(crate) use line::{LINE_WORDS, LineReader, LineWork, Look, OneByOne, Question, ReadLine};
 pub(crate) use map::{prefetch, prefetch_to_write};
+pub use packed::Packed;
 pub use process::Process;
 pub use region::{Region, RegionSpec, SectionSpec};
 pub use section::Section;

@@ -44,19 +44,19 @@ impl<C: Signing> Tables for C {
 
     #[inline(always)]
     fn build<L: Lanes52>(l: L, points: &[Line], wide: bool) -> Vec<ShapedTable> {
-        fn of_shape<C: Signing, S: Shape, L: Lanes52>(
+        fn of_shape<C: Signing, S: Shape<Table = [Line; N]>, L: Lanes52, const N: usize>(
             l: L,
             points: &[Line],
-            shaped: fn(Lines<S::Table>) -> ShapedTable,
+            shaped: fn(Lines<N>) -> ShapedTable,
         ) -> Vec<ShapedTable> {
             let mut tables: Vec<_> = points.iter().map(|_| S::room()).collect();
             l.call(Build::<C, S>::new(points, &mut tables.iter_mut().map(|t| &mut **t).collect::<Vec<_>>()));
-            tables.into_iter().map(|table| shaped(Lines::Own(table))).collect()
+            tables.into_iter().map(|table| shaped(Lines::own(&table))).collect()
         }
         if wide {
-            of_shape::<C, Wide, L>(l, points, ShapedTable::Wide)
+            of_shape::<C, Wide, L, _>(l, points, ShapedTable::Wide)
         } else {
-            of_shape::<C, Comb, L>(l, points, ShapedTable::Comb)
+            of_shape::<C, Comb, L, _>(l, points, ShapedTable::Comb)
         }
     }
 }

@@ -34,7 +34,7 @@ impl<C: Signing> Tables for Plain<C> {
     }
 
     fn build<L: Lanes52>(_: L, points: &[Line], _: bool) -> Vec<ShapedTable> {
-        points.iter().map(|point| ShapedTable::Plain(Lines::Own(plain::table::<C>(point)))).collect()
+        points.iter().map(|point| ShapedTable::Plain(Lines::own(&plain::table::<C>(point)))).collect()
     }
 }
 

@@ -17,10 +17,8 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use arc_swap::ArcSwapOption;
 
-use crate::curve::edwards::table::Flat;
-use crate::curve::table::{Comb, Shape, Wide};
 use crate::lanes::Line;
-use crate::shm::{Claim, Published, TableId, Tables as Shared};
+use crate::shm::{Claim, Packed, Published, TableId, Tables as Shared};
 
 /// Default cap: 256 MiB.
 const DEFAULT_BYTES: usize = 256 << 20;
@@ -128,23 +126,28 @@ pub(in crate::alg) struct KeyTable {
 /// The shapes.
 pub(in crate::alg) enum ShapedTable {
     /// P-256 or SM2.
-    Comb(Lines<<Comb as Shape>::Table>),
-    Wide(Lines<<Wide as Shape>::Table>),
+    Comb(Lines<512>),
+    Wide(Lines<4096>),
     /// P-256 or SM2, for plain code.
-    Plain(Lines<crate::curve::plain::Table>),
+    Plain(Lines<512>),
     /// Ed25519.
-    FlatComb(Lines<<Comb as Flat>::Niels>),
-    FlatWide(Lines<<Wide as Flat>::Niels>),
+    FlatComb(Lines<770>),
+    FlatWide(Lines<6146>),
 }
 
 /// A table in memory of this process, or in a file that it shares.
-pub(in crate::alg) enum Lines<T> {
-    Own(Box<T>),
-    /// Of as many lines as `T` has: kept by [`Lines::shared`].
+pub(in crate::alg) enum Lines<const N: usize> {
+    Own(Packed<N>),
+    /// Of `N` lines: kept by [`Lines::shared`].
     Shared(Published),
 }
 
-impl<const N: usize> Lines<[Line; N]> {
+impl<const N: usize> Lines<N> {
+    /// A table of this process.
+    pub fn own(table: &[Line; N]) -> Self {
+        Self::Own(Packed::new(table))
+    }
+
     /// `None` where it has not as many lines.
     pub fn shared(table: Published) -> Option<Self> {
         (table.len() == N).then_some(Self::Shared(table))
@@ -158,7 +161,7 @@ impl<const N: usize> Lines<[Line; N]> {
     }
 }
 
-impl<const N: usize> Deref for Lines<[Line; N]> {
+impl<const N: usize> Deref for Lines<N> {
     type Target = [Line; N];
 
     #[inline]

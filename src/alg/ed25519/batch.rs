@@ -44,9 +44,9 @@ impl Tables for Edwards {
     #[inline(always)]
     fn build<L: Lanes52>(l: L, points: &[Line], wide: bool) -> Vec<ShapedTable> {
         if wide {
-            tables::<Wide, L>(l, points).into_iter().map(|table| ShapedTable::FlatWide(Lines::Own(table))).collect()
+            tables::<Wide, L>(l, points).into_iter().map(|table| ShapedTable::FlatWide(Lines::own(&table))).collect()
         } else {
-            tables::<Comb, L>(l, points).into_iter().map(|table| ShapedTable::FlatComb(Lines::Own(table))).collect()
+            tables::<Comb, L>(l, points).into_iter().map(|table| ShapedTable::FlatComb(Lines::own(&table))).collect()
         }
     }
 }
