@@ -1,6 +1,24 @@
 //! The inverse modulo an odd number, in variable time: for public data only.
 //!
-//! The algorithm is the division-step GCD of Bernstein and Yang ("Fast constant-time gcd computation and modular inversion", 2019) in the
+//! **The binary GCD**, its decisions made on single words, as Pornin does ("Optimized Binary GCD for Modular Inversion", 2020, 3). State: b odd,
+//! a, both not negative, starting as M and x. Halve a while it is even; then put |a - b| in the place of a and the lesser one in that of b. The low
+//! 31 bits of both and the 33 bits from the highest that either has are enough to go on for 31 halvings, which are gathered into a matrix;
+//! the matrix is then applied to the full numbers:
+//!
+//! ```text
+//!   (a, b) := |matrix * (a, b)| / 2^31      exact, for the low bits were exact; a row's sign is turned with its number's
+//! ```
+//!
+//! Two such matrices make one for the cofactors (u, v), with a = u x and b = v x modulo M throughout, which are divided by 2^62 modulo M as
+//! below. When a is 0, b is the gcd and v the inverse.
+//!
+//! Bounds. A row of a matrix has |f| + |g| ≤ 2^31: it is at most 2^(31 - left) while `left` halvings are to be made, but for that of a
+//! between a subtraction and the halving that always follows, as both were odd. So neither number ever exceeds the greater of the two. What
+//! is computed is right whatever the 33 bits say, as only the choice of the greater number rests on them; that a becomes 0 soon is proved in
+//! the paper (the two lengths together shrink by 31 a matrix, so by 17 for 256 bits). Here nothing hangs on that proof: after
+//! [`MATRICES`] the other algorithm does it.
+//!
+//! **The division steps**, that other algorithm, are the GCD of Bernstein and Yang ("Fast constant-time gcd computation and modular inversion", 2019) in the
 //! variable-time form in which runs of zero bits are skipped at once. State: f odd, g, starting as M and x. A step looks at the low bits
 //! only, so 62 steps are gathered into a 2×2 matrix of integers on single words, and the matrix is then applied to the full numbers:
 //!
@@ -21,9 +39,14 @@ use super::fe::{self, Fe};
 use super::modulus::Modulus;
 use super::words::{Words, is_zero, negated_inverse};
 use crate::lanes::Lanes52;
+use std::hint::select_unpredictable;
 
 const BITS: u32 = 62;
 const MASK: u64 = u64::MAX >> 2;
+const LOW31: u64 = (1 << 31) - 1;
+
+/// How many matrices of the binary GCD are made at most.
+const MATRICES: usize = 20;
 
 /// Five signed limbs of 62 bits; the lower four in 0..2^62, the highest carries the sign.
 type Signed = [i64; 5];
@@ -107,6 +130,82 @@ fn steps(mut delta: i64, f: u64, g: u64) -> (i64, Matrix) {
     (delta, m)
 }
 
+/// The low 31 bits of both numbers, below the 33 bits that begin with the highest bit of the greater one; the numbers themselves where they have
+/// one limb only.
+#[inline(always)]
+fn near(a: &Signed, b: &Signed, length: usize) -> (u64, u64) {
+    let (low_a, low_b) = (a[0].cast_unsigned(), b[0].cast_unsigned());
+    if length == 1 {
+        return (low_a, low_b);
+    }
+    let (high_a, high_b) = (a[length - 1].cast_unsigned(), b[length - 1].cast_unsigned());
+    // 2 to 63: limbs have 62 bits, and one of these is not 0.
+    let shift = (high_a | high_b).leading_zeros();
+    let join = |high: u64, next: i64, low: u64| {
+        let top = high << shift | next.cast_unsigned() << 2 >> (64 - shift);
+        top & !LOW31 | low & LOW31
+    };
+    (join(high_a, a[length - 2], low_a), join(high_b, b[length - 2], low_b))
+}
+
+/// 31 halvings of a, odd or even, beside an odd b. Two numbers of a row are kept in one word, f + 2^32 g, so that a row is turned by one instruction; the
+/// choices are such as need no branch.
+#[inline(always)]
+fn halve(mut a: u64, mut b: u64) -> [[i64; 2]; 2] {
+    let (mut p, mut q) = (1u64, 1u64 << 32);
+    let mut left = 31;
+    let mut zeros = a.trailing_zeros();
+    while zeros < left {
+        a >>= zeros;
+        q <<= zeros;
+        left -= zeros;
+        let (difference, below) = a.overflowing_sub(b);
+        zeros = difference.trailing_zeros();
+        let (turned, row, turned_row) = (b.wrapping_sub(a), p.wrapping_sub(q), q.wrapping_sub(p));
+        b = select_unpredictable(below, a, b);
+        q = select_unpredictable(below, p, q);
+        a = select_unpredictable(below, turned, difference);
+        p = select_unpredictable(below, turned_row, row);
+    }
+    q <<= left;
+    // Each number is above -2^31, for a row that holds 2^31 or -2^31 beside 0 is a multiple of the first ones.
+    let split = |row: u64| {
+        let row = row.wrapping_add(0x7fff_ffff_7fff_ffff);
+        [(row & 0xffff_ffff) as i64 - 0x7fff_ffff, (row >> 32) as i64 - 0x7fff_ffff]
+    };
+    [split(p), split(q)]
+}
+
+/// `|f a + g b| / 2^31` (the low 31 bits of the sum are zero), and the row with the sign that this has.
+#[inline(always)]
+fn apply_row([f, g]: [i64; 2], a: &Signed, b: &Signed, length: usize) -> (Signed, [i64; 2]) {
+    let mut out = [0; 5];
+    let mut c = wide(f, a[0]) + wide(g, b[0]);
+    debug_assert!(c as u64 & LOW31 == 0, "the low bits were exact");
+    let mut low = (c as u64 & MASK) >> 31;
+    c >>= BITS;
+    for i in 1..length {
+        c += wide(f, a[i]) + wide(g, b[i]);
+        let limb = c as u64 & MASK;
+        out[i - 1] = (low | (limb & LOW31) << 31).cast_signed();
+        low = limb >> 31;
+        c >>= BITS;
+    }
+    // What is left is the sign, or 31 bits at most.
+    out[length - 1] = low.cast_signed() + ((c as i64) << 31);
+    if c >= 0 {
+        return (out, [f, g]);
+    }
+    let mut carry = 0;
+    for limb in &mut out[..length - 1] {
+        let negated = carry - *limb;
+        *limb = negated & MASK.cast_signed();
+        carry = negated >> BITS;
+    }
+    out[length - 1] = carry - out[length - 1];
+    (out, [-f, -g])
+}
+
 impl Inverter {
     /// For an odd modulus.
     #[must_use]
@@ -120,6 +219,52 @@ impl Inverter {
         if is_zero(x) {
             return [0; 4];
         }
+        self.by_halving(x).unwrap_or_else(|| self.by_steps(x))
+    }
+
+    /// The binary GCD.
+    #[inline]
+    pub(super) fn by_halving(&self, x: &Words) -> Option<Words> {
+        let (mut a, mut b) = (cut(x), self.modulus);
+        let (mut u, mut v): (Signed, Signed) = ([1, 0, 0, 0, 0], [0; 5]);
+        let mut length = 5;
+        let mut before: Option<[[i64; 2]; 2]> = None;
+        for _ in 0..MATRICES {
+            while length > 1 && a[length - 1] | b[length - 1] == 0 {
+                length -= 1;
+            }
+            let (near_a, near_b) = near(&a, &b, length);
+            let [first, second] = halve(near_a, near_b);
+            let (next_a, first) = apply_row(first, &a, &b, length);
+            let (next_b, second) = apply_row(second, &a, &b, length);
+            (a, b) = (next_a, next_b);
+            let done = a[..length].iter().all(|&limb| limb == 0);
+            let m = match before.take() {
+                None if !done => {
+                    before = Some([first, second]);
+                    continue;
+                }
+                // Alone it counts as divided by 2^62 once it is doubled 31 times.
+                None => {
+                    let [[u, v], [q, r]] = [first, second].map(|row| row.map(|x| x << 31));
+                    Matrix { u, v, q, r }
+                }
+                Some([[f, g], [h, k]]) => {
+                    let row = |[x, y]: [i64; 2]| (x * f + y * h, x * g + y * k);
+                    let ((u, v), (q, r)) = (row(first), row(second));
+                    Matrix { u, v, q, r }
+                }
+            };
+            self.apply_modular(&m, &mut u, &mut v);
+            if done {
+                return Some(self.normalize(v, false));
+            }
+        }
+        None
+    }
+
+    /// The division steps; not for 0.
+    pub(super) fn by_steps(&self, x: &Words) -> Words {
         let (mut d, mut e): (Signed, Signed) = ([0; 5], [1, 0, 0, 0, 0]);
         let (mut f, mut g) = (self.modulus, cut(x));
         let mut delta = -1;

@@ -209,6 +209,8 @@ fn inverses() {
             let x = edges.get(i).copied().unwrap_or_else(|| random.below(&m));
             let y = inverter.invert(&x);
             assert!(lt(&y, &m));
+            assert_eq!(inverter.by_halving(&x), Some(y), "within the matrices that it may have");
+            assert_eq!(inverter.by_steps(&x), y);
             // The inverse of the inverse, and every few an actual product.
             assert_eq!(inverter.invert(&y), x);
             if i < 200 {
