@@ -2,7 +2,8 @@
 //!
 //! A *known* claim needs no doublings of its own: both scalars' digits pick entries of tables that are added one after the other, the key's
 //! first. Two groups go hand in hand. The lines that an addition reads are asked for [`AHEAD`] additions before, so that tables that lie in
-//! main memory are near when their turn comes, and the few lines that are under way do not drive each other out.
+//! main memory are near when their turn comes, and the few lines that are under way do not drive each other out. Where there are many groups
+//! and no doublings at all, the entries are rather added as a [`tree`](super::tree).
 //!
 //! A *fresh* claim (a key without a table) makes the sixteen odd multiples Q, 3 Q .. 31 Q in its own lane and walks five-bit windows from
 //! the top; the generator's part still comes from its table.
@@ -11,7 +12,7 @@ use super::build::{load, scale, store};
 use super::digits::{self, Digits, MOST};
 use super::jacobian::{Affine, Jacobian, add_mixed, double, is_exceptional, x_is};
 use super::table::{Shape, Window10};
-use super::{Claim, Curve, Decision};
+use super::{Claim, Curve, Decision, tree};
 use crate::field::fe::{self, mul, square, to_montgomery, unpack};
 use crate::field::inverse::invert_lanes;
 use crate::field::modulus::Modulus;
@@ -31,12 +32,13 @@ pub const CLAIMS: usize = 8 * GROUPS;
 pub struct Scratch {
     pub(super) key: Box<[Digits]>,
     pub(super) generator: Box<[Digits]>,
+    tree: tree::Room,
 }
 
 impl Default for Scratch {
     fn default() -> Self {
         let room = || vec![Digits::EMPTY; GROUPS].into_boxed_slice();
-        Self { key: room(), generator: room() }
+        Self { key: room(), generator: room(), tree: tree::Room::default() }
     }
 }
 
@@ -111,7 +113,13 @@ fn scalars<L: Lanes52>(l: L, claims: &[Claim], group: usize) -> (fe::Fe<L>, fe::
 
 /// Compares and writes down what became of a group.
 #[inline(always)]
-fn decide<C: Curve, L: Lanes52>(l: L, claims: &[Claim], group: usize, sum: &Jacobian<L>, decisions: &mut [Decision]) {
+pub(super) fn decide<C: Curve, L: Lanes52>(
+    l: L,
+    claims: &[Claim],
+    group: usize,
+    sum: &Jacobian<L>,
+    decisions: &mut [Decision],
+) {
     let w = l.lines(eight!(|LANE| &nth(claims, group, LANE).x));
     let zz = square::<C::Field, L>(l, &sum.z);
     let first = to_montgomery::<C::Field, L>(l, &unpack(l, [w[0], w[1], w[2], w[3]]));
@@ -140,7 +148,7 @@ fn pick<S: Shape, L: Lanes52>(l: L, tables: &[&S::Table; 8], digits: &Digits, at
 
 /// Asks for the entries that digit `at` picks, if there is such a digit, of tables of shape `S`.
 #[inline(always)]
-fn ask<S: Shape, L: Lanes52>(l: L, tables: &[&S::Table; 8], digits: &Digits, at: usize) {
+pub(super) fn ask<S: Shape, L: Lanes52>(l: L, tables: &[&S::Table; 8], digits: &Digits, at: usize) {
     if at < S::ROUNDS * S::SUBTABLES {
         let index = &digits.index[at];
         for lane in 0..8 {
@@ -189,6 +197,25 @@ impl<C: Curve, S: Shape, L: Lanes52> Kernel<L> for Known<'_, C, S> {
             Window10::digits::<C, L>(l, &u1, &mut self.scratch.generator[group]);
         }
         let mut group = 0;
+        let grouped = groups / tree::G * tree::G;
+        if S::ROUNDS == 1 && grouped >= tree::LEAST {
+            let Scratch { key, generator: generator_digits, tree: room } = &mut *self.scratch;
+            let (generator, decisions) = (self.generator, &mut *self.decisions);
+            let claims = &claims[..count.min(8 * grouped)];
+            let decided = l.call(tree::Tree::<C, S> {
+                claims,
+                tables,
+                generator,
+                key,
+                generator_digits,
+                room,
+                decisions,
+                curve: PhantomData,
+            });
+            if decided {
+                group = grouped;
+            }
+        }
         while group < groups {
             let rest = Rest {
                 claims,

@@ -7,6 +7,7 @@
 //! * [`digits`]: scalars as digits that are never zero, cut for a table's shape.
 //! * [`table`]: the shapes, and [`build`], which makes tables for eight keys at once.
 //! * [`many`]: claims in groups of eight, for keys with a table and for keys without.
+//! * [`tree`]: the sums of many groups by affine additions, under shared inversions.
 //! * [`one`]: one claim alone, its additions spread over the lanes.
 //! * [`plain`]: one claim alone in plain code, for CPUs without lanes.
 //! * [`edwards`]: the same for Ed25519, over the curve of its own.
@@ -27,6 +28,7 @@ pub mod many;
 pub mod one;
 pub mod plain;
 pub mod table;
+mod tree;
 
 use crate::field::modulus::{Modulus, P256Order, P256Prime, Prime, Sm2Order, Sm2Prime};
 use crate::field::words::Words;

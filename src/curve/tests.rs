@@ -223,9 +223,22 @@ fn run<C: Oracle>(seed: u64) {
             }
         }
     };
+    // A single exceptional case sends all of a call the way of no tree, so most of these have none, or are the only ones with it.
+    let rarely_crafted = |cases: Vec<Case>| {
+        let mut i = 0;
+        cases
+            .into_iter()
+            .filter(move |case| {
+                i += 1;
+                !case.crafted || i % 256 == 0
+            })
+            .collect::<Vec<_>>()
+    };
     check(&cases::<C>(seed, 20), &|backend| Model.call(backend));
+    check(&rarely_crafted(cases::<C>(seed + 2, 37)), &|backend| Model.call(backend));
     if let Some(ifma) = Cpu::hardware().avx512_ifma() {
         check(&cases::<C>(seed + 1, 400), &|backend| ifma.call(backend));
+        check(&rarely_crafted(cases::<C>(seed + 3, 1000)), &|backend| ifma.call(backend));
     }
 }
 

@@ -1,0 +1,353 @@
+//! Sums of many entries by affine additions that share inversions.
+//!
+//! An affine addition has an inversion in it, but where many are made at once one inversion serves all of them (the trick of Montgomery),
+//! and then each takes five multiplications and a squaring, against eight and three of a mixed one. The entries that belong to a claim are
+//! therefore added as a tree: in each level point i and point i + ⌈n/2⌉ of every claim, all additions of the level under one inversion.
+//! The last [`LEFT`] points are added by mixed additions, for another level would save less than its inversion costs.
+//!
+//! With d = x2 - x1 and λ = (y2 - y1)/d: x3 = λ² - x1 - x2, y3 = λ (x1 - x3) - y1. Going up, the products of all d before each addition are
+//! kept; going down, the inverse of each d falls out of the inverse of the whole product. Two chains of products go hand in hand, one of
+//! the even groups and one of the odd ones.
+//!
+//! **Exceptional cases.** d = 0 where two points are equal or opposite, and then the whole product of that lane is 0: it is tested before
+//! the inversion, and the caller decides the claims in another way. So nothing wrong is ever computed from an inverse that does not exist.
+//!
+//! Bounds in units of p; a product of values below α and β is below 1 + αβ/16 (see [`fe`]). Points that are kept have x and y below 1.01, but
+//! for a negated y of an entry, which is p - y, between 0 and 1, in limbs that are not carried.
+
+use std::marker::PhantomData;
+
+use super::build::load;
+use super::digits::Digits;
+use super::jacobian::{Affine, Jacobian, add_mixed, groups};
+use super::many::{ask, decide, eight, nth};
+use super::table::{Shape, Window10};
+use super::{Claim, Curve, Decision};
+use crate::field::fe::{self, Fe, carry, limbwise, mul, select, square, weak};
+use crate::field::inverse::invert_lanes;
+use crate::field::modulus::Modulus;
+use crate::lanes::{Kernel, Lanes52, Line};
+
+/// From how many groups on this is the faster way.
+pub(super) const LEAST: usize = 4;
+
+/// How many points of a claim are left to mixed additions.
+const LEFT: usize = 4;
+
+/// How many groups go hand in hand.
+pub(super) const G: usize = 2;
+
+/// The limbs of x and of y of eight points.
+type Point = [Line; 10];
+
+/// The limbs of eight numbers.
+type Number = [Line; 5];
+
+/// Points and products of the claims of one call; kept from call to call.
+#[derive(Default)]
+pub(super) struct Room {
+    points: Vec<Point>,
+    products: Vec<Number>,
+}
+
+#[inline(always)]
+fn keep<L: Lanes52>(l: L, to: &mut Number, a: &Fe<L>) {
+    for i in 0..5 {
+        to[i] = l.store(a[i]);
+    }
+}
+
+#[inline(always)]
+fn kept<L: Lanes52>(l: L, from: &Number) -> Fe<L> {
+    limbwise!(|I| l.load(&from[I]))
+}
+
+#[inline(always)]
+fn keep_point<L: Lanes52>(l: L, to: &mut Point, a: &Affine<L>) {
+    for i in 0..5 {
+        to[i] = l.store(a.x[i]);
+        to[5 + i] = l.store(a.y[i]);
+    }
+}
+
+#[inline(always)]
+fn kept_point<L: Lanes52>(l: L, from: &Point) -> Affine<L> {
+    Affine { x: limbwise!(|I| l.load(&from[I])), y: limbwise!(|I| l.load(&from[5 + I])) }
+}
+
+/// Decides claims whose keys all have a table of shape `S`, without doublings; as many as make groups of a multiple of [`G`]. `false`: an exceptional case was met, and nothing is decided.
+pub(super) struct Tree<'a, C, S: Shape> {
+    pub claims: &'a [Claim],
+    pub tables: &'a [&'a S::Table],
+    pub generator: &'a <Window10 as Shape>::Table,
+    /// The digits of the groups.
+    pub key: &'a [Digits],
+    pub generator_digits: &'a [Digits],
+    pub room: &'a mut Room,
+    pub decisions: &'a mut [Decision],
+    pub curve: PhantomData<C>,
+}
+
+impl<C: Curve, S: Shape, L: Lanes52> Kernel<L> for Tree<'_, C, S> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run(self, l: L) -> bool {
+        let Self { claims, tables, generator, key, generator_digits, room, decisions, .. } = self;
+        // The groups, and how far it is from one point of a claim to the next.
+        let row = claims.len().div_ceil(8);
+        debug_assert!(row.is_multiple_of(G));
+        let mut count = S::SUBTABLES + Window10::SUBTABLES;
+        if room.points.len() < count * row {
+            room.points.resize(count * row, [Line::ZERO; 10]);
+            room.products.resize(count.div_ceil(2) * row, [Line::ZERO; 5]);
+        }
+        let entries = Entries { tables, generator, key, generator_digits, groups: row, shape: PhantomData::<S> };
+        let Room { points, products } = room;
+        let points = &mut points[..count * row];
+        let mut chains =
+            l.call(First::<C, S> { entries, points: &mut *points, products: &mut *products, row, curve: PhantomData });
+        loop {
+            let half = count.div_ceil(2);
+            let [even, odd] = chains;
+            let product = mul::<C::Field, L>(l, &even, &odd);
+            if fe::is_zero::<C::Field, L>(l, &product) != 0 {
+                return false;
+            }
+            let inverse = invert_lanes::<C::Field, L>(l, &product);
+            let inverses = [mul::<C::Field, L>(l, &inverse, &odd), mul::<C::Field, L>(l, &inverse, &even)];
+            l.call(Down::<C, L> {
+                points: &mut points[..count * row],
+                products: &*products,
+                half,
+                row,
+                inverses,
+                curve: PhantomData,
+            });
+            count = half;
+            if count <= LEFT {
+                break;
+            }
+            chains =
+                l.call(Up::<C> { points: &points[..count * row], products: &mut *products, row, curve: PhantomData });
+        }
+        l.call(Last::<C> { claims, points: &points[..count * row], row, decisions, curve: PhantomData });
+        true
+    }
+}
+
+/// Where the entries are.
+struct Entries<'a, S: Shape> {
+    tables: &'a [&'a S::Table],
+    generator: &'a <Window10 as Shape>::Table,
+    key: &'a [Digits],
+    generator_digits: &'a [Digits],
+    groups: usize,
+    shape: PhantomData<S>,
+}
+
+impl<S: Shape> Entries<'_, S> {
+    /// Entry `at` of a group: the key's first, then the generator's.
+    #[inline(always)]
+    fn entry<C: Curve, L: Lanes52>(&self, l: L, group: usize, at: usize) -> Affine<L> {
+        let (a, negative) = match at.checked_sub(S::SUBTABLES) {
+            None => {
+                let digits = &self.key[group];
+                let index = &digits.index[at];
+                let lines = eight!(|LANE| S::entry(*nth(self.tables, group, LANE), at, index[LANE]));
+                (load(l, lines), digits.negative[at])
+            }
+            Some(at) => {
+                let digits = &self.generator_digits[group];
+                let index = &digits.index[at];
+                (load(l, eight!(|LANE| Window10::entry(self.generator, at, index[LANE]))), digits.negative[at])
+            }
+        };
+        let p = C::Field::LIMBS;
+        let minus = limbwise!(|I| l.sub(l.splat(p[I]), a.y[I]));
+        Affine { x: a.x, y: select(l, negative, &a.y, &minus) }
+    }
+
+    /// Asks for entry `at` of a group.
+    #[inline(always)]
+    fn ask<L: Lanes52>(&self, l: L, group: usize, at: usize) {
+        match at.checked_sub(S::SUBTABLES) {
+            None => ask::<S, L>(l, &eight!(|LANE| *nth(self.tables, group, LANE)), &self.key[group], at),
+            Some(at) => ask::<Window10, L>(l, &[self.generator; 8], &self.generator_digits[group], at),
+        }
+    }
+}
+
+/// The first level going up: entries are read, kept as points, and their products kept. The whole products of the two chains.
+struct First<'a, C, S: Shape> {
+    entries: Entries<'a, S>,
+    points: &'a mut [Point],
+    products: &'a mut [Number],
+    row: usize,
+    curve: PhantomData<C>,
+}
+
+impl<C: Curve, S: Shape, L: Lanes52> Kernel<L> for First<'_, C, S> {
+    type Output = [Fe<L>; G];
+
+    #[inline(always)]
+    fn run(self, l: L) -> Self::Output {
+        let Self { entries, points, products, row, .. } = self;
+        let count = S::SUBTABLES + Window10::SUBTABLES;
+        let half = count.div_ceil(2);
+        let mut chains = [fe::constant(l, C::Field::ONE); G];
+        for group in 0..entries.groups {
+            entries.ask(l, group, 0);
+            entries.ask(l, group, half);
+        }
+        for i in 0..half {
+            let pair = i + half < count;
+            for first in (0..row).step_by(G) {
+                let mut d = [fe::zero(l); G];
+                for g in 0..G {
+                    let group = first + g;
+                    // The next row's: asked for as long before as a row takes.
+                    if i + 1 < half {
+                        entries.ask(l, group, i + 1);
+                        entries.ask(l, group, (i + 1 + half).min(count - 1));
+                    }
+                    let a = entries.entry::<C, L>(l, group, i);
+                    keep_point(l, &mut points[i * row + group], &a);
+                    if pair {
+                        let b = entries.entry::<C, L>(l, group, i + half);
+                        keep_point(l, &mut points[(i + half) * row + group], &b);
+                        d[g] = fe::sub::<2, C::Field, L>(l, &b.x, &a.x); // 3
+                    }
+                }
+                if pair {
+                    multiply_up::<C, L>(l, &mut chains, &d, &mut products[i * row + first..]);
+                }
+            }
+        }
+        chains
+    }
+}
+
+/// Keeps the product so far of each chain, and multiplies it on: below 1 + 3.01 * 1.3 / 16 = 1.25.
+#[inline(always)]
+fn multiply_up<C: Curve, L: Lanes52>(l: L, chains: &mut [Fe<L>; G], d: &[Fe<L>; G], products: &mut [Number]) {
+    for g in 0..G {
+        keep(l, &mut products[g], &chains[g]);
+    }
+    *chains = groups!(l, |g| mul::<C::Field, L>(l, &chains[g], &d[g]));
+}
+
+/// A later level going up.
+struct Up<'a, C> {
+    points: &'a [Point],
+    products: &'a mut [Number],
+    row: usize,
+    curve: PhantomData<C>,
+}
+
+impl<C: Curve, L: Lanes52> Kernel<L> for Up<'_, C> {
+    type Output = [Fe<L>; G];
+
+    #[inline(always)]
+    fn run(self, l: L) -> Self::Output {
+        let Self { points, products, row, .. } = self;
+        let across = (points.len() / row).div_ceil(2) * row;
+        let mut chains = [fe::constant(l, C::Field::ONE); G];
+        let (left, right) = points.split_at(across);
+        for at in (0..right.len()).step_by(G) {
+            let d = groups!(l, |g| fe::sub::<2, C::Field, L>(
+                l,
+                &kept_point(l, &right[at + g]).x,
+                &kept_point(l, &left[at + g]).x
+            )); // 3.01
+            multiply_up::<C, L>(l, &mut chains, &d, &mut products[at..]);
+        }
+        chains
+    }
+}
+
+/// A level going down: the sums take the place of its first half of points.
+struct Down<'a, C, L: Lanes52> {
+    points: &'a mut [Point],
+    products: &'a [Number],
+    half: usize,
+    row: usize,
+    /// Of the whole products.
+    inverses: [Fe<L>; G],
+    curve: PhantomData<C>,
+}
+
+impl<C: Curve, L: Lanes52> Kernel<L> for Down<'_, C, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, l: L) {
+        let Self { points, products, half, row, mut inverses, .. } = self;
+        let p = C::Field::LIMBS;
+        let (left, right) = points.split_at_mut(half * row);
+        for at in (0..right.len()).step_by(G).rev() {
+            let none = Affine { x: fe::zero(l), y: fe::zero(l) };
+            let (mut a, mut b) = ([none; G], [none; G]);
+            for g in 0..G {
+                a[g] = kept_point(l, &left[at + g]);
+                b[g] = kept_point(l, &right[at + g]);
+            }
+            let d = groups!(l, |g| fe::sub::<2, C::Field, L>(l, &b[g].x, &a[g].x)); // 3.01
+            let inverse = groups!(l, |g| mul::<C::Field, L>(l, &inverses[g], &kept(l, &products[at + g]))); // 1.4 * 1.25: 1.11
+            inverses = groups!(l, |g| mul::<C::Field, L>(l, &inverses[g], &d[g])); // 1.4 * 3.01: 1.27
+            let dy = groups!(l, |g| carry(l, limbwise!(|I| l.add(l.sub(b[g].y[I], a[g].y[I]), l.splat(2 * p[I]))))); // 3.01
+            let slope = groups!(l, |g| mul::<C::Field, L>(l, &dy[g], &inverse[g])); // 3.01 * 1.11: 1.21
+            let squared = groups!(l, |g| square::<C::Field, L>(l, &slope[g])); // 1.10
+            // Between 3 - 2.02 and 4.10.
+            let x = groups!(l, |g| weak::<C::Field, L>(
+                l,
+                limbwise!(|I| l.add(l.sub(squared[g][I], l.add(a[g].x[I], b[g].x[I])), l.splat(3 * p[I])))
+            ));
+            let back = groups!(l, |g| fe::sub::<2, C::Field, L>(l, &a[g].x, &x[g])); // 3.01
+            let rise = groups!(l, |g| mul::<C::Field, L>(l, &slope[g], &back[g])); // 1.21 * 3.01: 1.23
+            // Between 2 - 1.01 and 3.23.
+            let y = groups!(l, |g| weak::<C::Field, L>(
+                l,
+                limbwise!(|I| l.add(l.sub(rise[g][I], a[g].y[I]), l.splat(2 * p[I])))
+            ));
+            for g in 0..G {
+                keep_point(l, &mut left[at + g], &Affine { x: x[g], y: y[g] });
+            }
+        }
+    }
+}
+
+/// The points that are left, by mixed additions, and what becomes of the claims.
+struct Last<'a, C> {
+    claims: &'a [Claim],
+    points: &'a [Point],
+    row: usize,
+    decisions: &'a mut [Decision],
+    curve: PhantomData<C>,
+}
+
+impl<C: Curve, L: Lanes52> Kernel<L> for Last<'_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, l: L) {
+        let Self { claims, points, row, decisions, .. } = self;
+        for first in (0..row).step_by(G) {
+            let none = Affine { x: fe::zero(l), y: fe::zero(l) };
+            let mut sum: [Jacobian<L>; G] = [none.to_jacobian::<C>(l); G];
+            for g in 0..G {
+                sum[g] = kept_point(l, &points[first + g]).to_jacobian::<C>(l);
+            }
+            for row in points.chunks_exact(row).skip(1) {
+                let mut b = [none; G];
+                for g in 0..G {
+                    b[g] = kept_point(l, &row[first + g]);
+                }
+                add_mixed::<C, L, G>(l, &mut sum, &b, &[0; G]);
+            }
+            for g in 0..G {
+                decide::<C, L>(l, claims, first + g, &sum[g], decisions);
+            }
+        }
+    }
+}
