@@ -2,8 +2,8 @@
 //!
 //! A *known* claim needs no doublings of its own: both scalars' digits pick entries of tables that are added one after the other, the key's
 //! first. Two groups go hand in hand. The lines that an addition reads are asked for [`AHEAD`] additions before, so that tables that lie in
-//! main memory are near when their turn comes, and the few lines that are under way do not drive each other out. Where there are many groups
-//! and no doublings at all, the entries are rather added as a [`tree`].
+//! main memory are near when their turn comes, and the few lines that are under way do not drive each other out. Where there are many
+//! groups the entries are rather added as a [`tree`].
 //!
 //! A *fresh* claim (a key without a table) makes the sixteen odd multiples Q, 3 Q .. 31 Q in its own lane and walks five-bit windows from
 //! the top; the generator's part still comes from its table.
@@ -198,7 +198,7 @@ impl<C: Curve, S: Shape, L: Lanes52> Kernel<L> for Known<'_, C, S> {
         }
         let mut group = 0;
         let grouped = groups / tree::G * tree::G;
-        if S::ROUNDS == 1 && grouped >= tree::LEAST {
+        if grouped >= tree::LEAST {
             let Scratch { key, generator: generator_digits, tree: room } = &mut *self.scratch;
             let (generator, decisions) = (self.generator, &mut *self.decisions);
             let claims = &claims[..count.min(8 * grouped)];

@@ -3,7 +3,8 @@
 //! An affine addition has an inversion in it, but where many are made at once one inversion serves all of them (the trick of Montgomery),
 //! and then each takes five multiplications and a squaring, against eight and three of a mixed one. The entries that belong to a claim are
 //! therefore added as a tree: in each level point i and point i + ⌈n/2⌉ of every claim, all additions of the level under one inversion.
-//! The last [`LEFT`] points are added by mixed additions, for another level would save less than its inversion costs.
+//! The last [`LEFT`] points are added by mixed additions, for another level would save less than its inversion costs. Of a comb the columns are
+//! made in this way, and then doubled and added as ever.
 //!
 //! With d = x2 - x1 and λ = (y2 - y1)/d: x3 = λ² - x1 - x2, y3 = λ (x1 - x3) - y1. Going up, the products of all d before each addition are
 //! kept; going down, the inverse of each d falls out of the inverse of the whole product. Two chains of products go hand in hand, one of
@@ -19,7 +20,7 @@ use std::marker::PhantomData;
 
 use super::build::load;
 use super::digits::Digits;
-use super::jacobian::{Affine, Jacobian, add_mixed, groups};
+use super::jacobian::{Affine, Jacobian, add_mixed, double, groups};
 use super::many::{ask, decide, eight, nth};
 use super::table::{Shape, Window10};
 use super::{Claim, Curve, Decision};
@@ -31,8 +32,39 @@ use crate::lanes::{Kernel, Lanes52, Line};
 /// From how many groups on this is the faster way.
 pub(super) const LEAST: usize = 4;
 
-/// How many points of a claim are left to mixed additions.
+/// How many points of a claim are left to mixed additions where there are no doublings.
 const LEFT: usize = 4;
+
+/// How many are left of a comb: the eight columns, between which everything is doubled, and seven sums of the generator's entries.
+const LEFT_OF_COMB: usize = 15;
+
+const fn left<S: Shape>() -> usize {
+    if S::ROUNDS == 1 { LEFT } else { LEFT_OF_COMB }
+}
+
+/// An entry of the key's, by the number of its digit, or of the generator's.
+#[derive(Clone, Copy)]
+enum Which {
+    Key(usize),
+    Generator(usize),
+}
+
+/// What point `at` of a claim is. For a comb the two levels add what belongs to one column: with four entries a column, points 0..8 are
+/// the first ones, followed by 7 of the generator's, 8 second ones, 6 of the generator's; and then the third and fourth ones in the same way.
+#[inline(always)]
+fn which<S: Shape>(at: usize) -> Which {
+    if S::ROUNDS == 1 {
+        return if at < S::SUBTABLES { Which::Key(at) } else { Which::Generator(at - S::SUBTABLES) };
+    }
+    const { assert!(S::ROUNDS == 1 || (S::ROUNDS == 8 && S::SUBTABLES == 4 && Window10::SUBTABLES == 26)) };
+    let (half, at) = (at / 29, at % 29);
+    match at {
+        0..8 => Which::Key(4 * at + 2 * half),
+        8..15 => Which::Generator(at - 8 + 13 * half),
+        15..23 => Which::Key(4 * (at - 15) + 1 + 2 * half),
+        _ => Which::Generator(at - 23 + 7 + 13 * half),
+    }
+}
 
 /// How many groups go hand in hand.
 pub(super) const G: usize = 2;
@@ -75,7 +107,7 @@ fn kept_point<L: Lanes52>(l: L, from: &Point) -> Affine<L> {
     Affine { x: limbwise!(|I| l.load(&from[I])), y: limbwise!(|I| l.load(&from[5 + I])) }
 }
 
-/// Decides claims whose keys all have a table of shape `S`, without doublings; as many as make groups of a multiple of [`G`]. `false`: an exceptional case was met, and nothing is decided.
+/// Decides claims whose keys all have a table of shape `S`; as many as make groups of a multiple of [`G`]. `false`: an exceptional case was met, and nothing is decided.
 pub(super) struct Tree<'a, C, S: Shape> {
     pub claims: &'a [Claim],
     pub tables: &'a [&'a S::Table],
@@ -97,7 +129,7 @@ impl<C: Curve, S: Shape, L: Lanes52> Kernel<L> for Tree<'_, C, S> {
         // The groups, and how far it is from one point of a claim to the next.
         let row = claims.len().div_ceil(8);
         debug_assert!(row.is_multiple_of(G));
-        let mut count = S::SUBTABLES + Window10::SUBTABLES;
+        let mut count = S::ROUNDS * S::SUBTABLES + Window10::SUBTABLES;
         if room.points.len() < count * row {
             room.points.resize(count * row, [Line::ZERO; 10]);
             room.products.resize(count.div_ceil(2) * row, [Line::ZERO; 5]);
@@ -125,13 +157,13 @@ impl<C: Curve, S: Shape, L: Lanes52> Kernel<L> for Tree<'_, C, S> {
                 curve: PhantomData,
             });
             count = half;
-            if count <= LEFT {
+            if count <= left::<S>() {
                 break;
             }
             chains =
                 l.call(Up::<C> { points: &points[..count * row], products: &mut *products, row, curve: PhantomData });
         }
-        l.call(Last::<C> { claims, points: &points[..count * row], row, decisions, curve: PhantomData });
+        l.call(Last::<C, S> { claims, points: &points[..count * row], row, decisions, curve: PhantomData });
         true
     }
 }
@@ -147,17 +179,17 @@ struct Entries<'a, S: Shape> {
 }
 
 impl<S: Shape> Entries<'_, S> {
-    /// Entry `at` of a group: the key's first, then the generator's.
+    /// Point `at` of a group.
     #[inline(always)]
     fn entry<C: Curve, L: Lanes52>(&self, l: L, group: usize, at: usize) -> Affine<L> {
-        let (a, negative) = match at.checked_sub(S::SUBTABLES) {
-            None => {
+        let (a, negative) = match which::<S>(at) {
+            Which::Key(at) => {
                 let digits = &self.key[group];
                 let index = &digits.index[at];
-                let lines = eight!(|LANE| S::entry(*nth(self.tables, group, LANE), at, index[LANE]));
+                let lines = eight!(|LANE| S::entry(*nth(self.tables, group, LANE), at % S::SUBTABLES, index[LANE]));
                 (load(l, lines), digits.negative[at])
             }
-            Some(at) => {
+            Which::Generator(at) => {
                 let digits = &self.generator_digits[group];
                 let index = &digits.index[at];
                 (load(l, eight!(|LANE| Window10::entry(self.generator, at, index[LANE]))), digits.negative[at])
@@ -168,12 +200,12 @@ impl<S: Shape> Entries<'_, S> {
         Affine { x: a.x, y: select(l, negative, &a.y, &minus) }
     }
 
-    /// Asks for entry `at` of a group.
+    /// Asks for point `at` of a group.
     #[inline(always)]
     fn ask<L: Lanes52>(&self, l: L, group: usize, at: usize) {
-        match at.checked_sub(S::SUBTABLES) {
-            None => ask::<S, L>(l, &eight!(|LANE| *nth(self.tables, group, LANE)), &self.key[group], at),
-            Some(at) => ask::<Window10, L>(l, &[self.generator; 8], &self.generator_digits[group], at),
+        match which::<S>(at) {
+            Which::Key(at) => ask::<S, L>(l, &eight!(|LANE| *nth(self.tables, group, LANE)), &self.key[group], at),
+            Which::Generator(at) => ask::<Window10, L>(l, &[self.generator; 8], &self.generator_digits[group], at),
         }
     }
 }
@@ -193,7 +225,7 @@ impl<C: Curve, S: Shape, L: Lanes52> Kernel<L> for First<'_, C, S> {
     #[inline(always)]
     fn run(self, l: L) -> Self::Output {
         let Self { entries, points, products, row, .. } = self;
-        let count = S::SUBTABLES + Window10::SUBTABLES;
+        let count = S::ROUNDS * S::SUBTABLES + Window10::SUBTABLES;
         let half = count.div_ceil(2);
         let mut chains = [fe::constant(l, C::Field::ONE); G];
         for group in 0..entries.groups {
@@ -318,15 +350,15 @@ impl<C: Curve, L: Lanes52> Kernel<L> for Down<'_, C, L> {
 }
 
 /// The points that are left, by mixed additions, and what becomes of the claims.
-struct Last<'a, C> {
+struct Last<'a, C, S> {
     claims: &'a [Claim],
     points: &'a [Point],
     row: usize,
     decisions: &'a mut [Decision],
-    curve: PhantomData<C>,
+    curve: PhantomData<(C, S)>,
 }
 
-impl<C: Curve, L: Lanes52> Kernel<L> for Last<'_, C> {
+impl<C: Curve, S: Shape, L: Lanes52> Kernel<L> for Last<'_, C, S> {
     type Output = ();
 
     #[inline(always)]
@@ -338,7 +370,10 @@ impl<C: Curve, L: Lanes52> Kernel<L> for Last<'_, C> {
             for g in 0..G {
                 sum[g] = kept_point(l, &points[first + g]).to_jacobian::<C>(l);
             }
-            for row in points.chunks_exact(row).skip(1) {
+            for (at, row) in points.chunks_exact(row).enumerate().skip(1) {
+                if at < S::ROUNDS {
+                    double::<C, L, G>(l, &mut sum);
+                }
                 let mut b = [none; G];
                 for g in 0..G {
                     b[g] = kept_point(l, &row[first + g]);
