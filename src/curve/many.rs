@@ -25,6 +25,10 @@ pub const GROUPS: usize = 8;
 /// How many additions before its turn an entry is asked for: some microsecond, which is several times what main memory takes.
 pub(super) const AHEAD: usize = 3;
 
+/// How many calls go without a tree after one whose tree met an exceptional case, which costs all of the call the time of both ways: whoever brings
+/// such cases about takes that from others once in so many calls, and from the calls between what the tree would have saved.
+const WARY: u32 = 16;
+
 /// How many claims one call takes at most.
 pub const CLAIMS: usize = 8 * GROUPS;
 
@@ -33,12 +37,14 @@ pub struct Scratch {
     pub(super) key: Box<[Digits]>,
     pub(super) generator: Box<[Digits]>,
     tree: tree::Room,
+    /// How many calls yet go without a tree.
+    pub(super) wary: u32,
 }
 
 impl Default for Scratch {
     fn default() -> Self {
         let room = || vec![Digits::EMPTY; GROUPS].into_boxed_slice();
-        Self { key: room(), generator: room(), tree: tree::Room::default() }
+        Self { key: room(), generator: room(), tree: tree::Room::default(), wary: 0 }
     }
 }
 
@@ -198,8 +204,10 @@ impl<C: Curve, S: Shape, L: Lanes52> Kernel<L> for Known<'_, C, S> {
         }
         let mut group = 0;
         let grouped = groups / tree::G * tree::G;
-        if grouped >= tree::LEAST {
-            let Scratch { key, generator: generator_digits, tree: room } = &mut *self.scratch;
+        let wary = self.scratch.wary;
+        self.scratch.wary = wary.saturating_sub(1);
+        if grouped >= tree::LEAST && wary == 0 {
+            let Scratch { key, generator: generator_digits, tree: room, wary } = &mut *self.scratch;
             let (generator, decisions) = (self.generator, &mut *self.decisions);
             let claims = &claims[..count.min(8 * grouped)];
             let decided = l.call(tree::Tree::<C, S> {
@@ -214,6 +222,8 @@ impl<C: Curve, S: Shape, L: Lanes52> Kernel<L> for Known<'_, C, S> {
             });
             if decided {
                 group = grouped;
+            } else {
+                *wary = WARY;
             }
         }
         while group < groups {

@@ -14,8 +14,9 @@
 //!
 //! **Exceptional cases.** The formulas are incomplete: where the two points are equal or opposite they yield Z = 0, and so does every later
 //! addition and doubling of such a result (each Z is a multiple of the one before). One test at the end therefore finds all of them, and
-//! such claims are handed back as [`Decision::Exceptional`], to be decided by complete arithmetic elsewhere. Only the holder of a key can
-//! bring them about on purpose.
+//! such claims are handed back as [`Decision::Exceptional`], to be decided by complete arithmetic elsewhere. A tree that meets one leaves its call
+//! to the other way, and the next calls too. Scalars that bring such cases about among multiples of the generator alone, or of a key alone,
+//! would have to be relations modulo the order between a few digits; between the two only the holder of a key knows any.
 
 // Lanes and limbs are numbers in the mathematics; loops over them say so.
 #![allow(clippy::needless_range_loop)]

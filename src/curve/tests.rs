@@ -105,6 +105,8 @@ impl<C: Oracle, L: Lanes52> Kernel<L> for Backend<'_, C> {
         for (claims, keys) in self.claims.chunks(37).zip(self.keys.chunks(37)) {
             let mut decisions = vec![Decision::Exceptional; claims.len()];
             let tables: Vec<_> = keys.iter().map(|d| &*combs[of(d)]).collect();
+            // Whatever a call before has met.
+            scratch.wary = 0;
             l.call(Known::<C, Comb> {
                 claims,
                 tables: &tables,
@@ -116,6 +118,7 @@ impl<C: Oracle, L: Lanes52> Kernel<L> for Backend<'_, C> {
             out[0].extend_from_slice(&decisions);
             decisions.fill(Decision::Exceptional);
             let tables: Vec<_> = keys.iter().map(|d| &*wides[of(d)]).collect();
+            scratch.wary = 0;
             l.call(Known::<C, Wide> {
                 claims,
                 tables: &tables,
