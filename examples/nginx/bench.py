@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """CPU microseconds a request of nginx: no check, portcullis, and the same check in Lua (baseline.lua); and who refuses a replay that comes to another
-worker. First with four workers, which have little to do beside what wrk can send, then with one that has as much as it can take: the more is at hand,
-the more is judged together. From the repository's root, after `cargo build --release`: python3 examples/nginx/bench.py [REQUESTS [ROUNDS]]
+worker. With four workers and 64 connections (16 each) or 256, and with one worker and 64: the more is at hand, the more is judged together. From the repository's root, after `cargo build --release`: python3 examples/nginx/bench.py [REQUESTS [ROUNDS]]
 With `memory` instead: what 1 and 16 workers over one region of a million nonces take.
 
 Needs wrk, and Python's `cryptography`. CPU is what the worker processes ran over a round, from /proc/PID/schedstat; every round has each of them, one
@@ -25,7 +24,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: E402
 
 PORT = 18081
 MEMORY = sys.argv[1:] == ["memory"]
-CONNECTIONS = 64
+# Workers and connections of each comparison.
+SETTINGS = ((4, 64), (4, 256), (1, 64))
 REQUESTS = int(sys.argv[1]) if len(sys.argv) > 1 and not MEMORY else 8000
 ROUNDS = int(sys.argv[2]) if len(sys.argv) > 2 else 5
 SECRET = b"an HMAC secret of the bench"
@@ -82,7 +82,7 @@ def cpu_s(pids):
     return total / 1e9
 
 
-def run(folder, nginx, place, targets):
+def run(folder, nginx, place, targets, connections=64):
     for thread in range(2):
         with open(f"{folder}/targets{thread}", "w") as file:
             file.writelines(f"{place}{target}\n" for target in targets[thread::2])
@@ -91,12 +91,12 @@ def run(folder, nginx, place, targets):
     before = cpu_s(workers(nginx.pid))
     # wrk runs for a time, its threads stop when their targets are used up.
     seconds = max(2, len(targets) // 2000)
-    said = subprocess.run(["wrk", "-t2", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", f"{folder}/wrk.lua", f"http://127.0.0.1:{PORT}/"], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(["wrk", "-t2", f"-c{connections}", f"-d{seconds}s", "-s", f"{folder}/wrk.lua", f"http://127.0.0.1:{PORT}/"], capture_output=True, text=True, check=True).stdout
     used = cpu_s(workers(nginx.pid)) - before
     done = int(next(line for line in said.splitlines() if "requests in" in line).split()[0])
     refused = sum(int(line.split(":")[1]) for line in said.splitlines() if "Non-2xx" in line)
     # What wrk sends while it stops is a replay, or not answered.
-    assert refused <= CONNECTIONS and done >= len(targets) - CONNECTIONS, said
+    assert refused <= connections and done >= len(targets) - connections, said
     return used / done * 1e6
 
 
@@ -164,7 +164,7 @@ def replays():
         print(f"{place[1:]:8} replays on new connections, four workers: {accepted} of 80 accepted")
 
 
-def compare(folder, nginx, alg):
+def compare(folder, nginx, alg, connections):
     rounds = []
     for number in range(1 + ROUNDS):
         used = {}
@@ -172,7 +172,7 @@ def compare(folder, nginx, alg):
             # Without a check the targets of another round are as good.
             if place != "/none" or number == 0:
                 targets = [signed(alg, f"{time.time_ns()}"[-14:] + f"-{each}") for each in range(REQUESTS)]
-            used[place] = run(folder, nginx, place, targets)
+            used[place] = run(folder, nginx, place, targets, connections)
         rounds.append(used)
     middle = {place: statistics.median(used[place] for used in rounds[1:]) for place in rounds[0]}
     print(f"{alg}, CPU µs a request: no check {middle['/none']:.1f}, portcullis {middle['/ours']:.1f}, gathered {middle['/gathered']:.1f}, Lua {middle['/lua']:.1f}")
@@ -184,16 +184,16 @@ def compare(folder, nginx, alg):
 
 
 def main():
-    for count in (4, 1):
+    for turn, (count, connections) in enumerate(SETTINGS):
         with tempfile.TemporaryDirectory(dir=FOLDERS) as folder:
             write_files(folder, count)
             nginx = start(folder)
             try:
-                if count > 1:
+                if turn == 0:
                     replays()
-                print(f"{count} {'workers' if count > 1 else 'worker'}, {CONNECTIONS} connections:")
+                print(f"{count} {'workers' if count > 1 else 'worker'}, {connections} connections:")
                 for alg in KEYS:
-                    compare(folder, nginx, alg)
+                    compare(folder, nginx, alg, connections)
             finally:
                 stop(folder, nginx)
 
