@@ -32,7 +32,7 @@
 //! | 2 | metrics | counters in the region, their text for Prometheus | shm sync verdict error |
 //! | 2 | field | fixed-size big-number arithmetic over lanes | lanes |
 //! | 2 | curve | curve arithmetic over lanes | field lanes |
-//! | 2 | alg | every signature and MAC algorithm, one and many | hash field curve lanes shm codec verdict error |
+//! | 2 | alg | every signature and MAC algorithm, one and many | hash field curve lanes shm sync codec verdict error |
 //! | 2 | policy | U_API_ID, rules of parameters, expressions over what stands behind a request | request verdict |
 //! | 3 | keys | the configuration document and the immutable snapshot | bucket token policy alg canon request codec verdict error time |
 //! | 3 | audit | the access record, masking, the chain of records, its seals | alg hash ndjson codec verdict error time lanes |

@@ -28,3 +28,17 @@ pub(crate) fn publish_fence() {
     #[cfg(loom)]
     fence(Ordering::SeqCst);
 }
+
+/// A lock that other threads hold for microseconds, or for good where a fork has taken it over in the middle: `None` then.
+#[allow(dead_code)]
+pub(crate) fn soon<T>(lock: &std::sync::Mutex<T>) -> Option<std::sync::MutexGuard<'_, T>> {
+    use std::sync::TryLockError;
+    for _ in 0..1000 {
+        match lock.try_lock() {
+            Ok(held) => return Some(held),
+            Err(TryLockError::Poisoned(held)) => return Some(held.into_inner()),
+            Err(TryLockError::WouldBlock) => std::thread::yield_now(),
+        }
+    }
+    None
+}

@@ -4,12 +4,16 @@
 //! line costs a walk through the page tables. So tables of one size share blocks of the size of a large page, which also begin where one
 //! may. A block begins in small pages, of which those that are used take memory; when its last place is taken, it is put into one large
 //! page, if the system has one to give. A block that nobody uses any more is given back.
+//!
+//! The blocks' list has a lock, which a `fork` may take over while another thread holds it. Nobody waits for it for long, then: a table has a block
+//! of its own instead, and a place that cannot be marked free stays taken.
 
 use super::map::{self, LARGE_PAGE};
 use crate::lanes::Line;
+use crate::sync::soon;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 /// The blocks of the process.
 static BLOCKS: Mutex<Vec<Block>> = Mutex::new(Vec::new());
@@ -49,7 +53,11 @@ impl Block {
 
 /// `N` lines, in a block with others like it: a [`Box`] for tables of keys.
 #[derive(Debug)]
-pub struct Packed<const N: usize>(NonNull<[Line; N]>);
+pub struct Packed<const N: usize> {
+    place: NonNull<[Line; N]>,
+    /// Whether it has a block of its own, which is not in the list.
+    alone: bool,
+}
 
 // SAFETY: it owns its lines, as a box does (kept by `new`, which hands out each place once, and by `drop`).
 unsafe impl<const N: usize> Send for Packed<N> {}
@@ -61,22 +69,26 @@ impl<const N: usize> Packed<N> {
     #[must_use]
     pub fn new(lines: &[Line; N]) -> Self {
         const { assert!(Block::places(N) >= 1 && Block::places(N) <= u64::BITS, "places are bits of a word") };
-        let mut blocks = BLOCKS.lock().unwrap_or_else(PoisonError::into_inner);
-        let free = blocks.iter_mut().filter(|block| block.lines == N);
-        let (place, block, full) =
+        let made = || match map::block() {
+            Ok(start) => start.cast(),
+            Err(_) => std::alloc::handle_alloc_error(std::alloc::Layout::new::<[Line; N]>()),
+        };
+        let mut alone = false;
+        let (place, block, full): (NonNull<Line>, NonNull<Line>, bool) = if let Some(mut blocks) = soon(&BLOCKS) {
+            let free = blocks.iter_mut().filter(|block| block.lines == N);
             match free.filter_map(|block| Some((block.take()?, block.start, block.is_full()))).next() {
                 Some(found) => found,
                 None => {
-                    let Ok(start) = map::block() else {
-                        drop(blocks);
-                        std::alloc::handle_alloc_error(std::alloc::Layout::new::<[Line; N]>())
-                    };
-                    let start: NonNull<Line> = start.cast();
+                    let start = made();
                     blocks.push(Block { start, lines: N, taken: 1 });
                     (start, start, Block::places(N) == 1)
                 }
-            };
-        drop(blocks);
+            }
+        } else {
+            alone = true;
+            let start = made();
+            (start, start, false)
+        };
         let place: NonNull<[Line; N]> = place.cast();
         // SAFETY: the place has room for `N` lines, aligned as such (blocks begin on a page, and places are whole lines), and is this one's alone
         // (kept by `Block::take`). Any bits are lines.
@@ -85,7 +97,7 @@ impl<const N: usize> Packed<N> {
             // The block cannot be given back meanwhile: a place of it is ours.
             map::into_a_large_page(block.cast());
         }
-        Self(place)
+        Self { place, alone }
     }
 }
 
@@ -95,21 +107,25 @@ impl<const N: usize> Deref for Packed<N> {
     #[inline]
     fn deref(&self) -> &[Line; N] {
         // SAFETY: the place is this one's alone until it is dropped, and was written by `new`.
-        unsafe { self.0.as_ref() }
+        unsafe { self.place.as_ref() }
     }
 }
 
 impl<const N: usize> DerefMut for Packed<N> {
     fn deref_mut(&mut self) -> &mut [Line; N] {
         // SAFETY: as above, and `self` is borrowed by nobody else.
-        unsafe { self.0.as_mut() }
+        unsafe { self.place.as_mut() }
     }
 }
 
 impl<const N: usize> Drop for Packed<N> {
     fn drop(&mut self) {
-        let line: NonNull<Line> = self.0.cast();
-        let mut blocks = BLOCKS.lock().unwrap_or_else(PoisonError::into_inner);
+        let line: NonNull<Line> = self.place.cast();
+        if self.alone {
+            // SAFETY: a block that `map::block` has made, for this place only (kept by `new`).
+            return unsafe { map::give_back_block(line.cast()) };
+        }
+        let Some(mut blocks) = soon(&BLOCKS) else { return };
         let of_block = |block: &Block| line.addr().get().wrapping_sub(block.start.addr().get());
         let Some(at) = blocks.iter().position(|block| of_block(block) < LARGE_PAGE) else { return };
         let block = &mut blocks[at];
@@ -126,9 +142,13 @@ impl<const N: usize> Drop for Packed<N> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use std::sync::PoisonError;
 
     /// A size that no table has, so that other tests' blocks are not met.
     const LINES: usize = 6000;
+
+    /// Who holds the list for long.
+    static ALONE: Mutex<()> = Mutex::new(());
 
     fn blocks() -> Vec<u64> {
         let blocks = BLOCKS.lock().unwrap();
@@ -141,6 +161,7 @@ mod tests {
             let lines: Box<[Line; LINES]> = vec![Line([number; 8]); LINES].into_boxed_slice().try_into().unwrap();
             Packed::new(&lines)
         };
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         assert_eq!(Block::places(LINES), 5);
         let mut tables: Vec<_> = (0..12).map(lines).collect();
         assert_eq!(blocks(), [0b11111, 0b11111, 0b11]);
@@ -158,5 +179,20 @@ mod tests {
         assert_eq!(blocks(), [0b11111, 0b11111, 0b01], "the free place is taken, that of the one it replaces is free");
         drop(tables);
         assert!(blocks().is_empty());
+    }
+
+    #[test]
+    fn a_lock_that_nobody_lets_go_of_holds_nobody_up() {
+        const LINES: usize = 5000;
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines: Box<[Line; LINES]> = vec![Line([5; 8]); LINES].into_boxed_slice().try_into().unwrap();
+        let before = Packed::new(&lines);
+        let held = BLOCKS.lock().unwrap();
+        let during = std::thread::scope(|scope| scope.spawn(|| Packed::new(&lines)).join().unwrap());
+        assert!(during.alone && during[LINES - 1] == Line([5; 8]));
+        std::thread::scope(|scope| scope.spawn(|| drop(during)).join().unwrap());
+        std::thread::scope(|scope| scope.spawn(|| drop(before)).join().unwrap());
+        let taken: Vec<u64> = held.iter().filter(|block| block.lines == LINES).map(|block| block.taken).collect();
+        assert_eq!(taken, [1], "a place that could not be marked free");
     }
 }

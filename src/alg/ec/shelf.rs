@@ -19,6 +19,7 @@ use arc_swap::ArcSwapOption;
 
 use crate::lanes::Line;
 use crate::shm::{Claim, Packed, Published, TableId, Tables as Shared};
+use crate::sync::soon;
 
 /// Default cap: 256 MiB.
 const DEFAULT_BYTES: usize = 256 << 20;
@@ -99,7 +100,7 @@ pub fn key_tables() -> KeyTables {
 /// Caps the bytes of key tables (default 256 MiB); 0 stops the building of tables. What is held above a lower cap is evicted.
 pub fn set_key_table_bytes(cap: usize) {
     SHELF.cap.store(cap, Relaxed);
-    let mut slots = SHELF.slots.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let Some(mut slots) = soon(&SHELF.slots) else { return };
     while SHELF.bytes.load(Relaxed) > cap {
         let Some(slot) = slots.pop() else { break };
         if let Some(slot) = slot.upgrade() {
@@ -330,7 +331,7 @@ impl Slot {
 
 /// Drops the tables that were lost with the file they lay in.
 pub(in crate::alg) fn drop_lost() {
-    let mut slots = SHELF.slots.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let Some(mut slots) = soon(&SHELF.slots) else { return };
     slots.retain(|slot| {
         let Some(slot) = slot.upgrade() else { return false };
         let lost = slot.is_lost();
@@ -394,10 +395,13 @@ pub(super) fn make_room(bytes: usize, uses: u32) -> bool {
     fits()
 }
 
-/// Puts a table in its slot.
+/// Puts a table in its slot. Where the list is lost to a fork, no table is kept that could not be evicted.
 pub(super) fn place(slot: &Arc<Slot>, table: KeyTable) {
     let had = slot.table.swap(Some(Arc::new(table))).is_some();
     if !had {
-        SHELF.slots.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(Arc::downgrade(slot));
+        match soon(&SHELF.slots) {
+            Some(mut slots) => slots.push(Arc::downgrade(slot)),
+            None => drop(slot.table.swap(None)),
+        }
     }
 }

@@ -31,7 +31,7 @@ use super::region::{self, SPARSE};
 use super::{PAGE_WORDS, Region, RegionSpec, Section, SectionSpec, Shape};
 use crate::error::Error;
 use crate::lanes::Line;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, soon};
 use crate::time::Millis;
 use member::Member;
 use std::fs::OpenOptions;
@@ -39,7 +39,7 @@ use std::ops::Deref;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, PoisonError};
 use word::{BUILDING, Before, PINS, READY, RESERVED};
 
 const SECTION: &str = "key_tables";
@@ -187,18 +187,6 @@ fn classes(sizes: &[TableSize], bytes: u64) -> Option<(Vec<Class>, usize)> {
 
 fn places(classes: &[Class]) -> usize {
     classes.iter().map(|class| class.places).sum()
-}
-
-/// A lock that is held for microseconds by other threads, but for good where a fork has taken it over in the middle.
-fn soon<T>(lock: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
-    for _ in 0..1000 {
-        match lock.try_lock() {
-            Ok(held) => return Some(held),
-            Err(TryLockError::Poisoned(held)) => return Some(held.into_inner()),
-            Err(TryLockError::WouldBlock) => std::thread::yield_now(),
-        }
-    }
-    None
 }
 
 fn checksum(id: &TableId, lines: &[Line]) -> u64 {
