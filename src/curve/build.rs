@@ -14,7 +14,7 @@
 use super::Curve;
 use super::jacobian::{Affine, Jacobian, add_mixed, double, groups};
 use super::table::Shape;
-use crate::field::fe::{self, Fe, limbwise, mul, square, weak};
+use crate::field::fe::{self, Fe, limbwise, mul, mul_loose, square, square_loose, weak};
 use crate::field::inverse::invert_lanes;
 use crate::field::modulus::Modulus;
 use crate::lanes::{Kernel, Lanes52, Line};
@@ -262,14 +262,14 @@ impl<C: Curve, L: Lanes52, const G: usize> Kernel<L> for Level<'_, C, L, G> {
             let quotient = groups!(l, |g| mul::<C::Field, L>(l, &inverse[g], &products[i][g])); // 1.10
             inverse = groups!(l, |g| mul::<C::Field, L>(l, &inverse[g], &dx[g])); // 1.25
             let lambda = groups!(l, |g| mul::<C::Field, L>(l, &dy[g], &quotient[g])); // 1.21
-            let square = groups!(l, |g| square::<C::Field, L>(l, &lambda[g])); // 1.10
+            let square = groups!(l, |g| square_loose::<C::Field, L>(l, &lambda[g])); // 1.10
             // Between 4 - 2.02 = 1.98 and 5.10.
             let x3 = groups!(l, |g| weak::<C::Field, L>(
                 l,
                 limbwise!(|I| l.add(l.sub(l.sub(square[g][I], entry[g].x[I]), step[g].x[I]), l.splat(4 * p[I])))
             ));
             let d = groups!(l, |g| fe::sub::<2, C::Field, L>(l, &entry[g].x, &x3[g])); // 3.01
-            let t = groups!(l, |g| mul::<C::Field, L>(l, &lambda[g], &d[g])); // 1.23
+            let t = groups!(l, |g| mul_loose::<C::Field, L>(l, &lambda[g], &d[g])); // 1.23
             // Between 2 - 1.01 = 0.99 and 3.23.
             let y3 = groups!(l, |g| weak::<C::Field, L>(
                 l,

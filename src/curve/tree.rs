@@ -24,7 +24,7 @@ use super::jacobian::{Affine, Jacobian, add_mixed, double, groups};
 use super::many::{ask, decide, eight, nth};
 use super::table::{Shape, Window10};
 use super::{Claim, Curve, Decision};
-use crate::field::fe::{self, Fe, carry, limbwise, mul, select, square, weak};
+use crate::field::fe::{self, Fe, carry, limbwise, mul, mul_loose, select, square_loose, weak};
 use crate::field::inverse::invert_lanes;
 use crate::field::modulus::Modulus;
 use crate::lanes::{Kernel, Lanes52, Line};
@@ -70,10 +70,10 @@ fn which<S: Shape>(at: usize) -> Which {
 pub(super) const G: usize = 2;
 
 /// The limbs of x and of y of eight points.
-type Point = [Line; 10];
+pub(super) type Point = [Line; 10];
 
 /// The limbs of eight numbers.
-type Number = [Line; 5];
+pub(super) type Number = [Line; 5];
 
 /// Points and products of the claims of one call; kept from call to call.
 #[derive(Default)]
@@ -83,19 +83,19 @@ pub(super) struct Room {
 }
 
 #[inline(always)]
-fn keep<L: Lanes52>(l: L, to: &mut Number, a: &Fe<L>) {
+pub(super) fn keep<L: Lanes52>(l: L, to: &mut Number, a: &Fe<L>) {
     for i in 0..5 {
         to[i] = l.store(a[i]);
     }
 }
 
 #[inline(always)]
-fn kept<L: Lanes52>(l: L, from: &Number) -> Fe<L> {
+pub(super) fn kept<L: Lanes52>(l: L, from: &Number) -> Fe<L> {
     limbwise!(|I| l.load(&from[I]))
 }
 
 #[inline(always)]
-fn keep_point<L: Lanes52>(l: L, to: &mut Point, a: &Affine<L>) {
+pub(super) fn keep_point<L: Lanes52>(l: L, to: &mut Point, a: &Affine<L>) {
     for i in 0..5 {
         to[i] = l.store(a.x[i]);
         to[5 + i] = l.store(a.y[i]);
@@ -103,7 +103,7 @@ fn keep_point<L: Lanes52>(l: L, to: &mut Point, a: &Affine<L>) {
 }
 
 #[inline(always)]
-fn kept_point<L: Lanes52>(l: L, from: &Point) -> Affine<L> {
+pub(super) fn kept_point<L: Lanes52>(l: L, from: &Point) -> Affine<L> {
     Affine { x: limbwise!(|I| l.load(&from[I])), y: limbwise!(|I| l.load(&from[5 + I])) }
 }
 
@@ -329,14 +329,14 @@ impl<C: Curve, L: Lanes52> Kernel<L> for Down<'_, C, L> {
             inverses = groups!(l, |g| mul::<C::Field, L>(l, &inverses[g], &d[g])); // 1.4 * 3.01: 1.27
             let dy = groups!(l, |g| carry(l, limbwise!(|I| l.add(l.sub(b[g].y[I], a[g].y[I]), l.splat(2 * p[I]))))); // 3.01
             let slope = groups!(l, |g| mul::<C::Field, L>(l, &dy[g], &inverse[g])); // 3.01 * 1.11: 1.21
-            let squared = groups!(l, |g| square::<C::Field, L>(l, &slope[g])); // 1.10
+            let squared = groups!(l, |g| square_loose::<C::Field, L>(l, &slope[g])); // 1.10
             // Between 3 - 2.02 and 4.10.
             let x = groups!(l, |g| weak::<C::Field, L>(
                 l,
                 limbwise!(|I| l.add(l.sub(squared[g][I], l.add(a[g].x[I], b[g].x[I])), l.splat(3 * p[I])))
             ));
             let back = groups!(l, |g| fe::sub::<2, C::Field, L>(l, &a[g].x, &x[g])); // 3.01
-            let rise = groups!(l, |g| mul::<C::Field, L>(l, &slope[g], &back[g])); // 1.21 * 3.01: 1.23
+            let rise = groups!(l, |g| mul_loose::<C::Field, L>(l, &slope[g], &back[g])); // 1.21 * 3.01: 1.23
             // Between 2 - 1.01 and 3.23.
             let y = groups!(l, |g| weak::<C::Field, L>(
                 l,

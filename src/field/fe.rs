@@ -8,12 +8,16 @@
 //!
 //! **Columns.** A product has columns t_0 .. t_9; column k gathers the low halves of a_i b_j with i + j = k and the high halves with
 //! i + j = k - 1. That is at most 5 + 5 terms below 2^52 a product. The reduction adds at most 5 + 5 more and one carry below 2^12. For
-//! two products under one reduction that makes 30 terms, below 2^57: no column overflows its 64 bits. Squaring doubles the cross terms,
-//! which counts the same terms twice and stays within the same bound.
+//! two products under one reduction that makes 30 terms, below 2^57, and for a product and eight squares 100, below 2^59: no column overflows its
+//! 64 bits. Squaring doubles the cross terms, which counts the same terms twice and stays within the same bound.
 //!
 //! **Reduction.** Five rounds each clear the lowest column by adding m * M, m < 2^52, and move its carry up. The result is
 //! (T + m M) / R with m < R, so for T = Σ a b it is below T / R + M. With a < αM and b < βM: below (1 + αβ / 16) M, as M / R < 1 / 16.
 //! The highest limb takes what is left: the result is normal as long as αβ ≤ 239. The curve formulas keep αβ (or αβ + γδ) below 26.
+//!
+//! **Loose limbs.** What a reduction leaves are five columns of the same number, each above -2^53 and below 2^57, before they are carried. A
+//! number that goes into nothing but a sum, which is carried itself, may stay so ([`mul_loose`], [`square_loose`]): eight of them at most, so
+//! that no limb of the sum exceeds 2^61.
 //!
 //! **IFMA reads 52 bits.** An operand above would be cut in silence; hence [`carry`] before a sum is multiplied, and the debug assertions
 //! in [`mul`], [`square`] and [`mul_add`].
@@ -82,7 +86,7 @@ pub fn select<L: Lanes52>(l: L, mask: u8, a: &Fe<L>, b: &Fe<L>) -> Fe<L> {
 }
 
 /// Makes limbs normal: carries from each to the next, arithmetically, so limbs may be negative as long as the number is not. Limbs must
-/// be below 2^62 in magnitude; the number must be below 2^260.
+/// be below 2^62 in magnitude; the number must be below 2^260. (The debug assertions of whatever multiplies the result check both.)
 #[inline(always)]
 pub fn carry<L: Lanes52>(l: L, mut r: Fe<L>) -> Fe<L> {
     let mask = l.splat(MASK52);
@@ -105,13 +109,14 @@ pub fn negate<const K: u64, M: Modulus, L: Lanes52>(l: L, a: &Fe<L>) -> Fe<L> {
     carry(l, limbwise!(|I| l.sub(l.splat(K * M::LIMBS[I]), a[I])))
 }
 
-/// Brings a number below 16 M, its limbs not yet carried, below 1.01 M: what lies above 2^256 is folded in again as
+/// Brings a number below 16 M, its limbs not yet carried and below 2^61 in magnitude, below 1.01 M: what lies above 2^256 is folded in again as
 /// t * (2^256 mod P), t < 2^4 (+ a unit for carries that have not come up), which is below 2^229. The number must not be negative, and
 /// either its limbs are none of them negative or it is at least M / 4; then no partial sum goes below zero.
 ///
-/// If the lower limbs are negative, the highest still shows the number's floor within ±16, so t is right up to one unit for numbers of
-/// at least M / 4: with t = 0 nothing changes but the carries, and with t ≥ 1 the fold adds at least 2^223, far more than the lower limbs
-/// can take away (less than 2^215).
+/// The carries that have not come up are below 2^10 units of the highest limb, of which it takes 2^48 to make a unit of t; what they add to the result, less than
+/// 2^218, is far below M / 100. If the lower limbs are negative, the highest still shows the number's floor within 2^10, so t is right up to
+/// one unit for numbers of at least M / 4: with t = 0 nothing changes but the carries, and with t ≥ 1 the fold adds at least 2^223, more than
+/// the lower limbs can take away (less than 2^218).
 #[inline(always)]
 pub fn weak<P: Prime, L: Lanes52>(l: L, r: Fe<L>) -> Fe<L> {
     if L::OUT_OF_LINE { l.call(Weak::<P, L>(r, PhantomData)) } else { weak_here::<P, L>(l, r) }
@@ -169,7 +174,7 @@ pub fn reduce_minus_one<M: Modulus, L: Lanes52>(l: L, mut t: Wide<L>) -> Fe<L> {
             }
         }
     }
-    carry_up(l, [t[5], t[6], t[7], t[8], t[9]])
+    [t[5], t[6], t[7], t[8], t[9]]
 }
 
 /// Montgomery reduction modulo the prime of SM2, the case of [`reduce_minus_one`] with limbs of M + 1 that are nearly all ones. With
@@ -188,7 +193,7 @@ pub fn reduce_sm2<M: Modulus, L: Lanes52>(l: L, mut t: Wide<L>) -> Fe<L> {
         t[i + 4] = l.madd_lo(t[i + 4], m, l4);
         t[i + 5] = l.madd_hi(t[i + 5], m, l4);
     }
-    carry(l, [t[5], t[6], t[7], t[8], t[9]])
+    [t[5], t[6], t[7], t[8], t[9]]
 }
 
 /// Montgomery reduction modulo any odd modulus. The low half of m M's lowest limb product makes the column's low 52 bits zero, so it is not
@@ -206,23 +211,18 @@ pub fn reduce_general<M: Modulus, L: Lanes52>(l: L, mut t: Wide<L>) -> Fe<L> {
             t[i + j + 1] = l.madd_hi(t[i + j + 1], m, l.splat(M::LIMBS[j]));
         }
     }
-    carry_up(l, [t[5], t[6], t[7], t[8], t[9]])
-}
-
-/// [`carry`] for limbs that are not negative.
-#[inline(always)]
-fn carry_up<L: Lanes52>(l: L, mut r: Fe<L>) -> Fe<L> {
-    let mask = l.splat(MASK52);
-    for i in 0..4 {
-        r[i + 1] = l.add(r[i + 1], l.shr::<52>(r[i]));
-        r[i] = l.and(r[i], mask);
-    }
-    r
+    [t[5], t[6], t[7], t[8], t[9]]
 }
 
 /// `a b / R`: for a < αM, b < βM below (1 + αβ/16) M. Inputs normal.
 #[inline(always)]
 pub fn mul<M: Modulus, L: Lanes52>(l: L, a: &Fe<L>, b: &Fe<L>) -> Fe<L> {
+    carry(l, mul_loose::<M, L>(l, a, b))
+}
+
+/// As [`mul`], with loose limbs.
+#[inline(always)]
+pub fn mul_loose<M: Modulus, L: Lanes52>(l: L, a: &Fe<L>, b: &Fe<L>) -> Fe<L> {
     if L::OUT_OF_LINE { l.call(Product::<M, L, 2>([a, b], PhantomData)) } else { mul_here::<M, L>(l, a, b) }
 }
 
@@ -238,11 +238,22 @@ fn mul_here<M: Modulus, L: Lanes52>(l: L, a: &Fe<L>, b: &Fe<L>) -> Fe<L> {
 /// `a a / R`: for a < αM below (1 + α²/16) M. Input normal.
 #[inline(always)]
 pub fn square<M: Modulus, L: Lanes52>(l: L, a: &Fe<L>) -> Fe<L> {
+    carry(l, square_loose::<M, L>(l, a))
+}
+
+/// As [`square`], with loose limbs.
+#[inline(always)]
+pub fn square_loose<M: Modulus, L: Lanes52>(l: L, a: &Fe<L>) -> Fe<L> {
     if L::OUT_OF_LINE { l.call(Product::<M, L, 1>([a], PhantomData)) } else { square_here::<M, L>(l, a) }
 }
 
 #[inline(always)]
 fn square_here<M: Modulus, L: Lanes52>(l: L, a: &Fe<L>) -> Fe<L> {
+    M::reduce(l, square_columns::<M, L>(l, a))
+}
+
+#[inline(always)]
+fn square_columns<M: Modulus, L: Lanes52>(l: L, a: &Fe<L>) -> Wide<L> {
     check::<M, L>(l, a, 1601);
     let mut t = [l.splat(0); 10];
     for i in 0..4 {
@@ -260,20 +271,32 @@ fn square_here<M: Modulus, L: Lanes52>(l: L, a: &Fe<L>) -> Fe<L> {
         t[2 * i] = l.madd_lo(t[2 * i], a[i], a[i]);
         t[2 * i + 1] = l.madd_hi(t[2 * i + 1], a[i], a[i]);
     }
-    M::reduce(l, t)
+    t
 }
 
 /// `(a b + c d) / R` under one reduction: below (1 + (αβ + γδ)/16) M. Inputs normal.
 #[inline(always)]
 pub fn mul_add<M: Modulus, L: Lanes52>(l: L, a: &Fe<L>, b: &Fe<L>, c: &Fe<L>, d: &Fe<L>) -> Fe<L> {
-    if L::OUT_OF_LINE {
+    let loose = if L::OUT_OF_LINE {
         l.call(Product::<M, L, 4>([a, b, c, d], PhantomData))
     } else {
         mul_add_here::<M, L>(l, a, b, c, d)
-    }
+    };
+    carry(l, loose)
 }
 
-/// One factor: its square; two: their product; four: the sum of two products.
+/// `(a b + 8 c c) / R` under one reduction: below (1 + (αβ + 8 γ²)/16) M. Inputs normal.
+#[inline(always)]
+pub fn mul_add_eight_squares<M: Modulus, L: Lanes52>(l: L, a: &Fe<L>, b: &Fe<L>, c: &Fe<L>) -> Fe<L> {
+    let loose = if L::OUT_OF_LINE {
+        l.call(Product::<M, L, 3>([a, b, c], PhantomData))
+    } else {
+        mul_add_eight_squares_here::<M, L>(l, a, b, c)
+    };
+    carry(l, loose)
+}
+
+/// One factor: its square; two: their product; three: the product of two and eight squares of the third; four: the sum of two products. Loose.
 struct Product<'a, M, L: Lanes52, const N: usize>([&'a Fe<L>; N], PhantomData<M>);
 
 impl<M: Modulus, L: Lanes52, const N: usize> Kernel<L> for Product<'_, M, L, N> {
@@ -283,8 +306,9 @@ impl<M: Modulus, L: Lanes52, const N: usize> Kernel<L> for Product<'_, M, L, N> 
         match *self.0.as_slice() {
             [a] => square_here::<M, L>(l, a),
             [a, b] => mul_here::<M, L>(l, a, b),
+            [a, b, c] => mul_add_eight_squares_here::<M, L>(l, a, b, c),
             [a, b, c, d] => mul_add_here::<M, L>(l, a, b, c, d),
-            _ => unreachable!("made in three places, with one, two or four factors"),
+            _ => unreachable!("made in four places, with one to four factors"),
         }
     }
 }
@@ -297,6 +321,18 @@ fn mul_add_here<M: Modulus, L: Lanes52>(l: L, a: &Fe<L>, b: &Fe<L>, c: &Fe<L>, d
     let mut t = [l.splat(0); 10];
     add_product(l, &mut t, a, b);
     add_product(l, &mut t, c, d);
+    M::reduce(l, t)
+}
+
+#[inline(always)]
+fn mul_add_eight_squares_here<M: Modulus, L: Lanes52>(l: L, a: &Fe<L>, b: &Fe<L>, c: &Fe<L>) -> Fe<L> {
+    check::<M, L>(l, a, 1601);
+    check::<M, L>(l, b, 1601);
+    let mut t = square_columns::<M, L>(l, c);
+    for column in &mut t {
+        *column = l.shl::<3>(*column);
+    }
+    add_product(l, &mut t, a, b);
     M::reduce(l, t)
 }
 

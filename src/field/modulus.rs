@@ -25,7 +25,7 @@ pub trait Modulus: Copy + 'static {
     /// R^3 mod M: the factor that makes the inverse of a Montgomery form a Montgomery form again.
     const R3: Limbs = limbs(&power_of_two(780, &Self::M));
 
-    /// Montgomery reduction of a sum of products (see [`super::fe`] for its bounds).
+    /// Montgomery reduction of a sum of products, its limbs not yet carried (see [`super::fe`] for its bounds).
     fn reduce<L: Lanes52>(l: L, t: Wide<L>) -> Fe<L>;
 }
 

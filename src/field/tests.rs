@@ -104,6 +104,17 @@ impl<M: Modulus, L: Lanes52> Kernel<L> for Products<M> {
             fe::mul_add::<M, L>(l, &a, &b, &c, &d),
             fe::to_montgomery::<M, L>(l, &c),
         ];
+        let eight = fe::mul_add_eight_squares::<M, L>(l, &a, &b, &results[3]);
+        let loose = [fe::mul_loose::<M, L>(l, &a, &b), fe::square_loose::<M, L>(l, &a)];
+        for (loose, normal) in loose.iter().zip(&results) {
+            for limb in loose.iter().flat_map(|&limb| l.store(limb).0).map(u64::cast_signed) {
+                assert!(-(1 << 53) < limb && limb < 1 << 57, "{limb:#x}");
+            }
+            let carried = fe::carry(l, *loose);
+            for i in 0..5 {
+                assert_eq!(l.eq(carried[i], normal[i]), 0xff);
+            }
+        }
         let zero = fe::is_zero::<M, L>(l, &a);
         let r = power_of_two(260, &M::M);
         for lane in 0..8 {
@@ -117,6 +128,10 @@ impl<M: Modulus, L: Lanes52> Kernel<L> for Products<M> {
             for (got, want) in results.iter().zip(expected) {
                 assert_eq!(mul_mod(&value(l, got, lane, &M::M), &r, &M::M), want);
             }
+            let square = value(l, &results[3], lane, &M::M);
+            let square = (0..3).fold(mul_mod(&square, &square, &M::M), |x, _| add_mod(&x, &x, &M::M));
+            let want = add_mod(&expected[0], &square, &M::M);
+            assert_eq!(mul_mod(&value(l, &eight, lane, &M::M), &r, &M::M), want);
             assert_eq!(zero >> lane & 1 == 1, is_zero(&a));
         }
         // The stated bound, for a factor below M.
