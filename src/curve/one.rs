@@ -3,20 +3,26 @@
 //! The two scalars have 64 digits together, so 64 table entries are to be added up. Eight lie in each lane, and are added there as a tree:
 //! four sums of two affine points, two of two sums, one of two. Then lanes are folded together, l with l xor 4, 2 and 1, by an addition that
 //! both partners compute at once, each with its own half of the products. A comb's lane l holds column l of each byte and weighs 2^l: before
-//! the folds the upper partner is doubled 4, 2 and 1 times. At the end every lane has the whole sum (up to the signs of Y and Z), lanes 0..4
-//! compare it with the first candidate for x, lanes 4..8 with the second.
+//! the folds the upper partner is doubled 4, 2 and 1 times. At the end every lane has the whole sum, lanes 0..4 compare it with the first
+//! candidate for x, lanes 4..8 with the second.
 //!
-//! An exceptional case anywhere makes Z = 0 there, and all Z after it are multiples of it: one test at the end finds it.
+//! What is to be had alone is late rather than much: each addition waits for the one before. Sums are therefore kept as (X, Y, ZZ, ZZZ), which stands for
+//! (X/ZZ, Y/ZZZ) with ZZ³ = ZZZ²: an addition is four multiplications deep, where one in Jacobian coordinates is five (Z², Z³, Y Z³, r², r d).
+//!
+//! An exceptional case anywhere makes ZZ = 0 there, and all ZZ after it are multiples of it: one test at the end finds it.
 
 use std::marker::PhantomData;
 
 use super::build::load;
 use super::digits::Digits;
-use super::jacobian::{Affine, Jacobian, double, groups};
+use super::jacobian::{Affine, groups};
 use super::many::eight;
 use super::table::{Shape, Spread};
 use super::{Claim, Curve, Decision};
-use crate::field::fe::{self, Fe, limbwise, mul, mul_add, select, square, to_montgomery, unpack, weak};
+use crate::field::fe::{
+    self, Fe, carry, check, limbwise, mul, mul_add, mul_add_eight_squares, mul_loose, select, square, square_loose,
+    to_montgomery, unpack, weak,
+};
 use crate::field::modulus::Modulus;
 use crate::field::words::Limbs;
 use crate::lanes::{Kernel, Lanes52, MASK52};
@@ -100,13 +106,13 @@ impl<C: Curve, S: Spread, L: Lanes52> Kernel<L> for One<'_, C, S> {
         }
         sum = fold::<C, L, 1, true>(l, &sum);
 
-        // Z is a product, so below 2 p and zero only as 0 or p. x Z² - X + 2 p lies in 0.99 p .. 3.2 p: zero as p, 2 p or 3 p.
-        let v = mul::<C::Field, L>(l, &square::<C::Field, L>(l, &sum.z), &x);
+        // ZZ is a product, so below 2 p and zero only as 0 or p. x ZZ - X + 2 p lies in 0.99 p .. 3.2 p: zero as p, 2 p or 3 p.
+        let v = mul_loose::<C::Field, L>(l, &sum.zz, &x);
         let difference = fe::sub::<2, C::Field, L>(l, &v, &sum.x);
         let m = C::Field::LIMBS;
         let is =
             equals(l, &difference, m) | equals(l, &difference, multiple(m, 2)) | equals(l, &difference, multiple(m, 3));
-        if equals(l, &sum.z, [0; 5]) | equals(l, &sum.z, m) != 0 {
+        if equals(l, &sum.zz, [0; 5]) | equals(l, &sum.zz, m) != 0 {
             Decision::Exceptional
         } else if is != 0 {
             Decision::True
@@ -128,7 +134,7 @@ fn limbs4<L: Lanes52>(l: L, mask: u8, w: &[L::V; 8]) -> [L::V; 4] {
     out
 }
 
-/// Four points a lane: digit (lane, m) of scalar `which`, with its sign. x below p, y at most p.
+/// Four points a lane: digit (lane, m) of scalar `which`, with its sign. x below p, y at most p, its limbs not carried.
 #[inline(always)]
 fn points<C: Curve, S: Spread, L: Lanes52>(l: L, table: &S::Table, digits: &Digits, which: usize) -> [Affine<L>; 4] {
     let mut out = [Affine { x: fe::zero(l), y: fe::zero(l) }; 4];
@@ -142,20 +148,46 @@ fn points<C: Curve, S: Spread, L: Lanes52>(l: L, table: &S::Table, digits: &Digi
             negative |= (digits.negative[S::spread(lane, m).0] >> which & 1) << lane;
         }
         let a = load(l, eight!(|LANE| entry(LANE)));
-        *out = Affine { x: a.x, y: select(l, negative, &a.y, &fe::negate::<1, C::Field, L>(l, &a.y)) };
+        let minus = limbwise!(|I| l.sub(l.splat(C::Field::LIMBS[I]), a.y[I]));
+        *out = Affine { x: a.x, y: select(l, negative, &a.y, &minus) };
     }
     out
 }
 
-/// Affine plus affine, x below p and y at most p: 4 multiplications and 2 squarings. Z = h.
+/// Eight points (X/ZZ, Y/ZZZ).
+#[derive(Clone, Copy)]
+struct Sum<L: Lanes52> {
+    /// Below 1.01 p.
+    x: Fe<L>,
+    /// Below 2.5 p.
+    y: Fe<L>,
+    /// Below 1.5 p; a multiple of p where an exceptional case was met.
+    zz: Fe<L>,
+    /// Below 1.5 p.
+    zzz: Fe<L>,
+}
+
+impl<L: Lanes52> Sum<L> {
+    /// Checks the invariant, in debug builds.
+    #[inline(always)]
+    fn checked<C: Curve>(self, l: L) -> Self {
+        check::<C::Field, L>(l, &self.x, 101);
+        check::<C::Field, L>(l, &self.y, 250);
+        check::<C::Field, L>(l, &self.zz, 150);
+        check::<C::Field, L>(l, &self.zzz, 150);
+        self
+    }
+}
+
+/// Affine plus affine, x below p and y at most p: 3 multiplications, 2 squarings, one double product.
 #[inline(always)]
-fn add_affine<C: Curve, L: Lanes52, const G: usize>(l: L, a: &[Affine<L>; G], b: &[Affine<L>; G]) -> [Jacobian<L>; G] {
+fn add_affine<C: Curve, L: Lanes52, const G: usize>(l: L, a: &[Affine<L>; G], b: &[Affine<L>; G]) -> [Sum<L>; G] {
     let p = C::Field::LIMBS;
     let h = groups!(l, |g| fe::sub::<1, C::Field, L>(l, &b[g].x, &a[g].x)); // 2
     let r = groups!(l, |g| fe::sub::<1, C::Field, L>(l, &b[g].y, &a[g].y)); // 2
     let hh = groups!(l, |g| square::<C::Field, L>(l, &h[g])); // 1.25
-    let rr = groups!(l, |g| square::<C::Field, L>(l, &r[g])); // 1.25
-    let v = groups!(l, |g| mul::<C::Field, L>(l, &a[g].x, &hh[g])); // 1.08
+    let rr = groups!(l, |g| square_loose::<C::Field, L>(l, &r[g])); // 1.25
+    let v = groups!(l, |g| mul_loose::<C::Field, L>(l, &a[g].x, &hh[g])); // 1.08
     let hhh = groups!(l, |g| mul::<C::Field, L>(l, &h[g], &hh[g])); // 1.16
     // Between 6 - 1.16 - 2.16 = 2.68 and 7.25.
     let x3 = groups!(l, |g| weak::<C::Field, L>(
@@ -165,80 +197,79 @@ fn add_affine<C: Curve, L: Lanes52, const G: usize>(l: L, a: &[Affine<L>; G], b:
     let d = groups!(l, |g| fe::sub::<2, C::Field, L>(l, &v[g], &x3[g])); // 3.08
     let minus_y = groups!(l, |g| fe::negate::<1, C::Field, L>(l, &a[g].y)); // 1
     let y3 = groups!(l, |g| mul_add::<C::Field, L>(l, &r[g], &d[g], &minus_y[g], &hhh[g])); // (2 * 3.08 + 1.16) / 16: 1.46
-    let mut out = [a[0].to_jacobian::<C>(l); G];
+    let mut out = [Sum { x: hh[0], y: hh[0], zz: hh[0], zzz: hh[0] }; G];
     for g in 0..G {
-        out[g] = Jacobian { x: x3[g], y: y3[g], z: h[g] }.checked::<C>(l);
+        out[g] = Sum { x: x3[g], y: y3[g], zz: hh[g], zzz: hhh[g] }.checked::<C>(l);
     }
     out
 }
 
-/// Jacobian plus Jacobian: 11 multiplications, 4 squarings and one double product.
+/// Sum plus sum: 10 multiplications, 2 squarings and one double product.
+///
+/// With U = X ZZ', S = Y ZZZ' (and U', S' the other way round), P = U' - U and R = S' - S: X3 = R² - P³ - 2 U P², Y3 = R (U P² - X3) - S P³,
+/// ZZ3 = ZZ ZZ' P², ZZZ3 = ZZZ ZZZ' P³.
 #[inline(always)]
-fn add_full<C: Curve, L: Lanes52, const G: usize>(
+fn add_full<C: Curve, L: Lanes52, const G: usize>(l: L, a: &[Sum<L>; G], b: &[Sum<L>; G]) -> [Sum<L>; G] {
+    let ua = groups!(l, |g| mul_loose::<C::Field, L>(l, &a[g].x, &b[g].zz)); // 1.01 * 1.5 / 16: 1.10
+    let ub = groups!(l, |g| mul_loose::<C::Field, L>(l, &b[g].x, &a[g].zz)); // 1.10
+    let sa = groups!(l, |g| mul_loose::<C::Field, L>(l, &a[g].y, &b[g].zzz)); // 2.5 * 1.5 / 16: 1.24
+    let sb = groups!(l, |g| mul_loose::<C::Field, L>(l, &b[g].y, &a[g].zzz)); // 1.24
+    let zz = groups!(l, |g| mul::<C::Field, L>(l, &a[g].zz, &b[g].zz)); // 1.5 * 1.5 / 16: 1.15
+    let zzz = groups!(l, |g| mul::<C::Field, L>(l, &a[g].zzz, &b[g].zzz)); // 1.15
+    let h = groups!(l, |g| fe::sub::<2, C::Field, L>(l, &ub[g], &ua[g])); // 3.10
+    let r = groups!(l, |g| fe::sub::<2, C::Field, L>(l, &sb[g], &sa[g])); // 3.24
+    let u = groups!(l, |g| carry(l, ua[g]));
+    finish::<C, L, G, false>(l, &u, &sa, [&h, &r], [&zz, &zzz])
+}
+
+/// The rest of an addition, of U, S (with loose limbs), P, R, ZZ ZZ' and ZZZ ZZZ'. `LAST` leaves Y and ZZZ out.
+#[inline(always)]
+fn finish<C: Curve, L: Lanes52, const G: usize, const LAST: bool>(
     l: L,
-    a: &[Jacobian<L>; G],
-    b: &[Jacobian<L>; G],
-) -> [Jacobian<L>; G] {
+    u: &[Fe<L>; G],
+    s: &[Fe<L>; G],
+    [h, r]: [&[Fe<L>; G]; 2],
+    [zz, zzz]: [&[Fe<L>; G]; 2],
+) -> [Sum<L>; G] {
     let p = C::Field::LIMBS;
-    let za = groups!(l, |g| square::<C::Field, L>(l, &a[g].z)); // 1.25
-    let zb = groups!(l, |g| square::<C::Field, L>(l, &b[g].z)); // 1.25
-    let ua = groups!(l, |g| mul::<C::Field, L>(l, &a[g].x, &zb[g])); // 1.08
-    let ub = groups!(l, |g| mul::<C::Field, L>(l, &b[g].x, &za[g])); // 1.08
-    let cb = groups!(l, |g| mul::<C::Field, L>(l, &b[g].z, &zb[g])); // 1.16
-    let ca = groups!(l, |g| mul::<C::Field, L>(l, &a[g].z, &za[g])); // 1.16
-    let h = groups!(l, |g| fe::sub::<2, C::Field, L>(l, &ub[g], &ua[g])); // 3.08
-    let sa = groups!(l, |g| mul::<C::Field, L>(l, &a[g].y, &cb[g])); // 2.5 * 1.16 / 16: 1.19
-    let sb = groups!(l, |g| mul::<C::Field, L>(l, &b[g].y, &ca[g])); // 1.19
-    let hh = groups!(l, |g| square::<C::Field, L>(l, &h[g])); // 1.60
-    let r = groups!(l, |g| fe::sub::<2, C::Field, L>(l, &sb[g], &sa[g])); // 3.19
-    let zz = groups!(l, |g| mul::<C::Field, L>(l, &a[g].z, &b[g].z)); // 1.25
-    let v = groups!(l, |g| mul::<C::Field, L>(l, &ua[g], &hh[g])); // 1.11
-    let hhh = groups!(l, |g| mul::<C::Field, L>(l, &h[g], &hh[g])); // 1.31
-    let rr = groups!(l, |g| square::<C::Field, L>(l, &r[g])); // 1.64
-    let z3 = groups!(l, |g| mul::<C::Field, L>(l, &zz[g], &h[g])); // 1.25
-    // Between 6 - 1.31 - 2.22 = 2.47 and 7.64.
+    let hh = groups!(l, |g| square::<C::Field, L>(l, &h[g])); // 3.10² / 16: 1.61
+    let rr = groups!(l, |g| square_loose::<C::Field, L>(l, &r[g])); // 3.24² / 16: 1.66
+    let v = groups!(l, |g| mul_loose::<C::Field, L>(l, &u[g], &hh[g])); // 1.10 * 1.61 / 16: 1.12
+    let hhh = groups!(l, |g| mul::<C::Field, L>(l, &h[g], &hh[g])); // 3.10 * 1.61 / 16: 1.32
+    let zz3 = groups!(l, |g| mul::<C::Field, L>(l, &zz[g], &hh[g])); // 1.15 * 1.61 / 16: 1.12
+    // Between 6 - 1.32 - 2.24 = 2.44 and 7.66.
     let x3 = groups!(l, |g| weak::<C::Field, L>(
         l,
         limbwise!(|I| l.add(l.sub(l.sub(rr[g][I], hhh[g][I]), l.add(v[g][I], v[g][I])), l.splat(6 * p[I])))
     ));
-    let d = groups!(l, |g| fe::sub::<2, C::Field, L>(l, &v[g], &x3[g])); // 3.11
-    let minus_s = groups!(l, |g| fe::negate::<2, C::Field, L>(l, &sa[g])); // 2
-    let y3 = groups!(l, |g| mul_add::<C::Field, L>(l, &r[g], &d[g], &minus_s[g], &hhh[g])); // (3.19 * 3.11 + 2 * 1.31) / 16: 1.79
-    let mut out = *a;
+    let (mut y3, mut zzz3) = (x3, zz3);
+    if !LAST {
+        zzz3 = groups!(l, |g| mul::<C::Field, L>(l, &zzz[g], &hhh[g])); // 1.15 * 1.32 / 16: 1.10
+        let minus_s = groups!(l, |g| fe::negate::<2, C::Field, L>(l, &s[g])); // 2
+        let d = groups!(l, |g| fe::sub::<2, C::Field, L>(l, &v[g], &x3[g])); // 3.12
+        y3 = groups!(l, |g| mul_add::<C::Field, L>(l, &r[g], &d[g], &minus_s[g], &hhh[g])); // (3.24 * 3.12 + 2 * 1.32) / 16: 1.80
+    }
+    let mut out = [Sum { x: x3[0], y: y3[0], zz: zz3[0], zzz: zzz3[0] }; G];
     for g in 0..G {
-        out[g] = Jacobian { x: x3[g], y: y3[g], z: z3[g] }.checked::<C>(l);
+        out[g] = Sum { x: x3[g], y: y3[g], zz: zz3[g], zzz: zzz3[g] }.checked::<C>(l);
     }
     out
 }
 
-/// Lane l plus lane l xor `K`, in both: each computes U = X Z'² and S = Y Z'³ with its partner's Z' and takes the partner's U' and S' by a
-/// swap. The partner's h and r have the other sign, so it gets the same X and the opposite Y and Z: the same point. `LAST` leaves Y out.
-/// Bounds as in [`add_full`].
+/// Lane l plus lane l xor `K`, in both: each computes U = X ZZ' and S = Y ZZZ' with its partner's ZZ' and ZZZ' and takes the partner's U' and
+/// S' by a swap. The partner's P and R have the other sign, so it gets the same X and ZZ and the opposite Y and ZZZ: the same point. `LAST`
+/// leaves Y and ZZZ out. Bounds as in [`add_full`].
 #[inline(always)]
-fn fold<C: Curve, L: Lanes52, const K: usize, const LAST: bool>(l: L, a: &Jacobian<L>) -> Jacobian<L> {
-    let p = C::Field::LIMBS;
-    let other = swapped::<L, K>(l, &a.z);
-    let zz = square::<C::Field, L>(l, &other);
-    let u = mul::<C::Field, L>(l, &a.x, &zz);
-    let c = mul::<C::Field, L>(l, &other, &zz);
+fn fold<C: Curve, L: Lanes52, const K: usize, const LAST: bool>(l: L, a: &Sum<L>) -> Sum<L> {
+    let (zz, zzz) = (swapped::<L, K>(l, &a.zz), swapped::<L, K>(l, &a.zzz));
+    let u = mul_loose::<C::Field, L>(l, &a.x, &zz);
+    let s = mul_loose::<C::Field, L>(l, &a.y, &zzz);
     let h = fe::sub::<2, C::Field, L>(l, &swapped::<L, K>(l, &u), &u);
-    let s = mul::<C::Field, L>(l, &a.y, &c);
-    let hh = square::<C::Field, L>(l, &h);
     let r = fe::sub::<2, C::Field, L>(l, &swapped::<L, K>(l, &s), &s);
-    let both = mul::<C::Field, L>(l, &a.z, &other);
-    let rr = square::<C::Field, L>(l, &r);
-    let v = mul::<C::Field, L>(l, &u, &hh);
-    let hhh = mul::<C::Field, L>(l, &h, &hh);
-    let z3 = mul::<C::Field, L>(l, &both, &h);
-    let x3 =
-        weak::<C::Field, L>(l, limbwise!(|I| l.add(l.sub(l.sub(rr[I], hhh[I]), l.add(v[I], v[I])), l.splat(6 * p[I]))));
-    if LAST {
-        return Jacobian { x: x3, y: x3, z: z3 }.checked::<C>(l);
-    }
-    let d = fe::sub::<2, C::Field, L>(l, &v, &x3);
-    let minus_s = fe::negate::<2, C::Field, L>(l, &s);
-    let y3 = mul_add::<C::Field, L>(l, &r, &d, &minus_s, &hhh);
-    Jacobian { x: x3, y: y3, z: z3 }.checked::<C>(l)
+    let both = mul::<C::Field, L>(l, &a.zz, &zz);
+    let thrice = if LAST { both } else { mul::<C::Field, L>(l, &a.zzz, &zzz) };
+    let [sum] = finish::<C, L, 1, LAST>(l, &[carry(l, u)], &[s], [&[h], &[r]], [&[both], &[thrice]]);
+    sum
 }
 
 #[inline(always)]
@@ -248,10 +279,50 @@ fn swapped<L: Lanes52, const K: usize>(l: L, x: &Fe<L>) -> Fe<L> {
 
 /// Doubles `times` in the lanes of `mask`.
 #[inline(always)]
-fn double_where<C: Curve, L: Lanes52>(l: L, a: &Jacobian<L>, times: usize, mask: u8) -> Jacobian<L> {
-    let mut d = [*a];
+fn double_where<C: Curve, L: Lanes52>(l: L, a: &Sum<L>, times: usize, mask: u8) -> Sum<L> {
+    let mut d = *a;
     for _ in 0..times {
-        double::<C, L, 1>(l, &mut d);
+        d = l.call(Double::<C, L> { a: &d, curve: PhantomData });
     }
-    Jacobian { x: select(l, mask, &a.x, &d[0].x), y: select(l, mask, &a.y, &d[0].y), z: select(l, mask, &a.z, &d[0].z) }
+    Sum {
+        x: select(l, mask, &a.x, &d.x),
+        y: select(l, mask, &a.y, &d.y),
+        zz: select(l, mask, &a.zz, &d.zz),
+        zzz: select(l, mask, &a.zzz, &d.zzz),
+    }
+}
+
+/// With γ = Y², β = X γ, α = 3 (X - ZZ)(X + ZZ): X3 = α² - 8 β, Y3 = α (4 β - X3) - 8 γ², ZZ3 = 4 γ ZZ, ZZZ3 = 8 Y γ ZZZ. Computed are -Y3 and
+/// -ZZZ3, which is the same point.
+struct Double<'a, C, L: Lanes52> {
+    a: &'a Sum<L>,
+    curve: PhantomData<C>,
+}
+
+impl<C: Curve, L: Lanes52> Kernel<L> for Double<'_, C, L> {
+    type Output = Sum<L>;
+
+    #[inline(always)]
+    fn run(self, l: L) -> Sum<L> {
+        let (a, p) = (self.a, C::Field::LIMBS);
+        let gamma = square::<C::Field, L>(l, &a.y); // 2.5² / 16: 1.40
+        let minus = fe::sub::<2, C::Field, L>(l, &a.x, &a.zz); // 3.01
+        let plus = carry(l, limbwise!(|I| l.add(a.x[I], a.zz[I]))); // 2.51
+        let m = mul_loose::<C::Field, L>(l, &minus, &plus); // 3.01 * 2.51 / 16: 1.48
+        let alpha = carry(l, limbwise!(|I| l.add(m[I], l.add(m[I], m[I])))); // 4.44
+        let beta = mul_loose::<C::Field, L>(l, &a.x, &gamma); // 1.01 * 1.40 / 16: 1.09
+        let aa = square_loose::<C::Field, L>(l, &alpha); // 4.44² / 16: 2.24
+        let gamma_zz = mul::<C::Field, L>(l, &gamma, &a.zz); // 1.40 * 1.5 / 16: 1.14
+        let zz3 = weak::<C::Field, L>(l, limbwise!(|I| l.shl::<2>(gamma_zz[I])));
+        let y_gamma = mul_loose::<C::Field, L>(l, &a.y, &gamma); // 2.5 * 1.40 / 16: 1.22
+        // 11 p - 8 y γ: between 1.24 and 11.
+        let w = weak::<C::Field, L>(l, limbwise!(|I| l.sub(l.splat(11 * p[I]), l.shl::<3>(y_gamma[I]))));
+        let zzz3 = mul::<C::Field, L>(l, &w, &a.zzz); // 1.01 * 1.5 / 16: 1.10
+        // Between 10 - 8.72 = 1.28 and 12.24.
+        let x3 = weak::<C::Field, L>(l, limbwise!(|I| l.add(l.sub(aa[I], l.shl::<3>(beta[I])), l.splat(10 * p[I]))));
+        // Between 5 - 4.36 = 0.64 and 6.01.
+        let d = weak::<C::Field, L>(l, limbwise!(|I| l.add(l.sub(x3[I], l.shl::<2>(beta[I])), l.splat(5 * p[I]))));
+        let y3 = mul_add_eight_squares::<C::Field, L>(l, &alpha, &d, &gamma); // (4.44 * 1.01 + 8 * 1.40²) / 16: 2.27
+        Sum { x: x3, y: y3, zz: zz3, zzz: zzz3 }.checked::<C>(l)
+    }
 }
