@@ -1,22 +1,17 @@
-//! Claims in groups of eight: with a table for every key, or without.
+//! Claims in groups of eight, with a table for every key.
 //!
 //! A *known* claim needs no doublings of its own: both scalars' digits pick entries of tables that are added one after the other, the key's
 //! first. Two groups go hand in hand. The lines that an addition reads are asked for [`AHEAD`] additions before, so that tables that lie in
 //! main memory are near when their turn comes, and the few lines that are under way do not drive each other out. Where there are many
 //! groups the entries are rather added as a [`tree`].
-//!
-//! A *fresh* claim (a key without a table) makes the sixteen odd multiples Q, 3 Q .. 31 Q in its own lane and walks five-bit windows from
-//! the top; the generator's part still comes from its table.
 
-use super::build::{load, scale, store};
-use super::digits::{self, Digits, MOST};
+use super::build::load;
+use super::digits::Digits;
 use super::jacobian::{Affine, Jacobian, add_mixed, double, is_exceptional, x_is};
 use super::table::{Shape, Window10};
-use super::{Claim, Curve, Decision, tree};
-use crate::field::fe::{self, mul, square, to_montgomery, unpack};
-use crate::field::inverse::invert_lanes;
-use crate::field::modulus::Modulus;
-use crate::lanes::{Kernel, Lanes52, Line};
+use super::{Claim, Curve, Decision, fresh, tree};
+use crate::field::fe::{self, square, to_montgomery, unpack};
+use crate::lanes::{Kernel, Lanes52};
 use std::marker::PhantomData;
 
 /// How many groups one call takes at most.
@@ -37,6 +32,7 @@ pub struct Scratch {
     pub(super) key: Box<[Digits]>,
     pub(super) generator: Box<[Digits]>,
     tree: tree::Room,
+    pub(super) fresh: fresh::Room,
     /// How many calls yet go without a tree.
     pub(super) wary: u32,
 }
@@ -44,7 +40,7 @@ pub struct Scratch {
 impl Default for Scratch {
     fn default() -> Self {
         let room = || vec![Digits::EMPTY; GROUPS].into_boxed_slice();
-        Self { key: room(), generator: room(), tree: tree::Room::default(), wary: 0 }
+        Self { key: room(), generator: room(), tree: tree::Room::default(), fresh: fresh::Room::default(), wary: 0 }
     }
 }
 
@@ -61,22 +57,6 @@ pub struct Known<'a, C, S: Shape> {
     /// The tables of their keys.
     pub tables: &'a [&'a S::Table],
     /// The generator's.
-    pub generator: &'a <Window10 as Shape>::Table,
-    /// Kept from call to call.
-    pub scratch: &'a mut Scratch,
-    /// As long as `claims`.
-    pub decisions: &'a mut [Decision],
-    /// The curve.
-    pub curve: PhantomData<C>,
-}
-
-/// Claims of any keys.
-pub struct Fresh<'a, C> {
-    /// At most [`CLAIMS`] of them.
-    pub claims: &'a [Claim],
-    /// The keys, in Montgomery form (see [`super::montgomery_point`]).
-    pub points: &'a [Line],
-    /// The generator's table.
     pub generator: &'a <Window10 as Shape>::Table,
     /// Kept from call to call.
     pub scratch: &'a mut Scratch,
@@ -112,7 +92,7 @@ pub(super) use eight;
 
 /// The scalars (u1, u2) of a group.
 #[inline(always)]
-fn scalars<L: Lanes52>(l: L, claims: &[Claim], group: usize) -> (fe::Fe<L>, fe::Fe<L>) {
+pub(super) fn scalars<L: Lanes52>(l: L, claims: &[Claim], group: usize) -> (fe::Fe<L>, fe::Fe<L>) {
     let w = l.lines(eight!(|LANE| &nth(claims, group, LANE).scalars));
     (unpack(l, [w[0], w[1], w[2], w[3]]), unpack(l, [w[4], w[5], w[6], w[7]]))
 }
@@ -165,7 +145,7 @@ pub(super) fn ask<S: Shape, L: Lanes52>(l: L, tables: &[&S::Table; 8], digits: &
 
 /// Adds the generator's entries, of which the first [`AHEAD`] were asked for.
 #[inline(always)]
-fn add_generator<C: Curve, L: Lanes52, const G: usize>(
+pub(super) fn add_generator<C: Curve, L: Lanes52, const G: usize>(
     l: L,
     a: &mut [Jacobian<L>; G],
     table: &<Window10 as Shape>::Table,
@@ -207,7 +187,7 @@ impl<C: Curve, S: Shape, L: Lanes52> Kernel<L> for Known<'_, C, S> {
         let wary = self.scratch.wary;
         self.scratch.wary = wary.saturating_sub(1);
         if grouped >= tree::LEAST && wary == 0 {
-            let Scratch { key, generator: generator_digits, tree: room, wary } = &mut *self.scratch;
+            let Scratch { key, generator: generator_digits, tree: room, wary, .. } = &mut *self.scratch;
             let (generator, decisions) = (self.generator, &mut *self.decisions);
             let claims = &claims[..count.min(8 * grouped)];
             let decided = l.call(tree::Tree::<C, S> {
@@ -314,177 +294,6 @@ impl<C: Curve, S: Shape, L: Lanes52> Kernel<L> for Pair<'_, '_, C, S> {
 }
 
 impl<C: Curve, S: Shape, L: Lanes52> Kernel<L> for Single<'_, '_, C, S> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self, l: L) {
-        self.0.sum::<L, 1>(l);
-    }
-}
-
-/// How many odd multiples a lane makes of its key.
-const MULTIPLES: usize = 16;
-
-impl<C: Curve, L: Lanes52> Kernel<L> for Fresh<'_, C> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self, l: L) {
-        let count = self.claims.len().min(CLAIMS);
-        if count == 0 || self.points.len() < count {
-            return;
-        }
-        let (claims, points) = (&self.claims[..count], &self.points[..count]);
-        let groups = count.div_ceil(8);
-        for group in 0..groups {
-            let (u1, u2) = scalars(l, claims, group);
-            digits::windows::<C, L, 5, true>(l, &u2, &mut self.scratch.key[group]);
-            Window10::digits::<C, L>(l, &u1, &mut self.scratch.generator[group]);
-        }
-        let mut group = 0;
-        while group < groups {
-            let rest = FreshRest {
-                claims,
-                points,
-                generator: self.generator,
-                key: &self.scratch.key[group..],
-                generator_digits: &self.scratch.generator[group..],
-                group,
-                decisions: self.decisions,
-                curve: PhantomData::<C>,
-            };
-            if group + 1 < groups {
-                l.call(FreshPair(rest));
-                group += 2;
-            } else {
-                l.call(FreshSingle(rest));
-                group += 1;
-            }
-        }
-    }
-}
-
-struct FreshRest<'a, 'd, C> {
-    claims: &'a [Claim],
-    points: &'a [Line],
-    generator: &'a <Window10 as Shape>::Table,
-    key: &'d [Digits],
-    generator_digits: &'d [Digits],
-    group: usize,
-    decisions: &'d mut [Decision],
-    curve: PhantomData<C>,
-}
-
-impl<C: Curve> FreshRest<'_, '_, C> {
-    /// Q, 3 Q .. 31 Q of `G` groups, packed: multiple 2 i + 1 of group g, lane l is line [g][i][l].
-    ///
-    /// 2 Q is made affine so that all further additions are mixed ones; two inversions serve all lanes of all groups. No sum is exceptional:
-    /// (2 i + 1) Q and 2 Q are neither equal nor opposite in a group whose order is a large prime.
-    #[inline(always)]
-    fn multiples<L: Lanes52, const G: usize>(&self, l: L) -> [[[Line; 8]; MULTIPLES]; G] {
-        let one = fe::constant(l, C::Field::ONE);
-        let nothing = Affine { x: fe::zero(l), y: fe::zero(l) };
-        let mut table = [[[Line::ZERO; 8]; MULTIPLES]; G];
-        let mut first = [nothing; G];
-        let mut twice = [nothing.to_jacobian::<C>(l); G];
-        for g in 0..G {
-            table[g][0] = eight!(|LANE| *nth(self.points, self.group + g, LANE));
-            first[g] = load(l, eight!(|LANE| &table[g][0][LANE]));
-            twice[g] = first[g].to_jacobian::<C>(l);
-        }
-        double::<C, L, G>(l, &mut twice);
-        let mut prefix = [one; G];
-        for g in 1..G {
-            prefix[g] = mul::<C::Field, L>(l, &prefix[g - 1], &twice[g - 1].z);
-        }
-        let mut inverse = invert_lanes::<C::Field, L>(l, &mul::<C::Field, L>(l, &prefix[G - 1], &twice[G - 1].z));
-        let mut step = [nothing; G];
-        for g in (0..G).rev() {
-            let z = mul::<C::Field, L>(l, &inverse, &prefix[g]);
-            inverse = mul::<C::Field, L>(l, &inverse, &twice[g].z);
-            step[g] = scale::<C, L>(l, &twice[g], &z);
-        }
-        let mut a = [nothing.to_jacobian::<C>(l); G];
-        for g in 0..G {
-            a[g] = first[g].to_jacobian::<C>(l);
-        }
-        let mut sums = [[a[0]; MULTIPLES]; G];
-        let mut products = [[one; MULTIPLES]; G];
-        let mut product = [one; G];
-        for i in 1..MULTIPLES {
-            add_mixed::<C, L, G>(l, &mut a, &step, &[0; G]);
-            for g in 0..G {
-                sums[g][i] = a[g];
-                products[g][i] = product[g];
-                product[g] = mul::<C::Field, L>(l, &product[g], &a[g].z);
-            }
-        }
-        let mut prefix = [one; G];
-        for g in 1..G {
-            prefix[g] = mul::<C::Field, L>(l, &prefix[g - 1], &product[g - 1]);
-        }
-        let mut rest = invert_lanes::<C::Field, L>(l, &mul::<C::Field, L>(l, &prefix[G - 1], &product[G - 1]));
-        let mut inverse = [one; G];
-        for g in (0..G).rev() {
-            inverse[g] = mul::<C::Field, L>(l, &rest, &prefix[g]);
-            rest = mul::<C::Field, L>(l, &rest, &product[g]);
-        }
-        for i in (1..MULTIPLES).rev() {
-            for g in 0..G {
-                let z = mul::<C::Field, L>(l, &inverse[g], &products[g][i]);
-                inverse[g] = mul::<C::Field, L>(l, &inverse[g], &sums[g][i].z);
-                table[g][i] = store::<C, L>(l, &scale::<C, L>(l, &sums[g][i], &z));
-            }
-        }
-        table
-    }
-
-    #[inline(always)]
-    fn sum<L: Lanes52, const G: usize>(self, l: L) {
-        let table = self.multiples::<L, G>(l);
-        let mut a = [Affine { x: fe::zero(l), y: fe::zero(l) }.to_jacobian::<C>(l); G];
-        for at in 0..MOST {
-            if at > 0 {
-                for _ in 0..5 {
-                    double::<C, L, G>(l, &mut a);
-                }
-            }
-            let mut b = [Affine { x: fe::zero(l), y: fe::zero(l) }; G];
-            let mut negative = [0; G];
-            for g in 0..G {
-                let index = &self.key[g].index[at];
-                b[g] = load(l, eight!(|LANE| &table[g][usize::from(index[LANE]) & (MULTIPLES - 1)][LANE]));
-                negative[g] = self.key[g].negative[at];
-                if let Some(next) = (at + AHEAD).checked_sub(MOST) {
-                    ask::<Window10, L>(l, &[self.generator; 8], &self.generator_digits[g], next);
-                }
-            }
-            if at == 0 {
-                for g in 0..G {
-                    a[g] = b[g].negate_where::<C>(l, negative[g]).to_jacobian::<C>(l);
-                }
-            } else {
-                add_mixed::<C, L, G>(l, &mut a, &b, &negative);
-            }
-        }
-        add_generator::<C, L, G>(l, &mut a, self.generator, self.generator_digits);
-        for g in 0..G {
-            decide::<C, L>(l, self.claims, self.group + g, &a[g], self.decisions);
-        }
-    }
-}
-
-struct FreshPair<'a, 'd, C>(FreshRest<'a, 'd, C>);
-struct FreshSingle<'a, 'd, C>(FreshRest<'a, 'd, C>);
-
-impl<C: Curve, L: Lanes52> Kernel<L> for FreshPair<'_, '_, C> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self, l: L) {
-        self.0.sum::<L, 2>(l);
-    }
-}
-
-impl<C: Curve, L: Lanes52> Kernel<L> for FreshSingle<'_, '_, C> {
     type Output = ();
     #[inline(always)]
     fn run(self, l: L) {

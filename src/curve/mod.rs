@@ -6,7 +6,8 @@
 //! * [`jacobian`]: the addition formulas, with the bounds of every intermediate value.
 //! * [`digits`]: scalars as digits that are never zero, cut for a table's shape.
 //! * [`table`]: the shapes, and [`build`], which makes tables for eight keys at once.
-//! * [`many`]: claims in groups of eight, for keys with a table and for keys without.
+//! * [`many`]: claims in groups of eight, for keys with a table.
+//! * [`fresh`]: the same for keys without.
 //! * [`tree`]: the sums of many groups by affine additions, under shared inversions.
 //! * [`one`]: one claim alone, its additions spread over the lanes.
 //! * [`plain`]: one claim alone in plain code, for CPUs without lanes.
@@ -24,6 +25,7 @@
 pub mod build;
 pub mod digits;
 pub mod edwards;
+pub mod fresh;
 pub mod jacobian;
 pub mod many;
 pub mod one;

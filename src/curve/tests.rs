@@ -1,7 +1,8 @@
 //! Tables and claims of every backend against the points of the RustCrypto crates.
 
 use super::build::Build;
-use super::many::{Fresh, Known, Scratch};
+use super::fresh::Fresh;
+use super::many::{Known, Scratch};
 use super::one::One;
 use super::table::{Comb, Shape, Wide};
 use super::{Claim, Curve, Decision, P256, Sm2, montgomery_point};

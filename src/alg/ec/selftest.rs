@@ -4,7 +4,8 @@
 use std::marker::PhantomData;
 
 use super::Signing;
-use crate::curve::many::{Fresh, Known, Scratch};
+use crate::curve::fresh::Fresh;
+use crate::curve::many::{Known, Scratch};
 use crate::curve::one::One;
 use crate::curve::table::{Comb, Shape, Wide};
 use crate::curve::{Claim, Decision, montgomery_point, plain};
