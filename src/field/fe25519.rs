@@ -19,7 +19,7 @@
 //! 19. The carry chain then takes at most 2^3.7 from each column to the next; column 4 ends below 2^47 + 2^4: weak.
 
 use super::fe::{Fe, Wide, carry, limbwise};
-use super::inverse::Inverter;
+use super::inverse::{Invert, Inverter};
 use super::words::{Limbs, Words, limbs};
 use crate::lanes::{Kernel, Lanes52, MASK52};
 
@@ -208,7 +208,7 @@ fn invert_first<L: Lanes52>(l: L, inverter: &Inverter, a: &Fe<L>) -> Fe<L> {
     let w = super::fe::pack(l, &canonical(l, a));
     let number = [l.store(w[0]).0[0], l.store(w[1]).0[0], l.store(w[2]).0[0], l.store(w[3]).0[0]];
     debug_assert!(!super::words::is_zero(&number), "a zero among numbers to be inverted");
-    super::fe::constant(l, limbs(&inverter.invert(&number)))
+    super::fe::constant(l, limbs(&l.call(Invert(inverter, &number))))
 }
 
 /// The inverse of a weak number that is the same in all lanes and not zero.

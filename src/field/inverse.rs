@@ -38,7 +38,7 @@
 use super::fe::{self, Fe};
 use super::modulus::Modulus;
 use super::words::{Words, is_zero, negated_inverse};
-use crate::lanes::Lanes52;
+use crate::lanes::{Kernel, Lanes52};
 use std::hint::select_unpredictable;
 
 const BITS: u32 = 62;
@@ -216,6 +216,11 @@ impl Inverter {
     /// `x^-1 mod M` for `0 ≤ x < M` and gcd(x, M) = 1; 0 for 0.
     #[must_use]
     pub fn invert(&self, x: &Words) -> Words {
+        self.invert_here(x)
+    }
+
+    #[inline(always)]
+    fn invert_here(&self, x: &Words) -> Words {
         if is_zero(x) {
             return [0; 4];
         }
@@ -223,7 +228,7 @@ impl Inverter {
     }
 
     /// The binary GCD.
-    #[inline]
+    #[inline(always)]
     pub(super) fn by_halving(&self, x: &Words) -> Option<Words> {
         let (mut a, mut b) = (cut(x), self.modulus);
         let (mut u, mut v): (Signed, Signed) = ([1, 0, 0, 0, 0], [0; 5]);
@@ -264,6 +269,7 @@ impl Inverter {
     }
 
     /// The division steps; not for 0.
+    #[inline(never)]
     pub(super) fn by_steps(&self, x: &Words) -> Words {
         let (mut d, mut e): (Signed, Signed) = ([0; 5], [1, 0, 0, 0, 0]);
         let (mut f, mut g) = (self.modulus, cut(x));
@@ -339,6 +345,20 @@ impl Inverter {
     }
 }
 
+/// [`Inverter::invert`] in code compiled with the features of a proof: shifts by a variable number and wide products are shorter where the CPU
+/// has BMI2, which every proof of vectors brings with it.
+#[derive(Clone, Copy, Debug)]
+pub struct Invert<'a>(pub &'a Inverter, pub &'a Words);
+
+impl<P> Kernel<P> for Invert<'_> {
+    type Output = Words;
+
+    #[inline(always)]
+    fn run(self, _: P) -> Words {
+        self.0.invert_here(self.1)
+    }
+}
+
 /// The inverses of eight numbers in Montgomery form by one inversion: none of them may be zero. Inputs and result below 2 M.
 ///
 /// Products over pairs, fours and eights of lanes; the inverse of the whole product in every lane; and each partner's product taken off
@@ -354,7 +374,7 @@ pub fn invert_lanes<M: Modulus, L: Lanes52>(l: L, a: &Fe<L>) -> Fe<L> {
     let whole = [l.store(whole[0]).0[0], l.store(whole[1]).0[0], l.store(whole[2]).0[0], l.store(whole[3]).0[0]];
     debug_assert!(!is_zero(&whole), "a zero among numbers to be inverted");
     // (t R)^-1 times R^3 / R is t^-1 R.
-    let inverse = Inverter::new(&M::M).invert(&whole);
+    let inverse = l.call(Invert(&const { Inverter::new(&M::M) }, &whole));
     let inverse = fe::constant(l, super::words::limbs(&inverse));
     let inverse = fe::mul::<M, L>(l, &inverse, &fe::constant(l, M::R3));
     let inverse = fe::mul::<M, L>(l, &inverse, &swapped1);

@@ -8,7 +8,7 @@ use crate::alg::ec::{Claims, Pending};
 use crate::curve::many::GROUPS;
 use crate::curve::{Claim, P256, line};
 use crate::field::fe::{self, Fe, canonical, mul, pack, to_montgomery, unpack};
-use crate::field::inverse::{Inverter, invert_lanes};
+use crate::field::inverse::{Invert, Inverter, invert_lanes};
 use crate::field::modulus::{Modulus, P256Order as Order, P256Prime};
 use crate::field::plain;
 use crate::field::words::{Words, add, limbs, lt};
@@ -82,7 +82,7 @@ impl Claims<P256> for Ecdsa {
 /// The claim of one signature, with an inversion of its own.
 #[inline(always)]
 fn single<L: Lanes52>(l: L, p: &Pending) -> Claim {
-    let inverse = fe::constant(l, limbs(&INVERTER.invert(&p.s)));
+    let inverse = fe::constant(l, limbs(&l.call(Invert(&INVERTER, &p.s))));
     let inverse = to_montgomery::<Order, L>(l, &inverse);
     let both = line(&p.e, &p.r);
     let w = l.lines([&both; 8]);
