@@ -17,6 +17,9 @@
 //!
 //! **Weak reduction.** What of column 4 lies above 2^47, that is above 2^255 of the number, is below 2^14.5 and comes back to column 0 times
 //! 19. The carry chain then takes at most 2^3.7 from each column to the next; column 4 ends below 2^47 + 2^4: weak.
+//!
+//! **Loose limbs.** Before that carry chain the number is the same and as small: column 4 is below 2^47 and the others, below 2^55.7, make less than
+//! 2^212. A product that goes into nothing but sums, which are carried themselves, may stay so ([`mul_loose`], [`square_loose`]).
 
 use super::fe::{Fe, Wide, carry, limbwise};
 use super::inverse::{Invert, Inverter};
@@ -54,12 +57,19 @@ fn check_rows(rows: &[[u64; 8]; 5], top: u64) {
     }
 }
 
-/// Brings limbs that are none of them negative, the lower four below 2^56 and the highest below 2^62, to a weak number.
+/// Brings limbs that are none of them negative, the lower four below 2^56 and the highest below 2^62, to a number as small as a weak one, its limbs
+/// not carried.
 #[inline(always)]
-fn weak<L: Lanes52>(l: L, mut r: Fe<L>) -> Fe<L> {
+fn small<L: Lanes52>(l: L, mut r: Fe<L>) -> Fe<L> {
     let t = l.shr::<TOP>(r[4]);
     r[4] = l.and(r[4], l.splat(MASK47));
     r[0] = l.madd_lo(r[0], t, l.splat(19));
+    r
+}
+
+/// [`carry`] for such a number.
+#[inline(always)]
+fn carry_up<L: Lanes52>(l: L, mut r: Fe<L>) -> Fe<L> {
     for i in 0..4 {
         r[i + 1] = l.add(r[i + 1], l.shr::<52>(r[i]));
         r[i] = l.and(r[i], l.splat(MASK52));
@@ -72,10 +82,10 @@ fn weak<L: Lanes52>(l: L, mut r: Fe<L>) -> Fe<L> {
 #[inline(always)]
 pub fn reduce<L: Lanes52>(l: L, a: &Fe<L>) -> Fe<L> {
     check(l, a, 31);
-    weak(l, *a)
+    carry_up(l, small(l, *a))
 }
 
-/// Columns of one product to a weak number.
+/// Columns of one product to a number as small as a weak one, its limbs loose.
 #[inline(always)]
 fn fold<L: Lanes52>(l: L, mut t: Wide<L>) -> Fe<L> {
     let c = l.splat(608);
@@ -92,12 +102,18 @@ fn fold<L: Lanes52>(l: L, mut t: Wide<L>) -> Fe<L> {
     for k in 0..4 {
         t[k + 1] = l.madd_hi(t[k + 1], t[k + 5], c);
     }
-    weak(l, [t[0], t[1], t[2], t[3], l.add(t[4], l.shl::<52>(above))])
+    small(l, [t[0], t[1], t[2], t[3], l.add(t[4], l.shl::<52>(above))])
 }
 
 /// `a b`, weak. Inputs normal.
 #[inline(always)]
 pub fn mul<L: Lanes52>(l: L, a: &Fe<L>, b: &Fe<L>) -> Fe<L> {
+    carry_up(l, mul_loose(l, a, b))
+}
+
+/// As [`mul`], with loose limbs.
+#[inline(always)]
+pub fn mul_loose<L: Lanes52>(l: L, a: &Fe<L>, b: &Fe<L>) -> Fe<L> {
     if L::OUT_OF_LINE { l.call(Product(a, b)) } else { mul_here(l, a, b) }
 }
 
@@ -130,6 +146,12 @@ fn mul_here<L: Lanes52>(l: L, a: &Fe<L>, b: &Fe<L>) -> Fe<L> {
 /// `a a`, weak. Input normal. The cross terms are gathered once and doubled: the columns are those of the product.
 #[inline(always)]
 pub fn square<L: Lanes52>(l: L, a: &Fe<L>) -> Fe<L> {
+    carry_up(l, square_loose(l, a))
+}
+
+/// As [`square`], with loose limbs.
+#[inline(always)]
+pub fn square_loose<L: Lanes52>(l: L, a: &Fe<L>) -> Fe<L> {
     if L::OUT_OF_LINE { l.call(Square(a)) } else { square_here(l, a) }
 }
 
@@ -171,10 +193,12 @@ pub fn add<L: Lanes52>(l: L, a: &Fe<L>, b: &Fe<L>) -> Fe<L> {
     carry(l, limbwise!(|I| l.add(a[I], b[I])))
 }
 
-/// `a - b + 2 p`, normal, for a weak b: at most two units more than a.
+/// `a - b + 2 p`, normal, for a weak b, or one as small: at most two units more than a.
 #[inline(always)]
 pub fn sub<L: Lanes52>(l: L, a: &Fe<L>, b: &Fe<L>) -> Fe<L> {
-    check(l, b, 1);
+    if cfg!(debug_assertions) {
+        check(l, &carry(l, *b), 1);
+    }
     carry(l, limbwise!(|I| l.add(l.sub(a[I], b[I]), l.splat(2 * LIMBS[I]))))
 }
 

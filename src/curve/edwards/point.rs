@@ -4,13 +4,13 @@
 //! **Complete.** -1 is a square modulo p and d is not, so for any two points of the curve the denominators are not zero (there, theorem 1
 //! and section 3.1). Hence Z is never zero, whatever a signature or a key holds.
 //!
-//! Bounds are in units of 2^255 (see `fe25519`). All coordinates of a point are weak, as every product is; sums and differences of the
-//! formulas stay below 5 units, far from the 32 that a multiplication takes.
+//! Bounds are in units of 2^255 (see `fe25519`). All coordinates of a point are weak, as every product is or as small, where it goes into nothing but a
+//! sum; sums and differences of the formulas stay below 5 units, far from the 32 that a multiplication takes.
 
 use super::TWO_D;
 use crate::curve::jacobian::groups;
 use crate::field::fe::{self, Fe, carry, limbwise, select};
-use crate::field::fe25519::{LIMBS, add, mul, reduce, square, sub};
+use crate::field::fe25519::{LIMBS, add, mul, mul_loose, reduce, square_loose, sub};
 use crate::lanes::{Kernel, Lanes52};
 
 /// Eight points in extended coordinates, all weak.
@@ -109,17 +109,17 @@ impl<L: Lanes52, const G: usize> Kernel<L> for AddNiels<'_, L, G> {
     #[inline(always)]
     fn run(self, l: L) {
         let Self { a, b, negative } = self;
-        let lower = groups!(l, |g| mul(
+        let lower = groups!(l, |g| mul_loose(
             l,
             &sub(l, &a[g].y, &a[g].x), // 3
             &select(l, negative[g], &b[g].minus, &b[g].plus)
         ));
-        let upper = groups!(l, |g| mul(
+        let upper = groups!(l, |g| mul_loose(
             l,
             &add(l, &a[g].y, &a[g].x), // 2
             &select(l, negative[g], &b[g].plus, &b[g].minus)
         ));
-        let c = groups!(l, |g| mul(l, &a[g].t, &b[g].product));
+        let c = groups!(l, |g| mul_loose(l, &a[g].t, &b[g].product));
         let e = groups!(l, |g| sub(l, &upper[g], &lower[g])); // 3
         let h = groups!(l, |g| add(l, &upper[g], &lower[g])); // 2
         // 2 Z - c + 2 p and 2 Z + c.
@@ -152,10 +152,10 @@ impl<L: Lanes52> Kernel<L> for AddExtended<'_, L> {
     #[inline(always)]
     fn run(self, l: L) -> Extended<L> {
         let Self(a, b) = self;
-        let lower = mul(l, &sub(l, &a.y, &a.x), &sub(l, &b.y, &b.x)); // from 3 and 3
-        let upper = mul(l, &add(l, &a.y, &a.x), &add(l, &b.y, &b.x)); // from 2 and 2
-        let c = mul(l, &mul(l, &a.t, &b.t), &fe::constant(l, TWO_D));
-        let z = mul(l, &a.z, &b.z);
+        let lower = mul_loose(l, &sub(l, &a.y, &a.x), &sub(l, &b.y, &b.x)); // from 3 and 3
+        let upper = mul_loose(l, &add(l, &a.y, &a.x), &add(l, &b.y, &b.x)); // from 2 and 2
+        let c = mul_loose(l, &mul(l, &a.t, &b.t), &fe::constant(l, TWO_D));
+        let z = mul_loose(l, &a.z, &b.z);
         let zz = add(l, &z, &z); // 2
         let (e, h) = (sub(l, &upper, &lower), add(l, &upper, &lower)); // 3, 2
         let (f, k) = (sub(l, &zz, &c), add(l, &zz, &c)); // 4, 3
@@ -178,10 +178,10 @@ impl<L: Lanes52, const G: usize> Kernel<L> for Double<'_, L, G> {
     #[inline(always)]
     fn run(self, l: L) {
         let a = self.a;
-        let xx = groups!(l, |g| square(l, &a[g].x));
-        let yy = groups!(l, |g| square(l, &a[g].y));
-        let zz = groups!(l, |g| square(l, &a[g].z));
-        let ss = groups!(l, |g| square(l, &add(l, &a[g].x, &a[g].y)));
+        let xx = groups!(l, |g| square_loose(l, &a[g].x));
+        let yy = groups!(l, |g| square_loose(l, &a[g].y));
+        let zz = groups!(l, |g| square_loose(l, &a[g].z));
+        let ss = groups!(l, |g| square_loose(l, &add(l, &a[g].x, &a[g].y)));
         let h = groups!(l, |g| add(l, &xx[g], &yy[g])); // 2
         let e = groups!(l, |g| sub(l, &h[g], &ss[g])); // 4
         let k = groups!(l, |g| sub(l, &xx[g], &yy[g])); // 3
