@@ -137,7 +137,9 @@ pub fn run(cpu: Cpu) -> Report {
     });
     report.check(cpu, Algorithm::Sha512, |kernels| digests(SHA512, kernels, sha512::digest_many));
     report.check(cpu, Algorithm::Sm3, |kernels| {
-        digests(SM3, kernels, sm3::digest_many) && codes(kernels, Sm3Key::new, Sm3Key::mac_many)
+        digests(SM3, kernels, sm3::digest_many)
+            && alone(kernels, sm3::digest_many)
+            && codes(kernels, Sm3Key::new, Sm3Key::mac_many)
     });
     report
 }
@@ -173,6 +175,21 @@ fn digests<const N: usize>(
     let mut out = vec![[0; N]; messages.len()];
     digest_many(kernels, &messages, &mut out, &mut Scratch::new());
     out == expected
+}
+
+/// Whether messages of one to twenty blocks, each alone, have the digests that plain code gives them.
+fn alone<const N: usize>(
+    kernels: Kernels,
+    digest_many: impl Fn(Kernels, &[&[u8]], &mut [[u8; N]], &mut Scratch),
+) -> bool {
+    let text: Vec<u8> = (0..=255).cycle().take(20 * 64).collect();
+    let digest = |kernels: Kernels, message: &[u8]| {
+        let mut out = [[0; N]];
+        digest_many(kernels, &[message], &mut out, &mut Scratch::new());
+        out
+    };
+    let plain = Kernels::from(Cpu::SCALAR);
+    (0..text.len()).step_by(100).all(|len| digest(kernels, &text[..len]) == digest(plain, &text[..len]))
 }
 
 /// Whether codes of messages of one to four blocks, each under its own key, are those of plain code.

@@ -1,8 +1,17 @@
 //! SM3 (GB/T 32905-2016).
+//!
+//! A message alone is bound by the chain of rounds, each of which waits for the one before; the expansion of its blocks is not: with AVX-512 that of up to
+//! sixteen blocks of one message is done in lanes beforehand, a block a lane.
 
-use super::compress::Hash;
+use super::compress::{self, Hash};
+use super::message::Blocks;
 use super::table::{Algorithm, Kernels};
 use crate::lanes::words::Lanes;
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::{
+    Avx512, Kernel,
+    words::{MAX_LANES, U32x16},
+};
 
 /// The compression function.
 pub(super) struct Sm3;
@@ -38,6 +47,15 @@ impl Hash<2> for Sm3 {
         for s in 0..S {
             compress(proof, &mut state[s], &mut words[s]);
         }
+    }
+
+    fn advance(kernels: Kernels, states: &mut [[[u32; 4]; 2]], blocks: &[Blocks<'_, [u8; 64]>], from: u32) {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(proof) = kernels.avx512(Algorithm::Sm3) {
+            return proof.enter(Alone { states, blocks, from });
+        }
+        let _ = kernels;
+        compress::advance_scalar::<Self, 2>(states, blocks, from);
     }
 }
 
@@ -80,9 +98,7 @@ fn sixteen_rounds<V: Lanes<Word = u32>, const FIRST: bool, const LAST: bool>(
             $f = $f.rotate::<19, 13>();
             $h = tt2.xor3(tt2.rotate::<9, 23>(), tt2.rotate::<17, 15>());
             if !LAST || $i < 4 {
-                let x = w[$i].xor3(w[($i + 7) % 16], w[($i + 13) % 16].rotate::<15, 17>());
-                let p1 = x.xor3(x.rotate::<15, 17>(), x.rotate::<23, 9>());
-                w[$i] = p1.xor3(w[($i + 3) % 16].rotate::<7, 25>(), w[($i + 10) % 16]);
+                w[$i] = next(w, $i);
             }
         };
     }
@@ -103,6 +119,115 @@ fn sixteen_rounds<V: Lanes<Word = u32>, const FIRST: bool, const LAST: bool>(
     round!(14, c d a b, g h e f);
     round!(15, b c d a, f g h e);
     *state = [[a, b, c, d], [e, f, g, h]];
+}
+
+/// Messages one after the other, the blocks of each expanded in lanes.
+#[cfg(target_arch = "x86_64")]
+struct Alone<'g, 'm> {
+    states: &'g mut [[[u32; 4]; 2]],
+    blocks: &'g [Blocks<'m, [u8; 64]>],
+    from: u32,
+}
+
+/// From how many blocks on their expansion in lanes pays.
+#[cfg(target_arch = "x86_64")]
+const LEAST: u32 = 3;
+
+#[cfg(target_arch = "x86_64")]
+impl Kernel<Avx512> for Alone<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, proof: Avx512) {
+        let Self { states, blocks, from } = self;
+        for (state, blocks) in states.iter_mut().zip(blocks) {
+            let mut done = from;
+            while done < blocks.count {
+                let count = (blocks.count - done).min(MAX_LANES as u32);
+                if count < LEAST {
+                    compress::advance_scalar::<Sm3, 2>(std::slice::from_mut(state), &[*blocks], done);
+                    break;
+                }
+                let mut lines = [blocks.block(done); MAX_LANES];
+                for (line, b) in lines.iter_mut().zip(done..done + count) {
+                    *line = blocks.block(b);
+                }
+                let words = expand(proof, &lines);
+                for block in 0..count as usize {
+                    rounds(state, &words, block & (MAX_LANES - 1));
+                }
+                done += count;
+            }
+        }
+    }
+}
+
+/// W_0 … W_67 of a block in each lane.
+#[cfg(target_arch = "x86_64")]
+type Words = [[u32; MAX_LANES]; 68];
+
+/// The expansion (GB/T 32905-2016, 5.3.2) of a block in each lane.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn expand(proof: Avx512, blocks: &[&[u8; 64]; MAX_LANES]) -> Words {
+    let mut out = [[0; MAX_LANES]; 68];
+    let mut w = [U32x16::splat(proof, 0); 16];
+    U32x16::load(proof, blocks, &mut w);
+    for j in 0..16 {
+        w[j] = w[j].reverse_bytes();
+        out[j] = w[j].words();
+    }
+    for j in 16..68 {
+        w[j % 16] = next(&w, j % 16);
+        out[j] = w[j % 16].words();
+    }
+    out
+}
+
+/// W_(j+16), which takes the place of W_j in a ring of sixteen.
+#[inline(always)]
+fn next<V: Lanes<Word = u32>>(w: &[V; 16], j: usize) -> V {
+    let x = w[j].xor3(w[(j + 7) % 16], w[(j + 13) % 16].rotate::<15, 17>());
+    let p1 = x.xor3(x.rotate::<15, 17>(), x.rotate::<23, 9>());
+    p1.xor3(w[(j + 3) % 16].rotate::<7, 25>(), w[(j + 10) % 16])
+}
+
+/// The rounds of one block (5.3.3), whose words are in lane `block`.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn rounds(state: &mut [[u32; 4]; 2], w: &Words, block: usize) {
+    let [[mut a, mut b, mut c, mut d], [mut e, mut f, mut g, mut h]] = *state;
+    macro_rules! round {
+        ($first:literal, $j:expr, $a:ident $b:ident $c:ident $d:ident, $e:ident $f:ident $g:ident $h:ident) => {
+            let (this, fourth) = (w[$j][block], w[$j + 4][block]);
+            let twelve = $a.rotate_left(12);
+            let ss1 = twelve.wrapping_add($e).wrapping_add(K[$j]).rotate_left(7);
+            let ff = if $first { $a ^ $b ^ $c } else { ($a & $b) | ($c & ($a | $b)) };
+            let gg = if $first { $e ^ $f ^ $g } else { ($e & $f) | (!$e & $g) };
+            $d = $d.wrapping_add(this ^ fourth).wrapping_add(ff).wrapping_add(ss1 ^ twelve);
+            let tt2 = $h.wrapping_add(this).wrapping_add(gg).wrapping_add(ss1);
+            $b = $b.rotate_left(9);
+            $f = $f.rotate_left(19);
+            $h = tt2 ^ tt2.rotate_left(9) ^ tt2.rotate_left(17);
+        };
+    }
+    macro_rules! four {
+        ($first:literal, $j:expr) => {
+            round!($first, $j, a b c d, e f g h);
+            round!($first, $j + 1, d a b c, h e f g);
+            round!($first, $j + 2, c d a b, g h e f);
+            round!($first, $j + 3, b c d a, f g h e);
+        };
+    }
+    for j in (0..16).step_by(4) {
+        four!(true, j);
+    }
+    for j in (16..64).step_by(4) {
+        four!(false, j);
+    }
+    for (old, new) in state.as_flattened_mut().iter_mut().zip([a, b, c, d, e, f, g, h]) {
+        *old ^= new;
+    }
 }
 
 super::digest_functions!(Sm3, 2, 32);

@@ -120,6 +120,17 @@ macro_rules! operations {
     };
 }
 
+impl U32x16 {
+    /// Lane `l` in word `l`.
+    #[inline(always)]
+    pub fn words(self) -> [u32; 16] {
+        let mut out = [0; 16];
+        // SAFETY: the features are there, by proof; the write is of the whole array of 64 bytes.
+        unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), self.0) };
+        out
+    }
+}
+
 impl Lanes for U32x16 {
     type Proof = Avx512;
     type Word = u32;
