@@ -1,8 +1,14 @@
-//! Claims one at a time in plain code, with tables: for CPUs without the lanes' instructions.
+//! Claims in plain code, with tables: for CPUs without the lanes' instructions.
 //!
 //! A key's table is a comb of eight teeth in four subtables (32 KiB, see [`super::table::Comb`]), the generator's has 26 windows of ten bits;
-//! numbering and digits are those of [`super::digits`]. Entries are in Montgomery form with R = 2^256. Formulas and exceptional cases are
-//! those of [`super::jacobian`]: where two points are equal or opposite Z becomes zero and stays so, and the claim is decided elsewhere.
+//! numbering and digits are those of [`super::digits`]. Entries are in Montgomery form with R = 2^256. They are added as [`tree`]s, by affine
+//! additions under inversions that all claims of a call share, down to the eight columns of the key's comb and the sum of the generator's part;
+//! these are doubled and added in Jacobian coordinates.
+//!
+//! Exceptional cases are those of [`super::tree`] and [`super::jacobian`]: a tree notes the claim whose points have the same x, and where two points
+//! are equal or opposite in Jacobian coordinates Z becomes zero and stays so. Such claims are decided elsewhere.
+
+mod tree;
 
 use std::sync::OnceLock;
 
@@ -13,6 +19,7 @@ use crate::field::modulus::Modulus;
 use crate::field::plain::{Constants, double, mul, square, sub, sum as plus};
 use crate::field::words::{Words, is_zero, sub as difference};
 use crate::lanes::Line;
+pub use tree::Room;
 
 /// A key's table.
 pub type Table = <Comb as Shape>::Table;
@@ -166,37 +173,38 @@ fn pick<C: Curve, S: Shape>(table: &S::Table, j: usize, digit: usize, turned: bo
     if below == turned { entry } else { entry.negated::<C>() }
 }
 
-/// Decides a claim under a key's table.
-#[must_use]
-pub fn decide<C: Curve>(claim: &Claim, table: &Table) -> Decision {
-    let [a, b, c, d, e, f, g, h] = claim.scalars.0;
-    let (bits, turned) = signed_bits::<C>(&[e, f, g, h], 255);
-    let byte = |j: usize| (bits[j / 8] >> (8 * (j % 8))) as u8;
-    let mut sum: Option<Jacobian> = None;
-    for i in (0..8).rev() {
-        if let Some(sum) = &mut sum {
-            *sum = twice::<C>(sum);
-        }
-        for j in 0..4 {
-            // Column 8 j + i: bit i of the bytes j, j + 4, .. j + 28.
-            let digit = (0..8).fold(0, |digit, tooth| digit | usize::from(byte(4 * tooth + j) >> i & 1) << tooth);
-            let entry = pick::<C, Comb>(table, j, digit, turned);
-            sum = Some(match &sum {
-                None => entry.to_jacobian::<C>(),
-                Some(sum) => add_mixed::<C>(sum, &entry),
-            });
+/// The digits of the comb: those of the columns 8 j, 8 j + 1, .. 8 j + 7 are the bytes of word j (see [`super::digits::cut_comb`]).
+fn comb_digits(bits: &[u64; 6]) -> [u64; 4] {
+    let mut out = [0; 4];
+    for (j, out) in out.iter_mut().enumerate() {
+        let byte = |tooth: usize| bits[tooth / 2] >> (32 * (tooth % 2) + 8 * j) & 255;
+        let mut m = (0..8).fold(0, |m, tooth| m | byte(tooth) << (8 * tooth));
+        let t = (m ^ m >> 7) & 0x00aa_00aa_00aa_00aa;
+        m ^= t ^ t << 7;
+        let t = (m ^ m >> 14) & 0x0000_cccc_0000_cccc;
+        m ^= t ^ t << 14;
+        let t = (m ^ m >> 28) & 0x0000_0000_f0f0_f0f0;
+        *out = m ^ t ^ t << 28;
+    }
+    out
+}
+
+/// How many claims share inversions.
+pub const CLAIMS: usize = 32;
+
+/// Decides claims, any number of them, each under the table of its key.
+pub fn decide<C: Curve>(claims: &[Claim], tables: &[&Table], room: &mut Room, decisions: &mut [Decision]) {
+    let parts = claims.chunks(CLAIMS).zip(tables.chunks(CLAIMS)).zip(decisions.chunks_mut(CLAIMS));
+    for ((claims, tables), decisions) in parts {
+        let sums = room.add::<C>(claims, tables);
+        for ((claim, decision), sum) in claims.iter().zip(decisions).zip(sums) {
+            *decision = sum.map_or(Decision::Exceptional, |sum| compare::<C>(claim, &sum));
         }
     }
-    let Some(mut sum) = sum else { return Decision::Exceptional };
-    let (bits, turned) = signed_bits::<C>(&[a, b, c, d], 259);
-    let table = generator::<C>();
-    for j in 0..Window10::SUBTABLES {
-        let (word, shift) = (10 * j / 64, 10 * j % 64);
-        // Two words side by side, of which ten bits are taken.
-        let both = u128::from(bits[word]) | u128::from(bits[word + 1]) << 64;
-        let digit = (both >> shift) as usize & 1023;
-        sum = add_mixed::<C>(&sum, &pick::<C, Window10>(table, j, digit, turned));
-    }
+}
+
+/// Whether the point is of one of the two x.
+fn compare<C: Curve>(claim: &Claim, sum: &Jacobian) -> Decision {
     if is_zero(&sum.z) {
         return Decision::Exceptional;
     }
@@ -216,16 +224,29 @@ mod tests {
     use super::*;
 
     fn run<C: Oracle>(seed: u64) {
-        let mut tables = std::collections::HashMap::new();
-        for (i, case) in cases::<C>(seed, 300).iter().enumerate() {
-            let table = tables.entry(case.key).or_insert_with(|| {
+        let mut keys = std::collections::HashMap::new();
+        let cases = cases::<C>(seed, 300);
+        for case in &cases {
+            keys.entry(case.key).or_insert_with(|| {
                 let (x, y) = C::multiple(&case.key).unwrap();
                 table::<C>(&montgomery_point::<C>(&x, &y))
             });
-            let decision = decide::<C>(&case.claim, table);
-            let truth = if case.truth { Decision::True } else { Decision::False };
-            let allowed = case.crafted && decision == Decision::Exceptional;
-            assert!(decision == truth || allowed, "claim {i}: {decision:?} for {truth:?}: {:?}", case.claim);
+        }
+        let mut room = Room::default();
+        // Alone, in calls that are not full, and many at once.
+        for count in [1, 5, 13, CLAIMS, 300] {
+            for (part, cases) in cases.chunks(count).enumerate() {
+                let claims: Vec<_> = cases.iter().map(|case| case.claim).collect();
+                let tables: Vec<&Table> = cases.iter().map(|case| &*keys[&case.key]).collect();
+                let mut decisions = vec![Decision::Exceptional; cases.len()];
+                decide::<C>(&claims, &tables, &mut room, &mut decisions);
+                for (i, (case, decision)) in cases.iter().zip(decisions).enumerate() {
+                    let truth = if case.truth { Decision::True } else { Decision::False };
+                    let allowed = case.crafted && decision == Decision::Exceptional;
+                    let i = part * count + i;
+                    assert!(decision == truth || allowed, "claim {i}: {decision:?} for {truth:?}: {:?}", case.claim);
+                }
+            }
         }
     }
 

@@ -29,6 +29,14 @@ pub(in crate::alg) struct Pending {
     kind: Kind,
 }
 
+/// A signature's r and s, both in 1..n, and the hash as a number, which may be above n.
+#[derive(Clone, Copy)]
+pub(in crate::alg) struct Numbers {
+    pub r: Words,
+    pub s: Words,
+    pub e: Words,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Wide,
@@ -40,8 +48,8 @@ enum Kind {
 pub(in crate::alg) trait Claims<C: Signing> {
     /// Whether r and s, each in 1..n, may go together.
     fn admits(r: &Words, s: &Words) -> bool;
-    /// The claim of one signature, in plain code.
-    fn claim(r: &Words, s: &Words, e: &Words) -> Claim;
+    /// Writes `claims[i]` for `numbers[i]`, in plain code.
+    fn plain(numbers: &[Numbers], claims: &mut [Claim]);
     /// Writes `claims[i]` for `pending[i]`.
     fn claims<L: Lanes52>(l: L, pending: &[Pending], claims: &mut [Claim]);
 }

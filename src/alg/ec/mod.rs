@@ -2,7 +2,7 @@
 //!
 //! * [`shelf`]: the tables of all keys of the process, under one cap of bytes.
 //! * [`decide`]: claims of any number and mix of keys, grouped by the kind of table their keys have.
-//! * [`plain`]: one claim at a time where there are no lanes.
+//! * [`plain`]: the same where there are no lanes.
 //! * [`build`]: tables for keys that were seen twice, a few at a time, on a budget.
 
 mod build;
@@ -14,7 +14,7 @@ mod shelf;
 mod tests;
 
 pub(in crate::alg) use build::{Tables, Waiting, build_now, build_plain_now, shared_sizes};
-pub(in crate::alg) use decide::{Claims, Decider, Pending};
+pub(in crate::alg) use decide::{Claims, Decider, Numbers, Pending};
 pub(in crate::alg) use plain::{Plain, PlainDecider};
 pub(in crate::alg) use shelf::{KeyTable, Lines, ShapedTable, Slot, drop_lost, next_batch};
 pub use shelf::{KeyTables, key_tables, set_key_table_bytes};

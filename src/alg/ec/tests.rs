@@ -262,6 +262,8 @@ fn run_plain<C: Scheme>(seed: u64, count: usize) {
     let keys: Vec<Words> = (0..6).map(|_| random.below(order::<C>())).collect();
     let mut slots = std::collections::HashMap::new();
     let (mut exceptional, mut without) = (0, 0);
+    // Batches of 1 to 70.
+    let mut batch = Vec::new();
     let mut decider = PlainDecider::<C, C::Claims>::default();
     for i in 0..count {
         let signed = one::<C>(&mut random, &keys);
@@ -273,18 +275,30 @@ fn run_plain<C: Scheme>(seed: u64, count: usize) {
             }
             slot
         });
+        batch.push((signed, slot.clone()));
+        if batch.len() <= i % 70 && i + 1 < count {
+            continue;
+        }
         assert!(decider.begin());
-        let had_table = slot.has_table();
-        let decision =
-            decider.decide(slot, &[to_be_bytes(&signed.r), to_be_bytes(&signed.s)], || to_be_bytes(&signed.e));
-        match decision {
-            Decision::Exceptional if had_table => exceptional += 1,
-            Decision::Exceptional => without += 1,
-            decision => {
-                assert_eq!(decision == Decision::True, C::oracle(&signed), "{:x?}", (signed.r, signed.s, signed.e))
+        let mut decisions = vec![None; batch.len()];
+        let had_table: Vec<bool> = batch.iter().map(|(_, slot)| slot.has_table()).collect();
+        for (i, (signed, slot)) in batch.iter().enumerate() {
+            let pair = [to_be_bytes(&signed.r), to_be_bytes(&signed.s)];
+            decisions[i] = decider.push(i, slot, &pair, || to_be_bytes(&signed.e));
+        }
+        decider.finish(8 * batch.len(), |i, decision| {
+            assert_eq!(decisions[i].replace(decision), None, "said twice");
+        });
+        for (((signed, _), decision), had_table) in batch.drain(..).zip(decisions).zip(had_table) {
+            match decision {
+                Some(Decision::Exceptional) if had_table => exceptional += 1,
+                Some(Decision::Exceptional) => without += 1,
+                Some(decision) => {
+                    assert_eq!(decision == Decision::True, C::oracle(&signed), "{:x?}", (signed.r, signed.s, signed.e))
+                }
+                None => panic!("not decided"),
             }
         }
-        decider.end(8);
     }
     assert!(exceptional * 4 < count && without < count / 2, "{exceptional} exceptional, {without} without a table");
 }

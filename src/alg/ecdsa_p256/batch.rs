@@ -4,7 +4,7 @@
 //! again. Every s is in 1..n here, so none is without an inverse and none can spoil the others'. e is the hash itself, below 2^256 and so
 //! below 1.01 n: Montgomery multiplication takes it unreduced.
 
-use crate::alg::ec::{Claims, Pending};
+use crate::alg::ec::{Claims, Numbers, Pending};
 use crate::curve::many::GROUPS;
 use crate::curve::{Claim, P256, line};
 use crate::field::fe::{self, Fe, canonical, mul, pack, to_montgomery, unpack};
@@ -17,6 +17,9 @@ use crate::lanes::{Lanes52, Line};
 /// See the module.
 #[derive(Default)]
 pub(in crate::alg) struct Ecdsa;
+
+/// How many signatures share an inversion in plain code.
+const TOGETHER: usize = 32;
 
 const INVERTER: Inverter = Inverter::new(&Order::M);
 
@@ -31,11 +34,26 @@ impl Claims<P256> for Ecdsa {
         true
     }
 
-    fn claim(r: &Words, s: &Words, e: &Words) -> Claim {
-        // 1/s R, so that each product is free of R again.
-        let inverse = plain::mul::<Order>(&INVERTER.invert(s), &plain::Constants::<Order>::R2);
-        let (u1, u2) = (plain::mul::<Order>(e, &inverse), plain::mul::<Order>(r, &inverse));
-        Claim { scalars: line(&u1, &u2), x: candidates::<P256Prime, Order>(r) }
+    /// One inversion serves [`TOGETHER`] signatures, as in lanes.
+    fn plain(numbers: &[Numbers], claims: &mut [Claim]) {
+        for (numbers, claims) in numbers.chunks(TOGETHER).zip(claims.chunks_mut(TOGETHER)) {
+            let (mut s, mut before) = ([[0; 4]; TOGETHER], [[0; 4]; TOGETHER]);
+            let mut product = plain::Constants::<Order>::ONE;
+            for ((number, s), before) in numbers.iter().zip(&mut s).zip(&mut before) {
+                *s = plain::mul::<Order>(&number.s, &plain::Constants::<Order>::R2);
+                *before = product;
+                product = plain::mul::<Order>(&product, s);
+            }
+            // (t R)^-1 times R^3 / R is t^-1 R.
+            let mut inverse = plain::mul::<Order>(&INVERTER.invert(&product), &plain::Constants::<Order>::R3);
+            for (((number, claim), s), before) in numbers.iter().zip(claims).zip(&s).zip(&before).rev() {
+                // 1/s R, so that each product is free of R again.
+                let own = plain::mul::<Order>(&inverse, before);
+                inverse = plain::mul::<Order>(&inverse, s);
+                let (u1, u2) = (plain::mul::<Order>(&number.e, &own), plain::mul::<Order>(&number.r, &own));
+                *claim = Claim { scalars: line(&u1, &u2), x: candidates::<P256Prime, Order>(&number.r) };
+            }
+        }
     }
 
     #[inline(always)]

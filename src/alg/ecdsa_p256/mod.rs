@@ -61,19 +61,18 @@ impl Scheme for EcdsaP256 {
         if !ec::Decider::<P256, batch::Ecdsa>::ready(cpu) {
             let plain = &mut self.plain;
             let ready = plain.begin();
-            batch.each(|job| {
-                let Some(pair) = ec_signature::read::<32>(job.form, job.signature) else { return false };
-                let decide = |plain: &mut ec::PlainDecider<_, _>| {
-                    plain.decide(&job.key.slot, &pair, || sha256::digest(job.message))
+            for i in 0..batch.len() {
+                let Some(job) = batch.job(i) else { continue };
+                let said = match ec_signature::read::<32>(job.form, job.signature).filter(|_| job.plain()) {
+                    None => Some(Decision::False),
+                    Some(_) if !ready => Some(Decision::Exceptional),
+                    Some(pair) => plain.push(i, &job.key.slot, &pair, || sha256::digest(job.message)),
                 };
-                job.plain()
-                    && match if ready { decide(plain) } else { Decision::Exceptional } {
-                        Decision::True => true,
-                        Decision::False => false,
-                        Decision::Exceptional => scalar::verify(job.key, job.message, &pair),
-                    }
-            });
-            return plain.end(batch.len());
+                if let Some(decision) = said {
+                    settle(batch, i, decision);
+                }
+            }
+            return plain.finish(batch.len(), |i, decision| settle(batch, i, decision));
         }
         let Self { decider, hash, .. } = self;
         decider.begin();
@@ -88,18 +87,21 @@ impl Scheme for EcdsaP256 {
             let message = |i: usize| Message::new(job(i).map_or(&[], |job| job.message));
             sha256::digest_each(cpu, indices.len(), message, put, hash);
         });
-        decider.finish(cpu, true, |i, decision| {
-            let good = match decision {
-                Decision::True => true,
-                Decision::False => false,
-                Decision::Exceptional => batch.job(i).is_some_and(|job| {
-                    let pair = ec_signature::read::<32>(job.form, job.signature);
-                    pair.is_some_and(|pair| scalar::verify(job.key, job.message, &pair))
-                }),
-            };
-            batch.settle(i, good);
-        });
+        decider.finish(cpu, true, |i, decision| settle(batch, i, decision));
     }
+}
+
+/// Settles an item as it was decided; what was not, one at a time.
+fn settle(batch: &mut Batch<'_, P256Key>, i: usize, decision: Decision) {
+    let good = match decision {
+        Decision::True => true,
+        Decision::False => false,
+        Decision::Exceptional => batch.job(i).is_some_and(|job| {
+            let pair = ec_signature::read::<32>(job.form, job.signature).filter(|_| job.plain());
+            pair.is_some_and(|pair| scalar::verify(job.key, job.message, &pair))
+        }),
+    };
+    batch.settle(i, good);
 }
 
 /// A point in any of its forms, checked, as 04 ‖ x ‖ y.

@@ -3,7 +3,7 @@
 //! No inversion. t = 0 is refused before (step B5): the curve phase has no digits for it that would end at s G with certainty, and the
 //! standard forbids it.
 
-use crate::alg::ec::{Claims, Pending};
+use crate::alg::ec::{Claims, Numbers, Pending};
 use crate::alg::ecdsa_p256::candidates;
 use crate::curve::{Claim, Sm2, line};
 use crate::field::modulus::{Modulus, Sm2Order as Order, Sm2Prime};
@@ -19,18 +19,21 @@ impl Claims<Sm2> for Sm2Scalars {
         !is_zero(&add_mod(r, s, &Order::M))
     }
 
-    fn claim(r: &Words, s: &Words, e: &Words) -> Claim {
-        let e = reduce_once(e, false, &Order::M);
-        Claim {
-            scalars: line(s, &add_mod(r, s, &Order::M)),
-            x: candidates::<Sm2Prime, Order>(&sub_mod(r, &e, &Order::M)),
+    fn plain(numbers: &[Numbers], claims: &mut [Claim]) {
+        for (number, to) in numbers.iter().zip(claims) {
+            *to = claim(&number.r, &number.s, &number.e);
         }
     }
 
     #[inline(always)]
     fn claims<L: Lanes52>(_: L, pending: &[Pending], claims: &mut [Claim]) {
-        for (p, claim) in pending.iter().zip(claims) {
-            *claim = Self::claim(&p.r, &p.s, &p.e);
+        for (p, to) in pending.iter().zip(claims) {
+            *to = claim(&p.r, &p.s, &p.e);
         }
     }
+}
+
+fn claim(r: &Words, s: &Words, e: &Words) -> Claim {
+    let e = reduce_once(e, false, &Order::M);
+    Claim { scalars: line(s, &add_mod(r, s, &Order::M)), x: candidates::<Sm2Prime, Order>(&sub_mod(r, &e, &Order::M)) }
 }

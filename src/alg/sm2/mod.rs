@@ -78,19 +78,18 @@ impl Scheme for Sm2 {
         if !ec::Decider::<curve::Sm2, batch::Sm2Scalars>::ready(cpu) {
             let plain = &mut self.plain;
             let ready = plain.begin();
-            batch.each(|job| {
-                let Some(pair) = ec_signature::read::<32>(job.form, job.signature) else { return false };
-                let decide = |plain: &mut ec::PlainDecider<_, _>| {
-                    plain.decide(&job.key.slot, &pair, || job.key.parsed.hash(job.message))
+            for i in 0..batch.len() {
+                let Some(job) = batch.job(i) else { continue };
+                let said = match ec_signature::read::<32>(job.form, job.signature).filter(|_| job.plain()) {
+                    None => Some(Decision::False),
+                    Some(_) if !ready => Some(Decision::Exceptional),
+                    Some(pair) => plain.push(i, &job.key.slot, &pair, || job.key.parsed.hash(job.message)),
                 };
-                job.plain()
-                    && match if ready { decide(plain) } else { Decision::Exceptional } {
-                        Decision::True => true,
-                        Decision::False => false,
-                        Decision::Exceptional => job.key.parsed.verify(job.message, &pair),
-                    }
-            });
-            return plain.end(batch.len());
+                if let Some(decision) = said {
+                    settle(batch, i, decision);
+                }
+            }
+            return plain.finish(batch.len(), |i, decision| settle(batch, i, decision));
         }
         let Self { decider, hash, .. } = self;
         decider.begin();
@@ -108,16 +107,19 @@ impl Scheme for Sm2 {
             sm3::digest_each(cpu, indices.len(), message, put, hash);
         });
         // The crate takes longer than a whole group of lanes, so even a key that is alone goes there.
-        decider.finish(cpu, false, |i, decision| {
-            let good = match decision {
-                Decision::True => true,
-                Decision::False => false,
-                Decision::Exceptional => batch.job(i).is_some_and(|job| {
-                    let pair = ec_signature::read::<32>(job.form, job.signature);
-                    pair.is_some_and(|pair| job.key.parsed.verify(job.message, &pair))
-                }),
-            };
-            batch.settle(i, good);
-        });
+        decider.finish(cpu, false, |i, decision| settle(batch, i, decision));
     }
+}
+
+/// Settles an item as it was decided; what was not, one at a time.
+fn settle(batch: &mut Batch<'_, Sm2Key>, i: usize, decision: Decision) {
+    let good = match decision {
+        Decision::True => true,
+        Decision::False => false,
+        Decision::Exceptional => batch.job(i).is_some_and(|job| {
+            let pair = ec_signature::read::<32>(job.form, job.signature).filter(|_| job.plain());
+            pair.is_some_and(|pair| job.key.parsed.verify(job.message, &pair))
+        }),
+    };
+    batch.settle(i, good);
 }
