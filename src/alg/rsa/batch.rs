@@ -5,7 +5,7 @@
 use std::marker::PhantomData;
 
 use super::montgomery::{Modulus, Montgomery, Proof};
-use super::prepare::{Constants, MAX_BYTES, MAX_LIMBS, STRIDE, strip};
+use super::prepare::{Constants, MAX_BYTES, STRIDE};
 use crate::lanes::Kernel;
 use crate::lanes::u64s::{MAX_LANES, Words};
 
@@ -31,27 +31,46 @@ fn spread<'c, 'a>(claims: &'c [Claim<'a>]) -> Spread<'c, 'a> {
     lanes
 }
 
-/// Writes vectors of limbs, of which each lane's limbs 8i … 8i+7 are `strip(lane, i)`.
+/// Eight rows of a word a lane, or (where there are fewer lanes) as many: `out[j]`'s lane i is `rows[i][j]`.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "iterator adapters stay calls inside a kernel")]
-fn gather<V: Words>(proof: V::Proof, limbs: &mut [V], strip: impl Fn(usize, usize) -> [u64; STRIDE]) {
-    let zero = V::splat(proof, 0);
+fn turned<V: Words>(proof: V::Proof, rows: &[&[u64; STRIDE]; MAX_LANES]) -> [V; STRIDE] {
+    let mut out = [V::splat(proof, 0); STRIDE];
+    let mut part = 0;
+    while part < STRIDE {
+        let mut views: [&[u64]; MAX_LANES] = [&[]; MAX_LANES];
+        for lane in 0..V::LANES {
+            views[lane] = &rows[lane][part..];
+        }
+        V::transpose(proof, &views[..V::LANES], &mut out[part..part + V::LANES]);
+        part += V::LANES;
+    }
+    out
+}
+
+/// A stored number of each lane.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "iterator adapters stay calls inside a kernel")]
+fn constants<'a, M: Montgomery>(
+    proof: Proof<M>,
+    claims: &Spread<'_, 'a>,
+    out: &mut M::Number,
+    number: impl Fn(&'a Constants) -> &'a [u64],
+) {
+    let mut numbers: [&[[u64; STRIDE]]; MAX_LANES] = [&[]; MAX_LANES];
+    for lane in 0..MAX_LANES {
+        let constants = claims[lane].constants;
+        debug_assert_eq!((constants.limb_bits(), constants.limbs()), (M::LIMB_BITS, M::LIMBS));
+        numbers[lane] = number(constants).as_chunks().0;
+    }
+    let limbs = M::limbs_mut(out);
     let mut i = 0;
     while i * STRIDE < limbs.len() {
-        let mut rows = [[0; STRIDE]; MAX_LANES];
-        for lane in 0..V::LANES {
-            rows[lane] = strip(lane, i);
+        let mut rows = [&[0; STRIDE]; MAX_LANES];
+        for lane in 0..M::V::LANES {
+            rows[lane] = &numbers[lane][i];
         }
-        let mut whole = [zero; STRIDE];
-        let mut part = 0;
-        while part < STRIDE {
-            let mut views: [&[u64]; MAX_LANES] = [&[]; MAX_LANES];
-            for lane in 0..V::LANES {
-                views[lane] = &rows[lane][part..];
-            }
-            V::transpose(proof, &views[..V::LANES], &mut whole[part..part + V::LANES]);
-            part += V::LANES;
-        }
+        let whole = turned::<M::V>(proof, &rows);
         let chunk = &mut limbs[i * STRIDE..];
         if let Some(chunk) = chunk.first_chunk_mut() {
             *chunk = whole;
@@ -62,23 +81,58 @@ fn gather<V: Words>(proof: V::Proof, limbs: &mut [V], strip: impl Fn(usize, usiz
     }
 }
 
-/// Number `which` of each lane's constants.
+/// 64-bit words of the greatest number in lanes, in whole rows, and one row more: of limbs above the number's end.
+const WORDS: usize = MAX_BYTES / 8 + STRIDE;
+
+/// Words 8·`i` … 8·`i`+7, lowest first, of a big-endian number; zeros above its end.
 #[inline(always)]
-fn constants<M: Montgomery>(proof: Proof<M>, claims: &Spread<'_, '_>, which: usize, out: &mut M::Number) {
-    let mut numbers: [&[[u64; STRIDE]]; MAX_LANES] = [&[]; MAX_LANES];
-    let mut lane = 0;
-    while lane < MAX_LANES {
-        let constants = claims[lane].constants;
-        debug_assert_eq!((constants.limb_bits(), constants.limbs()), (M::LIMB_BITS, M::LIMBS));
-        numbers[lane] = constants.number(which).as_chunks().0;
-        lane += 1;
+fn words(number: &[u8], i: usize) -> [u64; STRIDE] {
+    let end = number.len().saturating_sub(64 * i);
+    let mut padded = [0; 64];
+    let bytes: &[u8; 64] = if let Some(bytes) = number[..end].last_chunk() {
+        bytes
+    } else {
+        padded[64 - end..].copy_from_slice(&number[..end]);
+        &padded
+    };
+    let mut words = [0; STRIDE];
+    let mut j = 0;
+    while j < STRIDE {
+        words[j] = u64::from_be_bytes(bytes.as_chunks().0[STRIDE - 1 - j]);
+        j += 1;
     }
-    gather(
-        proof,
-        M::limbs_mut(out),
-        #[inline(always)]
-        |lane, i| numbers[lane][i],
-    );
+    words
+}
+
+/// The limbs of a big-endian number in each lane: words in lanes, which are then cut.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "iterator adapters stay calls inside a kernel")]
+fn limbs<M: Montgomery, const WORDS: usize>(proof: Proof<M>, numbers: &[&[u8]; MAX_LANES], limbs: &mut [M::V]) {
+    let mut longest = 0;
+    for lane in 0..MAX_LANES {
+        longest = longest.max(numbers[lane].len());
+    }
+    let mut all = [M::V::splat(proof, 0); WORDS];
+    let mut i = 0;
+    while 64 * i < longest {
+        let mut rows = [[0; STRIDE]; MAX_LANES];
+        for lane in 0..M::V::LANES {
+            rows[lane] = words(numbers[lane], i);
+        }
+        let mut views = [&rows[0]; MAX_LANES];
+        for lane in 0..MAX_LANES {
+            views[lane] = &rows[lane];
+        }
+        all[STRIDE * i..][..STRIDE].copy_from_slice(&turned::<M::V>(proof, &views));
+        i += 1;
+    }
+    let mask = M::V::splat(proof, (1 << M::LIMB_BITS) - 1);
+    for i in 0..limbs.len() {
+        let low = M::LIMB_BITS as usize * i;
+        let (word, shift) = (low / 64, (low % 64) as u64);
+        let (down, up) = (M::V::splat(proof, shift), M::V::splat(proof, 64 - shift));
+        limbs[i] = all[word].shr_by(down).or(all[word + 1].shl_by(up)).and(mask);
+    }
 }
 
 /// The numbers that a group is worked on with.
@@ -89,39 +143,59 @@ struct Work<M: Montgomery> {
     y: M::Number,
 }
 
-/// Loads the moduli and the signatures.
-#[inline(always)]
-fn load<M: Montgomery>(proof: Proof<M>, claims: &Spread<'_, '_>) -> Work<M> {
-    let mut n0 = [0; MAX_LANES];
-    for (n0, claim) in n0.iter_mut().zip(claims) {
-        *n0 = claim.constants.n0;
-    }
-    let zero = M::zero(proof);
-    let mut work = Work { modulus: Modulus { n: zero, n0: M::V::load(proof, &n0) }, s: zero, x: zero, y: zero };
-    constants::<M>(proof, claims, 0, &mut work.modulus.n);
-    gather(
-        proof,
-        M::limbs_mut(&mut work.s),
-        #[inline(always)]
-        |lane, i| strip(claims[lane].signature, M::LIMB_BITS, i),
-    );
-    work
-}
-
 impl<M: Montgomery> Work<M> {
-    /// Leaves s^e·R^−(e−1) in x, its limbs clean. s stays as it is; y is scratch.
+    /// Room for the numbers. Large: it is worked on where it lies, and never moved.
+    #[inline(always)]
+    fn new(proof: Proof<M>) -> Self {
+        let (zero, n0) = (M::zero(proof), M::V::splat(proof, 0));
+        let modulus = Modulus { n: zero, fold: zero, digits: zero, n0 };
+        Self { modulus, s: zero, x: zero, y: zero }
+    }
+
+    /// Loads the moduli and the signatures.
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "iterator adapters stay calls inside a kernel")]
+    fn load(&mut self, proof: Proof<M>, claims: &Spread<'_, '_>) {
+        let mut n0 = [0; MAX_LANES];
+        let mut signatures: [&[u8]; MAX_LANES] = [&[]; MAX_LANES];
+        for lane in 0..MAX_LANES {
+            n0[lane] = claims[lane].constants.n0;
+            signatures[lane] = claims[lane].signature;
+        }
+        self.modulus.n0 = M::V::load(proof, &n0);
+        constants::<M>(
+            proof,
+            claims,
+            &mut self.modulus.n,
+            #[inline(always)]
+            |constants| constants.number(0),
+        );
+        if M::FOLDS {
+            constants::<M>(
+                proof,
+                claims,
+                &mut self.modulus.fold,
+                #[inline(always)]
+                |constants| constants.fold(),
+            );
+        }
+        limbs::<M, WORDS>(proof, &signatures, M::limbs_mut(&mut self.s));
+    }
+
+    /// Leaves s^(e−1)·R^−(e−2) in x, for an odd e ≥ 3: all products but the last, by s. The limbs of x may be dirty; s stays as it is; y is
+    /// scratch.
     #[inline(always)]
     fn power(&mut self, proof: Proof<M>, e: u64) {
         let Self { modulus, s, x, y } = self;
         // The products that will follow decide where to start, so that the last one ends in x.
-        let products = e.ilog2() + e.count_ones() - 1;
+        let products = e.ilog2() + e.count_ones() - 2;
         let (mut from, mut to) = if products % 2 == 1 { (y, x) } else { (x, y) };
         let mut first = true;
         for bit in (0..e.ilog2()).rev() {
             M::square(proof, to, if first { s } else { from }, modulus);
             first = false;
             std::mem::swap(&mut from, &mut to);
-            if e >> bit & 1 == 1 {
+            if bit > 0 && e >> bit & 1 == 1 {
                 M::multiply(proof, to, from, s, modulus);
                 std::mem::swap(&mut from, &mut to);
             }
@@ -131,8 +205,7 @@ impl<M: Montgomery> Work<M> {
 
 /// Checks a group of PKCS#1 v1.5 signatures. Yields bit i for a good claim i.
 ///
-/// At least one claim and at most as many as there are lanes; all constants are for the arithmetic `M`, for PKCS#1, for exponent `e`, and
-/// for digests that need the same D.
+/// At least one claim and at most as many as there are lanes; all constants are for the arithmetic `M`, for PKCS#1, and for exponent `e`.
 pub(super) struct Pkcs1<'a, M> {
     pub claims: &'a [Claim<'a>],
     pub e: u64,
@@ -146,67 +219,52 @@ impl<M: Montgomery> Kernel<Proof<M>> for Pkcs1<'_, M> {
     #[allow(clippy::needless_range_loop, reason = "iterator adapters stay calls inside a kernel")]
     fn run(self, proof: Proof<M>) -> u8 {
         let claims = spread(self.claims);
-        let mut work = load::<M>(proof, &claims);
+        let mut work = Work::<M>::new(proof);
+        work.load(proof, &claims);
         work.power(proof, self.e);
 
         // The digests as numbers: as many limbs as the longest of them has.
-        let mut digest = [M::V::splat(proof, 0); DIGEST_LIMBS];
-        gather(
-            proof,
-            &mut digest,
-            #[inline(always)]
-            |lane, i| strip(claims[lane].digest, M::LIMB_BITS, i),
-        );
+        let mut digests: [&[u8]; MAX_LANES] = [&[]; MAX_LANES];
         let mut bytes = 0;
-        for claim in claims {
-            bytes = bytes.max(claim.digest.len());
+        for lane in 0..MAX_LANES {
+            digests[lane] = claims[lane].digest;
+            bytes = bytes.max(digests[lane].len());
         }
-        let used = (8 * bytes).div_ceil(M::LIMB_BITS as usize);
+        let used = (8 * bytes).div_ceil(M::LIMB_BITS as usize).min(DIGEST_LIMBS);
+        let mut digest = [M::V::splat(proof, 0); DIGEST_LIMBS];
+        limbs::<M, { 2 * STRIDE }>(proof, &digests, &mut digest[..used]);
 
-        let Work { modulus, s: mut c, x, y: mut k1 } = work;
-        constants::<M>(proof, &claims, 1, &mut c);
-        constants::<M>(proof, &claims, 2, &mut k1);
-        let mut y = M::zero(proof);
-        M::expected(proof, &mut y, &digest[..used], &c, &k1, &modulus);
-
-        // y − x is one of 0, n, 2n, −n. Each candidate is subtracted limb by limb with a signed carry; the difference is 0 exactly where all
-        // limbs and the last carry are.
-        let zero = M::V::splat(proof, 0);
-        let (mask, all) = (M::V::splat(proof, (1 << M::LIMB_BITS) - 1), M::V::splat(proof, u64::MAX));
-        let (mut b1, mut b2, mut b3) = (zero, zero, zero);
-        let (mut same, mut one, mut two, mut minus) = (0xff, 0xff, 0xff, 0xff);
-        let (ys, xs, ns) = (M::limbs(&y), M::limbs(&x), M::limbs(&modulus.n));
-        for i in 0..M::LIMBS {
-            let (y, x, n) = (ys[i], xs[i], ns[i]);
-            let d = y.sub(x);
-            same &= d.disjoint(all);
-            let t = d.sub(n).add(b1);
-            b1 = M::carry(t);
-            one &= t.disjoint(mask);
-            let t = d.sub(n.add(n)).add(b2);
-            b2 = M::carry(t);
-            two &= t.disjoint(mask);
-            let t = d.add(n).add(b3);
-            b3 = M::carry(t);
-            minus &= t.disjoint(mask);
-        }
-        one &= b1.disjoint(all);
-        two &= b2.disjoint(all);
-        minus &= b3.disjoint(all);
+        let Work { modulus, s, x, y: z } = &mut work;
+        let (mut c, mut k1) = (M::zero(proof), M::zero(proof));
+        constants::<M>(
+            proof,
+            &claims,
+            &mut c,
+            #[inline(always)]
+            |constants| constants.number(1),
+        );
+        constants::<M>(
+            proof,
+            &claims,
+            &mut k1,
+            #[inline(always)]
+            |constants| constants.number(2),
+        );
+        M::difference(proof, z, (x, s), &digest[..used], (&c, &k1), modulus);
         // Lanes beyond the claims hold copies.
-        (same | one | two | minus) & (u8::MAX >> (MAX_LANES - self.claims.len()))
+        M::multiples(proof, z, modulus) & (u8::MAX >> (MAX_LANES - self.claims.len()))
     }
 }
 
-/// Room for the limbs of a 64-byte digest of any limb size, in whole vectors.
-const DIGEST_LIMBS: usize = 24;
+/// Room for the limbs of a 64-byte digest of any limb size.
+const DIGEST_LIMBS: usize = 20;
 
-/// Recovers s^e mod n of a group of signatures for PSS: `values[i]` is written as k big-endian bytes at the end of its place. The same
-/// rules as for [`Pkcs1`], with constants for PSS.
+/// Recovers s^e mod n of a group of signatures for PSS: `values[i]` is written as k big-endian bytes at the end of its place, zeros before
+/// them. The same rules as for [`Pkcs1`], with constants for PSS.
 pub(super) struct Recover<'a, M> {
     pub claims: &'a [Claim<'a>],
     pub e: u64,
-    pub values: &'a mut [[u8; MAX_BYTES]; MAX_LANES],
+    pub values: &'a mut [[u8; MAX_BYTES]],
     pub arithmetic: PhantomData<M>,
 }
 
@@ -217,30 +275,90 @@ impl<M: Montgomery> Kernel<Proof<M>> for Recover<'_, M> {
     #[allow(clippy::needless_range_loop, reason = "iterator adapters stay calls inside a kernel")]
     fn run(self, proof: Proof<M>) {
         let claims = spread(self.claims);
-        let mut work = load::<M>(proof, &claims);
+        let mut work = Work::<M>::new(proof);
+        work.load(proof, &claims);
         work.power(proof, self.e);
-        let Work { modulus, s: mut z, x, mut y } = work;
-        constants::<M>(proof, &claims, 1, &mut z);
-        M::multiply(proof, &mut y, &x, &z, &modulus);
+        let Work { modulus, s, x, y } = &mut work;
+        M::multiply(proof, y, x, s, modulus);
+        // s has served.
+        let z = s;
+        constants::<M>(
+            proof,
+            &claims,
+            z,
+            #[inline(always)]
+            |constants| constants.number(1),
+        );
+        M::multiply(proof, x, y, z, modulus);
+        // Below 2.05·n: n is taken away where that leaves no debt, and once more.
+        below::<M>(proof, x, y, modulus);
+        below::<M>(proof, x, y, modulus);
 
-        let mut rows = [[0; MAX_LIMBS]; MAX_LANES];
-        let limbs = M::limbs(&y);
-        for j in 0..M::LIMBS {
-            let words = limbs[j].words();
-            for lane in 0..M::V::LANES {
-                rows[lane][j] = words[lane];
+        // Limbs to words, all in lanes; then a row of eight words a lane.
+        let mut all = [M::V::splat(proof, 0); WORDS];
+        let limbs = M::limbs(x);
+        for i in 0..M::LIMBS {
+            let low = M::LIMB_BITS as usize * i;
+            let (word, shift) = (low / 64, low % 64);
+            all[word] = all[word].or(limbs[i].shl_by(M::V::splat(proof, shift as u64)));
+            if shift + M::LIMB_BITS as usize > 64 {
+                all[word + 1] = limbs[i].shr_by(M::V::splat(proof, 64 - shift as u64));
             }
         }
-        for ((claim, row), value) in self.claims.iter().zip(&mut rows).zip(self.values) {
-            canonical(&mut row[..M::LIMBS], &claim.constants.number(0)[..M::LIMBS], M::LIMB_BITS);
-            to_bytes(&row[..M::LIMBS], M::LIMB_BITS, value);
+        for i in 0..MAX_BYTES / 64 {
+            if 64 * i >= (M::LIMB_BITS as usize * M::LIMBS).div_ceil(8) {
+                for lane in 0..self.claims.len().min(self.values.len()) {
+                    self.values[lane][MAX_BYTES - 64 * (i + 1)..MAX_BYTES - 64 * i].fill(0);
+                }
+                continue;
+            }
+            let mut part = 0;
+            while part < STRIDE {
+                let mut rows = [[0; MAX_LANES]; MAX_LANES];
+                let mut views: [&[u64]; MAX_LANES] = [&[]; MAX_LANES];
+                for j in 0..M::V::LANES {
+                    rows[j] = all[STRIDE * i + part + j].words();
+                }
+                for j in 0..M::V::LANES {
+                    views[j] = &rows[j];
+                }
+                let mut turned = [M::V::splat(proof, 0); MAX_LANES];
+                M::V::transpose(proof, &views[..M::V::LANES], &mut turned[..M::V::LANES]);
+                for lane in 0..self.claims.len().min(self.values.len()) {
+                    let words = turned[lane].words();
+                    let end = MAX_BYTES - 64 * i - 8 * part;
+                    let place = self.values[lane][end - 8 * M::V::LANES..end].as_chunks_mut().0;
+                    for j in 0..M::V::LANES {
+                        place[M::V::LANES - 1 - j] = words[j].to_be_bytes();
+                    }
+                }
+                part += M::V::LANES;
+            }
         }
     }
 }
 
-/// Subtracts n once if x ≥ n: x is below 2n.
+/// Takes n from the lanes of `x` that are not below it; clean limbs. `y` is scratch.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "iterator adapters stay calls inside a kernel")]
+fn below<M: Montgomery>(proof: Proof<M>, x: &mut M::Number, y: &mut M::Number, modulus: &Modulus<M>) {
+    let (x, y, n) = (M::limbs_mut(x), M::limbs_mut(y), M::limbs(&modulus.n));
+    let mask = M::V::splat(proof, (1 << M::LIMB_BITS) - 1);
+    // 0, or −1 where the limbs below have run into debt.
+    let mut debt = M::V::splat(proof, 0);
+    for i in 0..M::LIMBS {
+        let difference = x[i].sub(n[i]).add(debt);
+        debt = M::carry(difference);
+        y[i] = difference.and(mask);
+    }
+    for i in 0..M::LIMBS {
+        x[i] = y[i].sub(y[i].sub(x[i]).and(debt));
+    }
+}
+
+/// Subtracts n as often as it takes.
 pub(super) fn canonical(x: &mut [u64], n: &[u64], bits: u32) {
-    if x.iter().rev().ge(n.iter().rev()) {
+    while x.iter().rev().ge(n.iter().rev()) {
         let mut borrow = 0;
         for (x, &n) in x.iter_mut().zip(n) {
             let d = x.wrapping_sub(n).wrapping_sub(borrow);

@@ -5,7 +5,6 @@ use std::sync::OnceLock;
 use super::batch::{Claim, Pkcs1, Recover};
 use super::prepare::{MAX_BYTES, limbs52};
 use crate::lanes::Cpu;
-use crate::lanes::u64s::MAX_LANES;
 #[cfg(target_arch = "x86_64")]
 use {
     super::one::{Pkcs1One, RecoverOne},
@@ -187,13 +186,7 @@ impl Units {
 
     /// Recovers s^e mod n of a group: see [`Recover`]. `None` if the unit is not there.
     #[cfg(target_arch = "x86_64")]
-    pub fn recover(
-        self,
-        unit: Unit,
-        claims: &[Claim<'_>],
-        e: u64,
-        values: &mut [[u8; MAX_BYTES]; MAX_LANES],
-    ) -> Option<()> {
+    pub fn recover(self, unit: Unit, claims: &[Claim<'_>], e: u64, values: &mut [[u8; MAX_BYTES]]) -> Option<()> {
         let &first = claims.first()?;
         let limbs = first.constants.limbs();
         macro_rules! group {
@@ -235,7 +228,7 @@ impl Units {
 
     /// No lanes here yet.
     #[cfg(not(target_arch = "x86_64"))]
-    pub fn recover(self, _: Unit, _: &[Claim<'_>], _: u64, _: &mut [[u8; MAX_BYTES]; MAX_LANES]) -> Option<()> {
+    pub fn recover(self, _: Unit, _: &[Claim<'_>], _: u64, _: &mut [[u8; MAX_BYTES]]) -> Option<()> {
         None
     }
 }

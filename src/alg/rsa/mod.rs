@@ -185,7 +185,10 @@ const RUN: usize = 64;
 pub(in crate::alg) struct Rsa {
     /// Signatures that are long enough and in range: (padding, index in the batch).
     picks: Vec<(Padding, u32)>,
-    /// Recovered encodings of PSS.
+    /// The digests of a run's messages.
+    digests: Vec<[u8; MAX_DIGEST]>,
+    /// Recovered encodings of PSS, and what is known of them.
+    values: Vec<pss::Value>,
     encoded: Vec<pss::Encoded>,
     texts: pss::Texts,
     hash: Scratch,
@@ -260,41 +263,51 @@ impl Rsa {
     fn run(&mut self, cpu: Cpu, units: Units, unit: Unit, batch: &mut Batch<'_, RsaKey>, picks: &[(Padding, u32)]) {
         let Some(&(padding, _)) = picks.first() else { return };
         let hash = padding.digest();
-        let mut digests = [[0; MAX_DIGEST]; RUN];
+        // Whole blocks of scratch, nothing of which is read before it has been written.
+        if self.digests.is_empty() {
+            self.digests.resize(RUN, [0; MAX_DIGEST]);
+        }
+        if self.values.is_empty() && matches!(padding, Padding::Pss(_)) {
+            self.values.resize(RUN, [0; MAX_BYTES]);
+        }
+        let digests = &mut self.digests;
         let message = |i: usize| Message::new(batch.job(picks[i].1 as usize).map_or(&[], |job| job.message));
         let put = |i: usize, digest: &[u8]| digests[i][..hash.bytes()].copy_from_slice(digest);
         digests::each(cpu, hash, picks.len(), message, put, &mut self.hash);
 
         self.encoded.clear();
-        for (picks, digests) in picks.chunks(unit.lanes()).zip(digests[..picks.len()].chunks(unit.lanes())) {
-            self.group(units, unit, batch, picks, digests);
+        for start in (0..picks.len()).step_by(unit.lanes()) {
+            self.group(units, unit, batch, &picks[start..picks.len().min(start + unit.lanes())], start);
         }
         if let Padding::Pss(hash) = padding {
-            pss::verify(cpu, hash, &mut self.encoded, &mut self.texts, &mut self.hash);
+            let Self { encoded, values, digests, texts, hash: scratch, .. } = self;
+            pss::verify(cpu, hash, encoded, values, digests, texts, scratch);
             for (pick, one) in picks.iter().zip(&self.encoded) {
                 batch.settle(pick.1 as usize, one.good);
             }
         }
     }
 
-    /// Settles one group, or recovers its encodings.
+    /// Settles one group, or recovers its encodings: the signatures of a run from number `start` on.
     fn group(
         &mut self,
         units: Units,
         unit: Unit,
         batch: &mut Batch<'_, RsaKey>,
         picks: &[(Padding, u32)],
-        digests: &[[u8; MAX_DIGEST]],
+        start: usize,
     ) {
         let Some(first) = picks.first().and_then(|p| batch.job(p.1 as usize)) else { return };
+        let end = start + picks.len();
         let blank = Claim { constants: first.key.constants(unit), signature: &[], digest: &[] };
         let mut claims = [blank; MAX_LANES];
-        let mut bits = [0; MAX_LANES];
-        for (((claim, bits), pick), digest) in claims.iter_mut().zip(&mut bits).zip(picks).zip(digests) {
+        for ((claim, pick), digest) in claims.iter_mut().zip(picks).zip(&self.digests[start..end]) {
             let Some(job) = batch.job(pick.1 as usize) else { return };
             let digest = &digest[..pick.0.digest().bytes()];
             *claim = Claim { constants: job.key.constants(unit), signature: job.signature, digest };
-            *bits = job.key.bits;
+            if let Padding::Pss(_) = pick.0 {
+                self.encoded.push(pss::Encoded::new(job.key.bits));
+            }
         }
         let (claims, e) = (&claims[..picks.len()], first.key.e);
         match first.key.padding {
@@ -305,11 +318,10 @@ impl Rsa {
                 }
             }
             Padding::Pss(_) => {
-                let mut values = [[0; MAX_BYTES]; MAX_LANES];
-                // Without the unit (which cannot be: it has been chosen from those that are there) the values stay 0 and are refused.
-                let _ = units.recover(unit, claims, e, &mut values);
-                for ((value, bits), digest) in values.into_iter().zip(bits).zip(digests) {
-                    self.encoded.push(pss::Encoded::new(value, *digest, bits));
+                let values = &mut self.values[start..end];
+                if units.recover(unit, claims, e, values).is_none() {
+                    // It cannot be: the unit has been chosen from those that are there. Zeros are refused.
+                    values.fill([0; MAX_BYTES]);
                 }
             }
         }

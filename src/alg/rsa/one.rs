@@ -68,7 +68,7 @@ fn digits<V: Across, const VECTORS: usize>(x: &[V; VECTORS]) -> Digits {
     digits
 }
 
-/// a·b·2^(−52·count), where b has `count` digits; not yet normalised.
+/// (a·b + c·h)·2^(−52·count), where b has `count` digits and h at most 10; not yet normalised.
 #[inline(always)]
 #[allow(
     clippy::needless_range_loop,
@@ -78,6 +78,7 @@ fn product<V: Across, const VECTORS: usize>(
     proof: V::Proof,
     a: &[V; VECTORS],
     b: &[u64],
+    also: Option<(&[V; VECTORS], &[u64; 2 * STRIDE])>,
     modulus: &Modulus<V, VECTORS>,
 ) -> [V; VECTORS] {
     let Modulus { n, first, second, n0, zero, mask } = *modulus;
@@ -87,6 +88,12 @@ fn product<V: Across, const VECTORS: usize>(
     let mut digit = V::splat(proof, b[0]);
     for j in 0..VECTORS {
         x[j] = zero.lo(a[j], digit);
+    }
+    if let Some((c, h)) = also {
+        let digit = V::splat(proof, h[0]);
+        for j in 0..VECTORS {
+            x[j] = x[j].lo(c[j], digit);
+        }
     }
     let mut column = x[0].spread0();
     let mut y = zero;
@@ -99,6 +106,14 @@ fn product<V: Across, const VECTORS: usize>(
         let mut t = [zero; VECTORS];
         for j in 0..VECTORS {
             t[j] = zero.hi(a[j], digit).lo(a[j], next);
+        }
+        if let Some((c, h)) = also
+            && i + 1 < h.len()
+        {
+            let (digit, next) = (V::splat(proof, h[i]), V::splat(proof, h[i + 1]));
+            for j in 0..VECTORS {
+                t[j] = t[j].hi(c[j], digit).lo(c[j], next);
+            }
         }
         column = x[0].spread1().add(t[0].spread0());
 
@@ -184,14 +199,14 @@ fn modulus<V: Across, const VECTORS: usize>(proof: V::Proof, claim: &Claim<'_>) 
     }
 }
 
-/// s^e·R^−(e−1), normalised.
+/// s, and s^(e−1)·R^−(e−2) for an odd e ≥ 3 (all products but the last, by s), both normalised.
 #[inline(always)]
 fn power<V: Across, const VECTORS: usize>(
     proof: V::Proof,
     claim: &Claim<'_>,
     e: u64,
     modulus: &Modulus<V, VECTORS>,
-) -> [V; VECTORS] {
+) -> ([V; VECTORS], [V; VECTORS]) {
     let count = claim.constants.limbs();
     let mut words = [0; MAX_WORDS];
     for (i, chunk) in words.chunks_exact_mut(STRIDE).enumerate().take(VECTORS) {
@@ -200,12 +215,12 @@ fn power<V: Across, const VECTORS: usize>(
     let s: [V; VECTORS] = load(proof, &words);
     let mut x = s;
     for bit in (0..e.ilog2()).rev() {
-        x = normalised(product(proof, &x, &digits(&x)[..count], modulus), modulus.zero, modulus.mask);
-        if e >> bit & 1 == 1 {
-            x = normalised(product(proof, &s, &digits(&x)[..count], modulus), modulus.zero, modulus.mask);
+        x = normalised(product(proof, &x, &digits(&x)[..count], None, modulus), modulus.zero, modulus.mask);
+        if bit > 0 && e >> bit & 1 == 1 {
+            x = normalised(product(proof, &s, &digits(&x)[..count], None, modulus), modulus.zero, modulus.mask);
         }
     }
-    x
+    (s, x)
 }
 
 /// Checks one PKCS#1 v1.5 signature; the constants are for limbs of 52 bits, at most 8·`VECTORS` of them.
@@ -221,20 +236,18 @@ impl<V: Across, const VECTORS: usize> Kernel<V::Proof> for Pkcs1One<'_, V, VECTO
     #[inline(always)]
     fn run(self, proof: V::Proof) -> bool {
         let claim = &self.claim;
+        let count = claim.constants.limbs();
         let modulus = modulus::<V, VECTORS>(proof, claim);
-        let x = power(proof, claim, self.e, &modulus);
-        // The digest has at most 10 limbs, and D is 10.
+        let (s, x) = power(proof, claim, self.e, &modulus);
+        // The digest has at most 10 limbs.
         let mut digest = [0; 2 * STRIDE];
         digest[..STRIDE].copy_from_slice(&strip(claim.digest, 52, 0));
         digest[STRIDE..].copy_from_slice(&strip(claim.digest, 52, 1));
-        let y = product(proof, &load(proof, claim.constants.number(1)), &digest[..10], &modulus);
-        let y = sum(&y, &load(proof, claim.constants.number(2)), &modulus);
-        // y − x is one of 0, n, 2n, −n.
-        let above = sum(&x, &modulus.n, &modulus);
-        same(&x, &y)
-            || same(&above, &y)
-            || same(&sum(&above, &modulus.n, &modulus), &y)
-            || same(&x, &sum(&y, &modulus.n, &modulus))
+        let c = load(proof, claim.constants.number(1));
+        let z = product(proof, &s, &digits(&x)[..count], Some((&c, &digest)), &modulus);
+        let z = sum(&z, &load(proof, claim.constants.number(2)), &modulus);
+        // z is below 3n.
+        same(&z, &[modulus.zero; VECTORS]) || same(&z, &modulus.n) || same(&z, &sum(&modulus.n, &modulus.n, &modulus))
     }
 }
 
@@ -254,9 +267,11 @@ impl<V: Across, const VECTORS: usize> Kernel<V::Proof> for RecoverOne<'_, V, VEC
         let claim = &self.claim;
         let count = claim.constants.limbs();
         let modulus = modulus::<V, VECTORS>(proof, claim);
-        let x = power(proof, claim, self.e, &modulus);
+        let (s, x) = power(proof, claim, self.e, &modulus);
+        let x = product(proof, &s, &digits(&x)[..count], None, &modulus);
+        let x = normalised(x, modulus.zero, modulus.mask);
         let z = load(proof, claim.constants.number(1));
-        let x = product(proof, &z, &digits(&x)[..count], &modulus);
+        let x = product(proof, &z, &digits(&x)[..count], None, &modulus);
         let mut limbs = digits(&normalised(x, modulus.zero, modulus.mask));
         canonical(&mut limbs[..count], &claim.constants.number(0)[..count], 52);
         to_bytes(&limbs[..count], 52, self.value);

@@ -4,10 +4,10 @@
 //!
 //! | scheme | numbers |
 //! |---|---|
-//! | PKCS#1 v1.5 | n, c = 2^(B·D)·R^−(e−1) mod n, k₁ = E₀·R^−(e−1) mod n |
+//! | PKCS#1 v1.5 | n, c = −R·R^−(e−1) mod n, k₁ = −E₀·R^−(e−1) mod n |
 //! | PSS | n, z = R^e mod n |
 //!
-//! and −n⁻¹ mod 2^B: 1 KiB for PKCS#1 at 2048 bits. E₀ is the encoded message with an all-zero digest. Powers of R are powers of two, so one
+//! then, in limbs of 52 bits, the constant of folds, 2^−520 mod n ([`super::radix52`]), and −n⁻¹ mod 2^B: 1.3 KiB for PKCS#1 at 2048 bits. E₀ is the encoded message with an all-zero digest. Powers of R are powers of two, so one
 //! exponentiation of 2 or of 1/2 gives them ([`Ring::power_of_two`]).
 //!
 //! The arithmetic here is plain: 64-bit words, Montgomery with operand scanning, some 40 products a key (50 µs at 2048 bits). It works on
@@ -15,8 +15,6 @@
 
 use super::padding::{Digest, Padding};
 
-/// The greatest number of limbs there is (4096 bits in limbs of 27).
-pub(super) const MAX_LIMBS: usize = 155;
 /// The limbs of a stored number are padded with zeros to a multiple of this, so that they can be read in whole vectors.
 pub(super) const STRIDE: usize = 8;
 /// The greatest length of a modulus in bytes.
@@ -44,11 +42,8 @@ pub(super) fn limbs28(k: usize) -> (u32, usize) {
     }
 }
 
-/// D: how many quotient digits the product with a digest of `bytes` bytes takes.
-#[must_use]
-pub(super) fn digest_limbs(limb_bits: u32, bytes: usize) -> usize {
-    if limb_bits == 52 || bytes <= 32 { 10 } else { 20 }
-}
+/// The bits that a fold takes away.
+const FOLD: i64 = 520;
 
 /// A key's numbers in limbs of one size.
 #[derive(Debug)]
@@ -78,6 +73,12 @@ impl Constants {
         &self.words[i * stride..][..stride]
     }
 
+    /// 2^−520 mod n, in the same form; only with limbs of 52 bits.
+    pub fn fold(&self) -> &[u64] {
+        debug_assert_eq!(self.limb_bits, 52);
+        &self.words[self.words.len() - self.limbs.next_multiple_of(STRIDE)..]
+    }
+
     /// The constants of the key (`n`, `e`) for a padding; `n` is odd, its leading byte is not 0, and it has 256 to [`MAX_BYTES`]
     /// bytes; e is odd, at least 3 and at most [`MAX_EXPONENT`].
     pub fn new(n: &[u8], e: u64, padding: Padding, limb_bits: u32, limbs: usize) -> Self {
@@ -85,7 +86,7 @@ impl Constants {
             Padding::Pkcs1(digest) => {
                 let mut em = vec![0; n.len()];
                 pkcs1_encoding(digest, &[], &mut em);
-                Self::with_encoding(n, e, digest, &em, limb_bits, limbs)
+                Self::with_encoding(n, e, &em, limb_bits, limbs)
             }
             Padding::Pss(_) => {
                 let ring = Ring::new(n);
@@ -96,21 +97,24 @@ impl Constants {
     }
 
     /// The same for any encoding `em` < n of a message with an all-zero digest, to which the digest will be added.
-    pub fn with_encoding(n: &[u8], e: u64, digest: Digest, em: &[u8], limb_bits: u32, limbs: usize) -> Self {
+    pub fn with_encoding(n: &[u8], e: u64, em: &[u8], limb_bits: u32, limbs: usize) -> Self {
         let ring = Ring::new(n);
-        let twist = -i64::from(limb_bits) * limbs as i64 * (e as i64 - 1);
-        let d = digest_limbs(limb_bits, digest.bytes()) as i64 * i64::from(limb_bits);
-        let c = ring.out(&ring.power_of_two(d + twist));
-        let k1 = ring.product(&ring.number(em), &ring.power_of_two(twist));
+        // R^−1 as a power of two.
+        let inverse = -i64::from(limb_bits) * limbs as i64;
+        let c = ring.negative(&ring.out(&ring.power_of_two(inverse * (e as i64 - 2))));
+        let k1 = ring.negative(&ring.product(&ring.number(em), &ring.power_of_two(inverse * (e as i64 - 1))));
         Self::of(&ring, limb_bits, limbs, &[n, &ring.to_bytes(&c), &ring.to_bytes(&k1)])
     }
 
     fn of(ring: &Ring, limb_bits: u32, limbs: usize, numbers: &[&[u8]]) -> Self {
         debug_assert!(8 * ring.bytes + 8 <= limb_bits as usize * limbs, "R is at least 2^8 times n");
         let stride = limbs.next_multiple_of(STRIDE);
-        let mut words = vec![0; numbers.len() * stride];
-        for (number, words) in numbers.iter().zip(words.chunks_mut(stride)) {
-            to_limbs(number, limb_bits, &mut words[..limbs]);
+        let fold = (limb_bits == 52).then(|| ring.to_bytes(&ring.out(&ring.power_of_two(-FOLD))));
+        let mut words = Vec::with_capacity((numbers.len() + 1) * stride);
+        for number in numbers.iter().copied().chain(fold.as_deref()) {
+            let start = words.len();
+            words.resize(start + stride, 0);
+            to_limbs(number, limb_bits, &mut words[start..start + limbs]);
         }
         Self { limb_bits, limbs, n0: ring.n0 & ((1 << limb_bits) - 1), words: words.into() }
     }
@@ -306,6 +310,19 @@ impl Ring {
             }
         }
         x
+    }
+
+    /// −x mod n, for x < n.
+    fn negative(&self, x: &[u64]) -> Vec<u64> {
+        if x.iter().all(|&w| w == 0) {
+            return x.to_vec();
+        }
+        let mut borrow = false;
+        let mut out = self.n.clone();
+        for (n, &x) in out.iter_mut().zip(x) {
+            (*n, borrow) = n.borrowing_sub(x, borrow);
+        }
+        out
     }
 
     /// Out of the Montgomery domain.

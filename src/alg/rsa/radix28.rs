@@ -6,16 +6,16 @@
 //!
 //! # Bounds
 //!
-//! A column of a·b + m·n collects at most 2N products, each at most (2^B − 1)^2 < 2^2B − 2^B, a carry from below and k₁'s limb:
+//! A column of a·b + h·c + m·n collects at most 2N + 20 products, each below 2^2B, a carry from below and k₁'s limb:
 //!
-//! | key | B | N | 2N·2^2B |
+//! | key | B | N | (2N + 20)·2^2B |
 //! |---|---|---|---|
-//! | up to 2048 bits | 28 | 75 | 2^63.2 |
-//! | up to 3072 bits | 28 | 110 | 2^63.8 |
-//! | up to 4096 bits | 27 | 155 | 2^62.3 |
+//! | up to 2048 bits | 28 | 75 | 2^63.5 |
+//! | up to 3072 bits | 28 | 110 | 2^63.91 |
+//! | up to 4096 bits | 27 | 155 | 2^62.4 |
 //!
-//! The carry is below 2^(64−B) ≤ 2^37 and less than the 2N·2^B that the bound on a product leaves over, or (B = 27) far below the rest; the
-//! limb is below 2^28. So no column reaches 2^64. (4096 bits in limbs of 28 would: 300·2^56 > 2^64. Hence 27.) The doubling of a squaring
+//! The carry is below 2^(64−B) ≤ 2^37, the limb below 2^28: far less than the 16·2^56 that the greatest of them leaves below 2^64. So no
+//! column reaches 2^64. (4096 bits in limbs of 28 would: 300·2^56 > 2^64. Hence 27.) The doubling of a squaring
 //! counts each pair twice, as the bound does.
 //!
 //! Limbs are always written clean: 32-bit multiplication would see the dirt.
@@ -94,34 +94,32 @@ fn tile<V: Mul32, const SHAPE: u8>(l: &mut Block<V>, a: &Block<V>, below: &Block
     });
 }
 
-/// Adds m·n's tiles to block `k`, carries through it, and writes the digits or the result. The quotient's digits live in `out`, or in `own`
-/// where there are fewer of them than the result has limbs (as in [`super::radix52`]).
+/// Adds m·n's tiles to block `k`, carries through it, and writes the digits or the result.
+///
+/// The quotient's digits live in `out` itself: block i of m is needed for the last time in block k = i + `BLOCKS`, at the end of which block i
+/// of the result takes its place.
 #[inline(always)]
-#[allow(clippy::too_many_arguments)]
 fn reduce<V: Mul32, const BITS: u32, const BLOCKS: usize>(
     mask: V,
     k: usize,
-    digits: usize,
     mut l: Block<V>,
     carry: &mut V,
-    own: &mut [Block<V>],
     n: &[Block<V>; BLOCKS],
     n0: V,
     out: &mut [Block<V>; BLOCKS],
 ) {
-    let m = if own.is_empty() { &mut out[..] } else { own };
-    let last = k.min(digits);
+    let last = k.min(BLOCKS);
     let mut first = 0;
     if k >= BLOCKS {
         first = k - BLOCKS + 1;
-        tile::<V, BELOW>(&mut l, &m[k - BLOCKS], &n[BLOCKS - 1], &n[BLOCKS - 1]);
+        tile::<V, BELOW>(&mut l, &out[k - BLOCKS], &n[BLOCKS - 1], &n[BLOCKS - 1]);
     }
     for i in first..last {
-        tile::<V, FULL>(&mut l, &m[i], &n[k - i - 1], &n[k - i]);
+        tile::<V, FULL>(&mut l, &out[i], &n[k - i - 1], &n[k - i]);
     }
     let mut t = *carry;
-    if k < digits {
-        let m = &mut m[k];
+    if k < BLOCKS {
+        let m = &mut out[k];
         five!(D => {
             let column = l[D].add(t);
             // The product's low 32 bits depend on the column's low 32 bits only, and of them the digit's B.
@@ -131,7 +129,7 @@ fn reduce<V: Mul32, const BITS: u32, const BLOCKS: usize>(
             t = column.mul_add(digit, n[0][0]).shr::<BITS>();
         });
     } else {
-        let out = &mut out[k - digits];
+        let out = &mut out[k - BLOCKS];
         five!(D => {
             let column = l[D].add(t);
             out[D] = column.and(mask);
@@ -189,53 +187,94 @@ impl<V: Mul32, const BITS: u32, const BLOCKS: usize> Kernel<V::Proof> for Square
                 l[1] = l[1].mul_add(block[3], block[3]);
                 l[3] = l[3].mul_add(block[4], block[4]);
             }
-            reduce::<V, BITS, BLOCKS>(mask, k, BLOCKS, l, &mut carry, &mut [], n, n0, out);
+            reduce::<V, BITS, BLOCKS>(mask, k, l, &mut carry, n, n0, out);
         }
     }
 }
 
-/// `out` = a·b/2^(5·BITS·DIGITS) + k₁.
-struct Product<'a, V: Mul32, const BITS: u32, const DIGITS: usize, const BLOCKS: usize> {
+/// c and k₁ of [`Montgomery::difference`].
+type Constants<'a, V, const BLOCKS: usize> = (&'a [Block<V>; BLOCKS], &'a [Block<V>; BLOCKS]);
+
+/// `out` = (a·b + h·c)/R + k₁: h has `ROWS` blocks, and without any nothing is added.
+struct Product<'a, V: Mul32, const BITS: u32, const ROWS: usize, const BLOCKS: usize> {
     out: &'a mut [Block<V>; BLOCKS],
-    a: &'a [Block<V>; DIGITS],
+    a: &'a [Block<V>; BLOCKS],
     b: &'a [Block<V>; BLOCKS],
-    plus: Option<&'a [Block<V>; BLOCKS]>,
+    digest: [Block<V>; ROWS],
+    constants: Option<Constants<'a, V, BLOCKS>>,
     n: &'a [Block<V>; BLOCKS],
     n0: V,
 }
 
-impl<V: Mul32, const BITS: u32, const DIGITS: usize, const BLOCKS: usize> Kernel<V::Proof>
-    for Product<'_, V, BITS, DIGITS, BLOCKS>
+impl<V: Mul32, const BITS: u32, const ROWS: usize, const BLOCKS: usize> Kernel<V::Proof>
+    for Product<'_, V, BITS, ROWS, BLOCKS>
 {
     type Output = ();
 
     #[inline(always)]
     fn run(self, proof: V::Proof) {
-        let Self { out, a, b, plus, n, n0 } = self;
+        let Self { out, a, b, digest, constants, n, n0 } = self;
         let (zero, mask) = (V::splat(proof, 0), V::splat(proof, (1 << BITS) - 1));
-        let mut own = [[zero; W]; DIGITS];
-        let own = if DIGITS < BLOCKS { &mut own[..] } else { &mut [] };
         let mut carry = zero;
-        for k in 0..DIGITS + BLOCKS {
+        for k in 0..2 * BLOCKS {
             let mut l = [zero; W];
-            if let Some(plus) = plus
-                && k >= DIGITS
-            {
-                l = plus[k - DIGITS];
+            if let Some((c, k1)) = constants {
+                if k >= BLOCKS {
+                    l = k1[k - BLOCKS];
+                }
+                for i in 0..ROWS {
+                    if k == i {
+                        tile::<V, AT>(&mut l, &digest[i], &c[0], &c[0]);
+                    } else if k > i && k < i + BLOCKS {
+                        tile::<V, FULL>(&mut l, &digest[i], &c[k - i - 1], &c[k - i]);
+                    } else if k == i + BLOCKS {
+                        tile::<V, BELOW>(&mut l, &digest[i], &c[BLOCKS - 1], &c[BLOCKS - 1]);
+                    }
+                }
             }
             let mut first = 0;
             if k >= BLOCKS {
                 first = k - BLOCKS + 1;
                 tile::<V, BELOW>(&mut l, &a[k - BLOCKS], &b[BLOCKS - 1], &b[BLOCKS - 1]);
             }
-            for i in first..k.min(DIGITS) {
+            for i in first..k.min(BLOCKS) {
                 tile::<V, FULL>(&mut l, &a[i], &b[k - i - 1], &b[k - i]);
             }
-            if k < DIGITS {
+            if k < BLOCKS {
                 tile::<V, AT>(&mut l, &a[k], &b[0], &b[0]);
             }
-            reduce::<V, BITS, BLOCKS>(mask, k, DIGITS, l, &mut carry, own, n, n0, out);
+            reduce::<V, BITS, BLOCKS>(mask, k, l, &mut carry, n, n0, out);
         }
+    }
+}
+
+/// See [`Montgomery::multiples`].
+struct Multiples<'a, V: Mul32, const BITS: u32, const BLOCKS: usize> {
+    z: &'a [Block<V>; BLOCKS],
+    n: &'a [Block<V>; BLOCKS],
+    n0: V,
+}
+
+impl<V: Mul32, const BITS: u32, const BLOCKS: usize> Kernel<V::Proof> for Multiples<'_, V, BITS, BLOCKS> {
+    type Output = u8;
+
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "iterator adapters stay calls inside a kernel")]
+    fn run(self, proof: V::Proof) -> u8 {
+        let (mask, all) = (V::splat(proof, (1 << BITS) - 1), V::splat(proof, u64::MAX));
+        let (z, n) = (self.z.as_flattened(), self.n.as_flattened());
+        let q = z[0].mul(self.n0).and(mask);
+        // Column 0 comes out as 0 in the low bits.
+        let mut carry = z[0].mul_add(q, n[0]).shr::<BITS>();
+        let (mut none, mut same) = (z[0].disjoint(all), 0xff);
+        for i in 1..W * BLOCKS {
+            none &= z[i].disjoint(all);
+            let column = z[i].mul_add(q, n[i]).add(carry);
+            carry = column.shr::<BITS>();
+            same &= column.and(mask).sub(n[i - 1]).disjoint(all);
+        }
+        same &= carry.sub(n[W * BLOCKS - 1]).disjoint(all);
+        none | same
     }
 }
 
@@ -247,6 +286,7 @@ impl<V: Mul32, const BITS: u32, const BLOCKS: usize> Montgomery for Radix28<V, B
     type Number = [Block<V>; BLOCKS];
     const LIMB_BITS: u32 = BITS;
     const LIMBS: usize = W * BLOCKS;
+    const FOLDS: bool = false;
 
     #[inline(always)]
     fn zero(proof: Proof<Self>) -> Self::Number {
@@ -264,7 +304,7 @@ impl<V: Mul32, const BITS: u32, const BLOCKS: usize> Montgomery for Radix28<V, B
     }
 
     #[inline(always)]
-    fn square(proof: Proof<Self>, out: &mut Self::Number, a: &Self::Number, modulus: &Modulus<Self>) {
+    fn square(proof: Proof<Self>, out: &mut Self::Number, a: &Self::Number, modulus: &mut Modulus<Self>) {
         V::enter(proof, Square::<V, BITS, BLOCKS> { out, a, n: &modulus.n, n0: modulus.n0 });
     }
 
@@ -274,31 +314,38 @@ impl<V: Mul32, const BITS: u32, const BLOCKS: usize> Montgomery for Radix28<V, B
         out: &mut Self::Number,
         a: &Self::Number,
         b: &Self::Number,
-        modulus: &Modulus<Self>,
+        modulus: &mut Modulus<Self>,
     ) {
-        V::enter(proof, Product::<V, BITS, BLOCKS, BLOCKS> { out, a, b, plus: None, n: &modulus.n, n0: modulus.n0 });
+        let Modulus { n, n0, .. } = modulus;
+        V::enter(proof, Product::<V, BITS, 0, BLOCKS> { out, a, b, digest: [], constants: None, n, n0: *n0 });
     }
 
-    /// D is 10 for digests of up to 256 bits, 20 above (to 512 bits).
+    /// Two blocks hold a digest of up to 256 bits, four one of 512.
     #[inline(always)]
-    fn expected(
+    fn difference(
         proof: Proof<Self>,
         out: &mut Self::Number,
+        (a, b): (&Self::Number, &Self::Number),
         digest: &[V],
-        c: &Self::Number,
-        k1: &Self::Number,
-        modulus: &Modulus<Self>,
+        constants: (&Self::Number, &Self::Number),
+        modulus: &mut Modulus<Self>,
     ) {
-        let (n, n0, plus) = (&modulus.n, modulus.n0, Some(k1));
-        let mut a = [[V::splat(proof, 0); W]; 4];
+        let Modulus { n, n0, .. } = modulus;
+        let (constants, n0) = (Some(constants), *n0);
+        let mut rows = [[V::splat(proof, 0); W]; 4];
         let used = digest.len().min(4 * W);
-        a.as_flattened_mut()[..used].copy_from_slice(&digest[..used]);
+        rows.as_flattened_mut()[..used].copy_from_slice(&digest[..used]);
         if used <= 2 * W {
-            let a = &[a[0], a[1]];
-            V::enter(proof, Product::<V, BITS, 2, BLOCKS> { out, a, b: c, plus, n, n0 });
+            let digest = [rows[0], rows[1]];
+            V::enter(proof, Product::<V, BITS, 2, BLOCKS> { out, a, b, digest, constants, n, n0 });
         } else {
-            V::enter(proof, Product::<V, BITS, 4, BLOCKS> { out, a: &a, b: c, plus, n, n0 });
+            V::enter(proof, Product::<V, BITS, 4, BLOCKS> { out, a, b, digest: rows, constants, n, n0 });
         }
+    }
+
+    #[inline(always)]
+    fn multiples(proof: Proof<Self>, z: &Self::Number, modulus: &Modulus<Self>) -> u8 {
+        V::enter(proof, Multiples::<V, BITS, BLOCKS> { z, n: &modulus.n, n0: modulus.n0 })
     }
 
     #[inline(always)]

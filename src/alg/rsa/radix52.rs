@@ -10,23 +10,32 @@
 //! columns, which lies in blocks k−i−1 and k−i of b. A full tile is 200 multiply-adds for 20 loads. Only the tiles at the ends are
 //! triangles. A squaring takes the pairs i < j once, doubles all accumulators, and then adds the ten halves of the diagonal.
 //!
-//! In the low blocks the quotient's digits follow: column by column m = lo(column·n0'), then m·n's part of the remaining columns of the
-//! block is added (the serial triangle of ten steps, which the processor overlaps with the next block's tiles). In the high blocks the
-//! carries are settled and the result is written.
+//! In all low blocks but the last the carries are settled, and what then stands in the block's ten columns, a number L below 2^520, is
+//! *folded*: c = 2^−520 mod n is a constant of the key, and L at the columns of block k is L·c at those of block k + 1, modulo n. That is
+//! what Montgomery's quotient would bring too, and as many multiplications, but nothing has to be found out column after column. A fold
+//! reaches N + 10 columns up, so that the last low block, which must not reach beyond 2N columns, takes the quotient: column by column
+//! m = lo(column·n0'), then m·n's part of the remaining columns of the block is added (the serial triangle of ten steps, which the processor
+//! overlaps with the next block's tiles). In the high blocks the carries are settled and the result is written.
+//!
+//! # How large a result is
+//!
+//! Folding block i takes L·2^520i away and adds L·c·2^(520(i+1)) < n·2^(520(i+2)). With B blocks in a number, the folds of blocks
+//! 0 … B−2 add together less than n·2^520B·(1 + 2^−519) = n·R·(1 + 2^−519), the last block's quotient less than n·R. So the result of a
+//! product of numbers a and b is below a·b/R + n·(2 + 2^−519): with a, b < 3n and R ≥ 2^8·n, below (2 + 2^−4)·n.
 //!
 //! # Bounds
 //!
-//! One multiply-add adds less than 2^52 to an accumulator. Column c receives at most N low and N high halves of a·b and as many of m·n: at
-//! most 4N of them. The doubling of a squaring is within that count (each pair of it is counted twice). With the carry from below, at most
-//! (4N + 1)·2^52 / 2^52 < 2^9, and k₁'s limb, a column is below (4N + 2)·2^52. For N = 80 that is below 2^60.4: no accumulator overflows
-//! 64 bits, and adding 2^52 − 1 for the rounding does not either.
+//! One multiply-add adds less than 2^52 to an accumulator. Column c receives at most N low and N high halves of a·b and as many of the
+//! digits' products: at most 4N of them. The doubling of a squaring is within that count (each pair of it is counted twice). A digest brings
+//! 20 more. With the carry from below, at most (4N + 21)·2^52 / 2^52 < 2^9, and k₁'s limb, a column is below (4N + 22)·2^52. For N = 80
+//! that is below 2^60.5: no accumulator overflows 64 bits, and adding 2^52 − 1 for the rounding does not either.
 //!
-//! *The low carry.* With col the finished column and m = lo(col·n0'), col + lo(m·n_0) ≡ 0 mod 2^52, and lo(m·n_0) < 2^52, so their sum is
-//! col rounded up to a multiple of 2^52: the carry is (col + 2^52 − 1) >> 52, and lo(m·n_0) needs not be computed. hi(m·n_0) is added to
-//! that carry directly, which starts the next column.
+//! *The quotient's carry.* With col the finished column and m = lo(col·n0'), col + lo(m·n_0) ≡ 0 mod 2^52, and lo(m·n_0) < 2^52, so their
+//! sum is col rounded up to a multiple of 2^52: the carry is (col + 2^52 − 1) >> 52, and lo(m·n_0) needs not be computed. hi(m·n_0) is added
+//! to that carry directly, which starts the next column.
 //!
-//! *Dirt.* A squaring writes its columns without masking off what has been carried on: bits 52 and up of a limb are dirt, which the
-//! multiplication ignores ([`Mul52`]). Only products that are compared ([`Montgomery::multiply`], [`Montgomery::expected`]) mask.
+//! *Dirt.* Digits are written without masking off what has been carried on, and so is the result of a squaring: bits 52 and up of a limb
+//! are dirt, which the multiplication ignores ([`Mul52`]). Only products ([`Montgomery::multiply`], [`Montgomery::difference`]) mask.
 
 use std::marker::PhantomData;
 
@@ -138,9 +147,21 @@ fn tile<V: Mul52, const SHAPE: u8, const ROWS: usize>(
     });
 }
 
-/// Determines the ten digits of the quotient in a low block, and leaves in `carry` what goes to the next block.
+/// Carries through a low block whose ten digits are folded, and writes them. What leaves the block is in `carry`.
 #[inline(always)]
-fn settle_low<V: Mul52>(
+fn settle_folded<V: Mul52>(l: &Columns<V>, carry: &mut V, digits: &mut Block<V>) {
+    let mut t = *carry;
+    ten!(D => {
+        let column = l[D].add(t);
+        digits[D] = column;
+        t = column.shr::<52>();
+    });
+    *carry = t.add(l[W]);
+}
+
+/// Determines the ten digits of the quotient in the last low block, and leaves in `carry` what goes to the next block.
+#[inline(always)]
+fn settle_quotient<V: Mul52>(
     zero: V,
     mask: V,
     mut l: Columns<V>,
@@ -174,37 +195,62 @@ fn settle_high<V: Mul52, const CLEAN: bool>(mask: V, l: &Columns<V>, carry: &mut
     *carry = t.add(l[W]);
 }
 
-/// Adds m·n's tiles to block `k` and settles it. There are `digits` blocks of quotient digits m.
-///
-/// Where there are as many as the result has blocks, they live in `out` itself (`own` is empty): block i of m is needed for the last time in
-/// block k = i + `BLOCKS`, at the end of which block i of the result takes its place.
-#[inline(always)]
-#[allow(clippy::too_many_arguments)]
-fn reduce<V: Mul52, const BLOCKS: usize, const CLEAN: bool>(
-    (zero, mask): (V, V),
-    k: usize,
-    digits: usize,
-    mut l: Columns<V>,
-    carry: &mut V,
-    own: &mut [Block<V>],
-    n: &[Block<V>; BLOCKS],
+/// The moduli of a group, as the kernels see them.
+#[derive(Clone, Copy)]
+struct Reducer<'a, V, const BLOCKS: usize> {
+    n: &'a [Block<V>; BLOCKS],
+    fold: &'a [Block<V>; BLOCKS],
     n0: V,
-    out: &mut [Block<V>; BLOCKS],
-) {
-    let m = if own.is_empty() { &mut out[..] } else { own };
-    let last = k.min(digits);
-    let mut first = 0;
-    if k >= BLOCKS {
-        first = k - BLOCKS + 1;
-        tile::<V, BELOW, W>(&mut l, &m[k - BLOCKS], &n[BLOCKS - 1], &n[BLOCKS - 1]);
+    zero: V,
+    mask: V,
+}
+
+impl<'a, V: Mul52, const BLOCKS: usize> Reducer<'a, V, BLOCKS> {
+    #[inline(always)]
+    fn new(proof: V::Proof, modulus: &'a mut Modulus<Radix52<V, BLOCKS>>) -> (Self, &'a mut [Block<V>; BLOCKS]) {
+        let Modulus { n, fold, digits, n0 } = modulus;
+        (Self { n, fold, n0: *n0, zero: V::splat(proof, 0), mask: V::splat(proof, MASK52) }, digits)
     }
-    for i in first..last {
-        tile::<V, FULL, W>(&mut l, &m[i], &n[k - i - 1], &n[k - i]);
-    }
-    if k < digits {
-        settle_low(zero, mask, l, carry, &mut m[k], &n[0], n0);
-    } else {
-        settle_high::<V, CLEAN>(mask, &l, carry, &mut out[k - digits]);
+
+    /// Adds to block `k` what the digits below it bring to it, and settles it: its digits go to `m`, or its limbs to `out`.
+    #[inline(always)]
+    fn settle<const CLEAN: bool>(
+        self,
+        k: usize,
+        mut l: Columns<V>,
+        carry: &mut V,
+        m: &mut [Block<V>; BLOCKS],
+        out: &mut [Block<V>; BLOCKS],
+    ) {
+        let Self { n, fold, n0, zero, mask } = self;
+        // Digits i < BLOCKS − 1 are folded: they meet block j of c in blocks i + 1 + j and i + 2 + j. The last digits meet block j of n in
+        // blocks BLOCKS − 1 + j and BLOCKS + j.
+        if k > BLOCKS {
+            tile::<V, BELOW, W>(&mut l, &m[k - BLOCKS - 1], &fold[BLOCKS - 1], &fold[BLOCKS - 1]);
+        }
+        let last = match k {
+            _ if k < BLOCKS => k.saturating_sub(1),
+            _ if k + 1 < 2 * BLOCKS => BLOCKS,
+            _ => BLOCKS - 1,
+        };
+        for i in k.saturating_sub(BLOCKS)..last {
+            let (below, at) =
+                if i + 1 < BLOCKS { (&fold[k - i - 2], &fold[k - i - 1]) } else { (&n[k - i - 1], &n[k - i]) };
+            tile::<V, FULL, W>(&mut l, &m[i], below, at);
+        }
+        if k > 0 && k < BLOCKS {
+            tile::<V, AT, W>(&mut l, &m[k - 1], &fold[0], &fold[0]);
+        }
+        if k + 1 == 2 * BLOCKS {
+            tile::<V, BELOW, W>(&mut l, &m[BLOCKS - 1], &n[BLOCKS - 1], &n[BLOCKS - 1]);
+        }
+        if k + 1 < BLOCKS {
+            settle_folded(&l, carry, &mut m[k]);
+        } else if k < BLOCKS {
+            settle_quotient(zero, mask, l, carry, &mut m[k], &n[0], n0);
+        } else {
+            settle_high::<V, CLEAN>(mask, &l, carry, &mut out[k - BLOCKS]);
+        }
     }
 }
 
@@ -212,8 +258,7 @@ fn reduce<V: Mul52, const BLOCKS: usize, const CLEAN: bool>(
 struct Square<'a, V: Mul52, const BLOCKS: usize> {
     out: &'a mut [Block<V>; BLOCKS],
     a: &'a [Block<V>; BLOCKS],
-    n: &'a [Block<V>; BLOCKS],
-    n0: V,
+    modulus: &'a mut Modulus<Radix52<V, BLOCKS>>,
 }
 
 impl<V: Mul52, const BLOCKS: usize> Kernel<V::Proof> for Square<'_, V, BLOCKS> {
@@ -221,8 +266,9 @@ impl<V: Mul52, const BLOCKS: usize> Kernel<V::Proof> for Square<'_, V, BLOCKS> {
 
     #[inline(always)]
     fn run(self, proof: V::Proof) {
-        let Self { out, a, n, n0 } = self;
-        let (zero, mask) = (V::splat(proof, 0), V::splat(proof, MASK52));
+        let Self { out, a, modulus } = self;
+        let (reducer, m) = Reducer::new(proof, modulus);
+        let zero = reducer.zero;
         let mut carry = zero;
         for k in 0..2 * BLOCKS {
             let mut l = [zero; W + 1];
@@ -259,53 +305,95 @@ impl<V: Mul52, const BLOCKS: usize> Kernel<V::Proof> for Square<'_, V, BLOCKS> {
                 let x = half[C / 2];
                 l[C] = if C.is_multiple_of(2) { l[C].lo(x, x) } else { l[C].hi(x, x) };
             });
-            reduce::<V, BLOCKS, false>((zero, mask), k, BLOCKS, l, &mut carry, &mut [], n, n0, out);
+            reducer.settle::<false>(k, l, &mut carry, m, out);
         }
     }
 }
 
-/// `out` = a·b/2^(520·DIGITS) + k₁, of each of a's blocks only the first `ROWS` limbs (the others being 0). `DIGITS` is 1 or `BLOCKS`.
-struct Product<'a, V: Mul52, const DIGITS: usize, const ROWS: usize, const BLOCKS: usize> {
-    out: &'a mut [Block<V>; BLOCKS],
-    a: &'a [Block<V>; DIGITS],
-    b: &'a [Block<V>; BLOCKS],
-    plus: Option<&'a [Block<V>; BLOCKS]>,
-    n: &'a [Block<V>; BLOCKS],
-    n0: V,
+/// What is added to a product: `digest`·c/R + k₁, of the digest only the first `ROWS` limbs (the others being 0).
+struct Addend<'a, V, const BLOCKS: usize> {
+    digest: Block<V>,
+    c: &'a [Block<V>; BLOCKS],
+    k1: &'a [Block<V>; BLOCKS],
 }
 
-impl<V: Mul52, const DIGITS: usize, const ROWS: usize, const BLOCKS: usize> Kernel<V::Proof>
-    for Product<'_, V, DIGITS, ROWS, BLOCKS>
-{
+/// `out` = a·b/R, plus what is to be added.
+struct Product<'a, V: Mul52, const ROWS: usize, const BLOCKS: usize> {
+    out: &'a mut [Block<V>; BLOCKS],
+    a: &'a [Block<V>; BLOCKS],
+    b: &'a [Block<V>; BLOCKS],
+    addend: Option<Addend<'a, V, BLOCKS>>,
+    modulus: &'a mut Modulus<Radix52<V, BLOCKS>>,
+}
+
+impl<V: Mul52, const ROWS: usize, const BLOCKS: usize> Kernel<V::Proof> for Product<'_, V, ROWS, BLOCKS> {
     type Output = ();
 
     #[inline(always)]
     fn run(self, proof: V::Proof) {
-        let Self { out, a, b, plus, n, n0 } = self;
-        let (zero, mask) = (V::splat(proof, 0), V::splat(proof, MASK52));
-        let mut own = [[zero; W]];
-        let own = if DIGITS == 1 { &mut own[..] } else { &mut [] };
+        let Self { out, a, b, addend, modulus } = self;
+        let (reducer, m) = Reducer::new(proof, modulus);
+        let zero = reducer.zero;
         let mut carry = zero;
-        for k in 0..DIGITS + BLOCKS {
+        for k in 0..2 * BLOCKS {
             let mut l = [zero; W + 1];
-            if let Some(plus) = plus
-                && k >= DIGITS
+            if ROWS > 0
+                && let Some(Addend { digest, c, k1 }) = &addend
             {
-                l[..W].copy_from_slice(&plus[k - DIGITS]);
+                if k >= BLOCKS {
+                    l[..W].copy_from_slice(&k1[k - BLOCKS]);
+                }
+                if k == 0 {
+                    tile::<V, AT, ROWS>(&mut l, digest, &c[0], &c[0]);
+                } else if k < BLOCKS {
+                    tile::<V, FULL, ROWS>(&mut l, digest, &c[k - 1], &c[k]);
+                } else if k == BLOCKS {
+                    tile::<V, BELOW, ROWS>(&mut l, digest, &c[BLOCKS - 1], &c[BLOCKS - 1]);
+                }
             }
             let mut first = 0;
             if k >= BLOCKS {
                 first = k - BLOCKS + 1;
-                tile::<V, BELOW, ROWS>(&mut l, &a[k - BLOCKS], &b[BLOCKS - 1], &b[BLOCKS - 1]);
+                tile::<V, BELOW, W>(&mut l, &a[k - BLOCKS], &b[BLOCKS - 1], &b[BLOCKS - 1]);
             }
-            for i in first..k.min(DIGITS) {
-                tile::<V, FULL, ROWS>(&mut l, &a[i], &b[k - i - 1], &b[k - i]);
+            for i in first..k.min(BLOCKS) {
+                tile::<V, FULL, W>(&mut l, &a[i], &b[k - i - 1], &b[k - i]);
             }
-            if k < DIGITS {
-                tile::<V, AT, ROWS>(&mut l, &a[k], &b[0], &b[0]);
+            if k < BLOCKS {
+                tile::<V, AT, W>(&mut l, &a[k], &b[0], &b[0]);
             }
-            reduce::<V, BLOCKS, true>((zero, mask), k, DIGITS, l, &mut carry, own, n, n0, out);
+            reducer.settle::<true>(k, l, &mut carry, m, out);
         }
+    }
+}
+
+/// See [`Montgomery::multiples`].
+struct Multiples<'a, V: Mul52, const BLOCKS: usize> {
+    z: &'a [Block<V>; BLOCKS],
+    modulus: &'a Modulus<Radix52<V, BLOCKS>>,
+}
+
+impl<V: Mul52, const BLOCKS: usize> Kernel<V::Proof> for Multiples<'_, V, BLOCKS> {
+    type Output = u8;
+
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "iterator adapters stay calls inside a kernel")]
+    fn run(self, proof: V::Proof) -> u8 {
+        let (zero, mask, all) = (V::splat(proof, 0), V::splat(proof, MASK52), V::splat(proof, u64::MAX));
+        let (z, n) = (self.z.as_flattened(), self.modulus.n.as_flattened());
+        let q = zero.lo(z[0], self.modulus.n0);
+        // Column 0 comes out as 0 in the low 52 bits.
+        let mut carry = z[0].lo(n[0], q).shr::<52>();
+        let (mut none, mut same) = (z[0].disjoint(all), 0xff);
+        for i in 1..W * BLOCKS {
+            none &= z[i].disjoint(all);
+            let column = z[i].lo(n[i], q).hi(n[i - 1], q).add(carry);
+            carry = column.shr::<52>();
+            same &= column.and(mask).sub(n[i - 1]).disjoint(all);
+        }
+        let last = n[W * BLOCKS - 1];
+        same &= carry.hi(last, q).sub(last).disjoint(all);
+        none | same
     }
 }
 
@@ -317,6 +405,7 @@ impl<V: Mul52, const BLOCKS: usize> Montgomery for Radix52<V, BLOCKS> {
     type Number = [Block<V>; BLOCKS];
     const LIMB_BITS: u32 = 52;
     const LIMBS: usize = W * BLOCKS;
+    const FOLDS: bool = true;
 
     #[inline(always)]
     fn zero(proof: Proof<Self>) -> Self::Number {
@@ -334,8 +423,8 @@ impl<V: Mul52, const BLOCKS: usize> Montgomery for Radix52<V, BLOCKS> {
     }
 
     #[inline(always)]
-    fn square(proof: Proof<Self>, out: &mut Self::Number, a: &Self::Number, modulus: &Modulus<Self>) {
-        V::enter(proof, Square { out, a, n: &modulus.n, n0: modulus.n0 });
+    fn square(proof: Proof<Self>, out: &mut Self::Number, a: &Self::Number, modulus: &mut Modulus<Self>) {
+        V::enter(proof, Square { out, a, modulus });
     }
 
     #[inline(always)]
@@ -344,31 +433,35 @@ impl<V: Mul52, const BLOCKS: usize> Montgomery for Radix52<V, BLOCKS> {
         out: &mut Self::Number,
         a: &Self::Number,
         b: &Self::Number,
-        modulus: &Modulus<Self>,
+        modulus: &mut Modulus<Self>,
     ) {
-        V::enter(proof, Product::<V, BLOCKS, W, BLOCKS> { out, a, b, plus: None, n: &modulus.n, n0: modulus.n0 });
+        V::enter(proof, Product::<V, 0, BLOCKS> { out, a, b, addend: None, modulus });
     }
 
-    /// D is 10: 2^520 holds any digest up to SHA-512's. A digest of up to 260 bits has only five limbs, and of its rows only those are
-    /// multiplied.
+    /// 10 limbs hold any digest up to SHA-512's. A digest of up to 260 bits has only five, and of its rows only those are multiplied.
     #[inline(always)]
-    fn expected(
+    fn difference(
         proof: Proof<Self>,
         out: &mut Self::Number,
+        (a, b): (&Self::Number, &Self::Number),
         digest: &[V],
-        c: &Self::Number,
-        k1: &Self::Number,
-        modulus: &Modulus<Self>,
+        (c, k1): (&Self::Number, &Self::Number),
+        modulus: &mut Modulus<Self>,
     ) {
-        let (n, n0, plus) = (&modulus.n, modulus.n0, Some(k1));
-        let mut a = [[V::splat(proof, 0); W]];
+        let mut rows = [V::splat(proof, 0); W];
         let used = digest.len().min(W);
-        a[0][..used].copy_from_slice(&digest[..used]);
+        rows[..used].copy_from_slice(&digest[..used]);
+        let addend = Some(Addend { digest: rows, c, k1 });
         if used <= W / 2 {
-            V::enter(proof, Product::<V, 1, 5, BLOCKS> { out, a: &a, b: c, plus, n, n0 });
+            V::enter(proof, Product::<V, 5, BLOCKS> { out, a, b, addend, modulus });
         } else {
-            V::enter(proof, Product::<V, 1, W, BLOCKS> { out, a: &a, b: c, plus, n, n0 });
+            V::enter(proof, Product::<V, W, BLOCKS> { out, a, b, addend, modulus });
         }
+    }
+
+    #[inline(always)]
+    fn multiples(proof: Proof<Self>, z: &Self::Number, modulus: &Modulus<Self>) -> u8 {
+        V::enter(proof, Multiples { z, modulus })
     }
 
     #[inline(always)]

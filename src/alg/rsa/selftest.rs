@@ -66,7 +66,7 @@ fn passes(units: Units, unit: Unit, k: usize, e: u64) -> bool {
     let recovered = cases.iter().zip(&values).all(|(c, value)| value[MAX_BYTES - k..] == c.power[..]);
 
     let pkcs1: Vec<Constants> =
-        cases.iter().map(|c| Constants::with_encoding(&c.n, e, Digest::Sha256, &c.encoding, bits, limbs)).collect();
+        cases.iter().map(|c| Constants::with_encoding(&c.n, e, &c.encoding, bits, limbs)).collect();
     let mut digests: Vec<Vec<u8>> = cases.iter().map(|c| c.digest.clone()).collect();
     let check = |digests: &[Vec<u8>]| {
         let claims: Vec<_> = cases

@@ -74,7 +74,7 @@ fn padded(x: &BigUint, k: usize) -> Vec<u8> {
 trait Runner {
     const LANES: usize;
     fn limbs(k: usize) -> (u32, usize);
-    fn recover(&self, claims: &[Claim<'_>], e: u64, values: &mut [[u8; MAX_BYTES]; MAX_LANES]);
+    fn recover(&self, claims: &[Claim<'_>], e: u64, values: &mut [[u8; MAX_BYTES]]);
     fn pkcs1(&self, claims: &[Claim<'_>], e: u64) -> u8;
 }
 
@@ -87,7 +87,7 @@ impl<M: Montgomery> Runner for InLanes<M> {
         (M::LIMB_BITS, M::LIMBS)
     }
 
-    fn recover(&self, claims: &[Claim<'_>], e: u64, values: &mut [[u8; MAX_BYTES]; MAX_LANES]) {
+    fn recover(&self, claims: &[Claim<'_>], e: u64, values: &mut [[u8; MAX_BYTES]]) {
         M::V::enter(self.0, Recover::<M> { claims, e, values, arithmetic: PhantomData });
     }
 
@@ -105,7 +105,7 @@ impl<V: Across, const VECTORS: usize> Runner for AcrossLanes<V, VECTORS> {
         (52, limbs52(k))
     }
 
-    fn recover(&self, claims: &[Claim<'_>], e: u64, values: &mut [[u8; MAX_BYTES]; MAX_LANES]) {
+    fn recover(&self, claims: &[Claim<'_>], e: u64, values: &mut [[u8; MAX_BYTES]]) {
         let kernel = RecoverOne::<V, VECTORS> { claim: claims[0], e, value: &mut values[0], vector: PhantomData };
         V::enter(self.0, kernel);
     }
@@ -156,7 +156,7 @@ fn agree<R: Runner>(runner: &R, k: usize, e: u64, rounds: u64) {
             };
             let power = BigUint::from_bytes_be(&s).modpow(&BigUint::from(e), &modulus);
             let base = (&power + &modulus - BigUint::from_bytes_be(&hash) % &modulus) % &modulus;
-            let constants = Constants::with_encoding(&n, e, digest, &padded(&base, k), bits, limbs);
+            let constants = Constants::with_encoding(&n, e, &padded(&base, k), bits, limbs);
             let mut claimed = hash.clone();
             if random.next().is_multiple_of(3) {
                 let at = random.next() as usize % claimed.len();
@@ -252,7 +252,7 @@ fn shares_are_the_cheapest() {
 fn limb_counts_hold_every_modulus() {
     for k in 256..=512 {
         let (bits, limbs) = limbs28(k);
-        assert!(8 * k + 8 <= bits as usize * limbs && ((2 * limbs as u128) << (2 * bits)) < 1 << 64);
+        assert!(8 * k + 8 <= bits as usize * limbs && ((2 * limbs as u128 + 20) << (2 * bits)) < 1 << 64);
         assert!(8 * k + 8 <= 52 * limbs52(k));
     }
 }

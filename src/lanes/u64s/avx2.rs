@@ -89,6 +89,21 @@ impl Words for Wide4 {
     }
 
     #[inline(always)]
+    fn or(self, b: Self) -> Self {
+        Self(with_feature!(_mm256_or_si256(self.0, b.0)))
+    }
+
+    #[inline(always)]
+    fn shr_by(self, counts: Self) -> Self {
+        Self(with_feature!(_mm256_srlv_epi64(self.0, counts.0)))
+    }
+
+    #[inline(always)]
+    fn shl_by(self, counts: Self) -> Self {
+        Self(with_feature!(_mm256_sllv_epi64(self.0, counts.0)))
+    }
+
+    #[inline(always)]
     fn shr<const BITS: u32>(self) -> Self {
         // The immediate form wants an i32 parameter; a constant count in a register folds to the same instruction.
         Self(with_feature!(_mm256_srl_epi64(self.0, _mm_cvtsi32_si128(BITS.cast_signed()))))

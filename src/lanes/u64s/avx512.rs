@@ -111,6 +111,21 @@ impl Words for Ifma8 {
     }
 
     #[inline(always)]
+    fn or(self, b: Self) -> Self {
+        Self(with_feature!(_mm512_or_si512(self.0, b.0)))
+    }
+
+    #[inline(always)]
+    fn shr_by(self, counts: Self) -> Self {
+        Self(with_feature!(_mm512_srlv_epi64(self.0, counts.0)))
+    }
+
+    #[inline(always)]
+    fn shl_by(self, counts: Self) -> Self {
+        Self(with_feature!(_mm512_sllv_epi64(self.0, counts.0)))
+    }
+
+    #[inline(always)]
     fn shr<const BITS: u32>(self) -> Self {
         Self(with_feature!(_mm512_srli_epi64::<BITS>(self.0)))
     }

@@ -57,6 +57,12 @@ pub trait Words: Copy {
     fn sub(self, b: Self) -> Self;
     /// a and b, bit by bit.
     fn and(self, b: Self) -> Self;
+    /// a or b, bit by bit.
+    fn or(self, b: Self) -> Self;
+    /// Each lane shifted down by as many bits as its lane of `counts` says, zeros coming in; from 64 bits on there is nothing left.
+    fn shr_by(self, counts: Self) -> Self;
+    /// The same, up.
+    fn shl_by(self, counts: Self) -> Self;
     /// Shifted down by `BITS`, zeros coming in.
     fn shr<const BITS: u32>(self) -> Self;
     /// Shifted down by `BITS`, copies of bit 63 coming in.

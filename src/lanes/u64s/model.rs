@@ -72,6 +72,21 @@ impl Words for Model8 {
     }
 
     #[inline(never)]
+    fn or(self, b: Self) -> Self {
+        self.each(b, |a, b| a | b)
+    }
+
+    #[inline(never)]
+    fn shr_by(self, counts: Self) -> Self {
+        self.each(counts, |a, n| if n < 64 { a >> n } else { 0 })
+    }
+
+    #[inline(never)]
+    fn shl_by(self, counts: Self) -> Self {
+        self.each(counts, |a, n| if n < 64 { a << n } else { 0 })
+    }
+
+    #[inline(never)]
     fn shr<const BITS: u32>(self) -> Self {
         self.each(self, |a, _| a >> BITS)
     }
