@@ -166,7 +166,11 @@ impl Units {
         }
         macro_rules! one {
             ($proof:expr, $vectors:literal) => {
-                u8::from($proof.enter(Pkcs1One::<Ifma8, $vectors> { claim: first, e, vector: PhantomData }))
+                u8::from($proof.enter(Pkcs1One::<Ifma8, $vectors, { $vectors + 1 }> {
+                    claim: first,
+                    e,
+                    vector: PhantomData,
+                }))
             };
         }
         self.has(unit).then_some(())?;
@@ -196,7 +200,7 @@ impl Units {
         }
         macro_rules! one {
             ($proof:expr, $vectors:literal) => {
-                $proof.enter(RecoverOne::<Ifma8, $vectors> {
+                $proof.enter(RecoverOne::<Ifma8, $vectors, { $vectors + 1 }> {
                     claim: first,
                     e,
                     value: &mut values[0],

@@ -96,9 +96,9 @@ impl<M: Montgomery> Runner for InLanes<M> {
     }
 }
 
-struct AcrossLanes<V: Across, const VECTORS: usize>(V::Proof);
+struct AcrossLanes<V: Across, const VECTORS: usize, const WIDE: usize>(V::Proof);
 
-impl<V: Across, const VECTORS: usize> Runner for AcrossLanes<V, VECTORS> {
+impl<V: Across, const VECTORS: usize, const WIDE: usize> Runner for AcrossLanes<V, VECTORS, WIDE> {
     const LANES: usize = 1;
 
     fn limbs(k: usize) -> (u32, usize) {
@@ -106,12 +106,12 @@ impl<V: Across, const VECTORS: usize> Runner for AcrossLanes<V, VECTORS> {
     }
 
     fn recover(&self, claims: &[Claim<'_>], e: u64, values: &mut [[u8; MAX_BYTES]]) {
-        let kernel = RecoverOne::<V, VECTORS> { claim: claims[0], e, value: &mut values[0], vector: PhantomData };
+        let kernel = RecoverOne::<V, VECTORS, WIDE> { claim: claims[0], e, value: &mut values[0], vector: PhantomData };
         V::enter(self.0, kernel);
     }
 
     fn pkcs1(&self, claims: &[Claim<'_>], e: u64) -> u8 {
-        u8::from(V::enter(self.0, Pkcs1One::<V, VECTORS> { claim: claims[0], e, vector: PhantomData }))
+        u8::from(V::enter(self.0, Pkcs1One::<V, VECTORS, WIDE> { claim: claims[0], e, vector: PhantomData }))
     }
 }
 
@@ -184,8 +184,8 @@ fn in_lanes<M: Montgomery>(proof: Proof<M>, k: usize, e: u64, moderate: u64) {
     agree(&InLanes::<M>(proof), k, e, rounds(moderate));
 }
 
-fn across<V: Across, const VECTORS: usize>(proof: V::Proof, k: usize, e: u64, moderate: u64) {
-    agree(&AcrossLanes::<V, VECTORS>(proof), k, e, rounds(moderate));
+fn across<V: Across, const VECTORS: usize, const WIDE: usize>(proof: V::Proof, k: usize, e: u64, moderate: u64) {
+    agree(&AcrossLanes::<V, VECTORS, WIDE>(proof), k, e, rounds(moderate));
 }
 
 #[test]
@@ -193,9 +193,9 @@ fn the_model_agrees_with_big_integers() {
     in_lanes::<Radix52<Model8, 4>>(Anywhere, 256, 65537, 6);
     in_lanes::<Radix52<Model8, 6>>(Anywhere, 384, 3, 6);
     in_lanes::<Radix52<Model8, 8>>(Anywhere, 512, 17, 6);
-    across::<Model8, 5>(Anywhere, 256, 65537, 6);
-    across::<Model8, 8>(Anywhere, 384, 3, 6);
-    across::<Model8, 10>(Anywhere, 512, 17, 6);
+    across::<Model8, 5, 6>(Anywhere, 256, 65537, 6);
+    across::<Model8, 8, 9>(Anywhere, 384, 3, 6);
+    across::<Model8, 10, 11>(Anywhere, 512, 17, 6);
     in_lanes::<Radix28<Model8, 28, 15>>(Anywhere, 256, 65537, 6);
     in_lanes::<Radix28<Model8, 28, 22>>(Anywhere, 384, 3, 6);
     in_lanes::<Radix28<Model8, 27, 31>>(Anywhere, 512, 17, 6);
@@ -211,10 +211,10 @@ fn every_backend_agrees_with_big_integers() {
             in_lanes::<Radix52<Ifma8, 6>>(proof, 384, e, 20);
             in_lanes::<Radix52<Ifma8, 6>>(proof, 257, e, 10);
             in_lanes::<Radix52<Ifma8, 8>>(proof, 512, e, 20);
-            across::<Ifma8, 5>(proof, 256, e, 60);
-            across::<Ifma8, 8>(proof, 384, e, 30);
-            across::<Ifma8, 8>(proof, 257, e, 10);
-            across::<Ifma8, 10>(proof, 512, e, 30);
+            across::<Ifma8, 5, 6>(proof, 256, e, 60);
+            across::<Ifma8, 8, 9>(proof, 384, e, 30);
+            across::<Ifma8, 8, 9>(proof, 257, e, 10);
+            across::<Ifma8, 10, 11>(proof, 512, e, 30);
         }
         if let Some(proof) = cpu.avx2() {
             in_lanes::<Radix28<Wide4, 28, 15>>(proof, 256, e, 20);

@@ -71,9 +71,13 @@ impl Words for Ifma8 {
 
     #[inline(always)]
     fn load(_: Avx512Ifma, from: &[u64]) -> Self {
+        // A whole vector is read where it lies: in a copy it would have to wait for the parts that were written.
+        if let Some(whole) = from.first_chunk::<8>() {
+            // SAFETY: reads the 64 bytes of `whole`, unaligned; the feature is proved by the argument.
+            return Self(unsafe { _mm512_loadu_si512(whole.as_ptr().cast()) });
+        }
         let mut words = [0; 8];
-        let n = from.len().min(8);
-        words[..n].copy_from_slice(&from[..n]);
+        words[..from.len()].copy_from_slice(from);
         // SAFETY: reads the 64 bytes of `words`, unaligned; the feature is proved by the argument.
         Self(unsafe { _mm512_loadu_si512(words.as_ptr().cast()) })
     }
