@@ -41,6 +41,9 @@
 //! each carry through the row of full limbs above it, exactly as the limbs would. Nothing is carried out at the top: the values here are
 //! below 7n, and R ≥ 2^8·n.
 
+// Several arrays are walked in step, and by constant indices once unrolled; iterator adapters stay calls inside a kernel.
+#![allow(clippy::needless_range_loop)]
+
 use super::batch::{Claim, canonical, to_bytes};
 use super::prepare::{MAX_BYTES, STRIDE, strip};
 use crate::lanes::Kernel;
@@ -139,10 +142,6 @@ impl<V: Across, const WIDE: usize> Window<V, WIDE> {
 /// (a·b + c·h)·2^(−52·count), where b has `count` digits (40, 60 or 80, in `VECTORS` vectors; `WIDE` is one more) and h at most 10; not yet
 /// normalised.
 #[inline(always)]
-#[allow(
-    clippy::needless_range_loop,
-    reason = "several arrays are walked in step, and by constant indices once unrolled"
-)]
 fn product<V: Across, const VECTORS: usize, const WIDE: usize>(
     proof: V::Proof,
     a: &Padded,
