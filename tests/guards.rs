@@ -102,6 +102,44 @@ fn same_in_any_batch(document: &str, requests: &[(String, i64)]) -> Vec<Verdict>
     first.unwrap()
 }
 
+/// An app with a key pair has its nonces looked up before any signature is checked, and what was seen is not checked at all.
+#[test]
+fn a_replay_is_one_whether_it_is_seen_before_the_signatures_or_after_them() {
+    // The generator of P-256, which is a point like any other.
+    let pair = r#",{"kid":"p","alg":"ecdsa-p256-sha256","public_key_hex":"046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c2964fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5"}"#;
+    let secret = r#""secret":"0ther"}"#;
+    let document = document("", "").replace(secret, &format!("{secret}{pair}"));
+    let (mut requests, mut reasons) = (Vec::new(), Vec::new());
+    for n in 0..60 {
+        let (app, other) = if n % 3 == 0 { ("b", "a") } else { ("a", "b") };
+        let mut ask = |target: String, reason| {
+            requests.push((target, NOW));
+            reasons.push(reason);
+        };
+        ask(target(app, n, "k3y"), Reason::Ok);
+        if n % 2 == 0 {
+            // Twice in a row, and, below, after many others.
+            ask(target(app, n, "k3y"), Reason::Replayed);
+        }
+        if n % 5 == 0 {
+            ask(target(app, n, "wrong"), Reason::Replayed);
+            ask(target(app, 1000 + n, "wrong"), Reason::BadSignature);
+            ask(target(app, 1000 + n, "0ther"), Reason::Ok);
+        }
+        if n % 7 == 0 {
+            ask(target("c", n, "k3y"), Reason::UnknownApp);
+            ask(target(other, n, "k3y"), Reason::Ok);
+            ask(format!("{}&x=%", target(other, n, "k3y")), Reason::MalformedRequest);
+        }
+        if n >= 20 {
+            ask(target(if (n - 20) % 3 == 0 { "b" } else { "a" }, n - 20, "k3y"), Reason::Replayed);
+        }
+    }
+    let verdicts = same_in_any_batch(&document, &requests);
+    let found: Vec<Reason> = verdicts.iter().map(|verdict| verdict.reason).collect();
+    assert_eq!(found, reasons);
+}
+
 struct Dir(PathBuf);
 
 impl Dir {

@@ -8,7 +8,7 @@ use super::tokens;
 use crate::alg::{Item, MacInput, SignatureForm, Verifier};
 use crate::canon;
 use crate::keys::{ApiIndex, AppIndex, Snapshot};
-use crate::lanes::{Cpu, prefetch};
+use crate::lanes::{Cpu, prefetch, prefetch_of};
 use crate::request::Request;
 use crate::time::Millis;
 use crate::token::Checker;
@@ -56,6 +56,8 @@ pub(super) struct Slot {
     pub api: Result<Option<ApiIndex>, Reason>,
     pub works: Range<usize>,
     pub nonce: Option<NonceKey>,
+    /// Whether the nonce is looked up before the signature is checked.
+    pub look: bool,
     /// What it asks for, hashed, where a limit counts distinct objects.
     pub object: Option<u64>,
     /// Where the user stands that a call with a grant is for.
@@ -119,6 +121,7 @@ impl Batch {
             api: Ok(None),
             works: 0..0,
             nonce: None,
+            look: false,
             object: None,
             user: 0..0,
         }));
@@ -141,6 +144,7 @@ impl Batch {
     pub(super) fn prepare(&mut self, memory: &Memory, requests: &[Request<'_>], tools: &mut Tools) {
         let Some(snapshot) = self.snapshot.clone() else { return };
         tools.derived.begin();
+        let mut looked = 0;
         for (index, request) in requests.iter().enumerate() {
             let first = self.works.len();
             if let Some(ahead) = requests.get(index + AHEAD) {
@@ -161,10 +165,35 @@ impl Batch {
                 refuse(&snapshot, slot, refused);
             }
             if self.bytes.len() > BYTES_MAX {
+                self.spare_seen(memory, looked..index + 1);
+                looked = index + 1;
                 self.verify(tools);
                 self.bytes.clear();
             }
         }
+        self.spare_seen(memory, looked..requests.len());
+    }
+
+    /// Takes the signatures of requests whose nonces were seen before off the list of what is to be checked. All requests are read by now, so that the
+    /// memory that this looks at had the time to come near. `slots`: those whose signatures are on the list and not checked yet.
+    fn spare_seen(&mut self, memory: &Memory, slots: Range<usize>) {
+        let mut kept = self.good.len();
+        for slot in self.slots.get_mut(slots).unwrap_or_default() {
+            let works = slot.works.clone();
+            let first = kept;
+            if slot.look && slot.nonce.as_ref().is_some_and(|nonce| memory.seen(nonce)) {
+                slot.stand = Stand::Seen;
+            } else if works.start == kept {
+                kept = works.end;
+            } else {
+                for work in works {
+                    self.works.swap(kept, work);
+                    kept += 1;
+                }
+            }
+            slot.works = first..kept;
+        }
+        self.works.truncate(kept);
     }
 
     /// Checks every signature that is not checked yet.
@@ -219,7 +248,12 @@ impl Batch {
                 memory.prefetch(nonce);
             }
         }
-        for (at, (slot, request)) in self.slots.iter_mut().zip(requests).enumerate() {
+        for at in 0..self.slots.len() {
+            if let Some(app) = self.slots.get(at + AHEAD).and_then(|slot| snapshot.apps().get(slot.app?.get())) {
+                // What its limits and its credential's name are looked up in; signatures have been checked since it was near.
+                prefetch_of(app);
+            }
+            let (Some(slot), Some(request)) = (self.slots.get_mut(at), requests.get(at)) else { break };
             if slot.stand != Stand::Refused {
                 let token = self.tokens.as_ref().and_then(|tokens| tokens.said(at));
                 let verified = slot.works.clone().find(|at| self.good.get(*at) == Some(&true));

@@ -34,6 +34,7 @@ use super::{rules, tokens};
 use crate::alg::{Algorithm, Key, MacInput, SignatureForm};
 use crate::canon::{self, Alg, Extract, Profile, Refusal};
 use crate::keys::{Api, App, Demands, KeyPart, Limit, LimitIndex, ProfileIndex, Snapshot, policy};
+use crate::lanes::prefetch_of;
 use crate::request::Request;
 use crate::time::Millis;
 use crate::token::Read;
@@ -147,6 +148,10 @@ fn by_profile(
     let profile = snapshot.profile(index).ok_or(Reason::NoProfile)?;
     let extract = profile.extract(request, scratch, snapshot.sizes())?;
     let app = whose(snapshot, request, index, &extract, slot)?;
+    if let Some(credential) = app.credentials.first() {
+        // Among thousands of apps this one's key is not near.
+        prefetch_of(credential);
+    }
     memory.guard.check_caller(app, extract.kid, slot.now)?;
     policy::app_status(app)?;
     if !app.allows_profile(index) {
@@ -180,24 +185,13 @@ fn by_profile(
     // Without a signed timestamp the time of arrival decides where a message is kept.
     let timestamp = extract.timestamp.unwrap_or(slot.now);
     let key = |nonce| memory.nonce_key(app, nonce, timestamp, profile, mode, request);
-    let mut nonce = extract.nonce.map(key);
+    let nonce = extract.nonce.map(key);
+    let message = write_works(snapshot, app, api, (index, profile), request, &extract, &at, signer, facts);
     // The look spares a signature; a MAC costs less than the look's way to memory, and the commit looks in any case.
     let spare = app.credentials.iter().any(|credential| !credential.algorithm().is_mac());
-    if spare && nonce.as_ref().is_some_and(|nonce| memory.seen(nonce)) {
-        slot.stand = Stand::Seen;
-    } else {
-        let first = facts.works.len();
-        let message = write_works(snapshot, app, api, (index, profile), request, &extract, &at, signer, facts);
-        if nonce.is_none() {
-            // Without a nonce the message itself must not come twice.
-            let whole = key(facts.bytes.get(message).unwrap_or_default());
-            if memory.seen(&whole) {
-                slot.stand = Stand::Seen;
-                facts.works.truncate(first);
-            }
-            nonce = Some(whole);
-        }
-    }
+    slot.look = spare || nonce.is_none();
+    // Without a nonce the message itself must not come twice.
+    let nonce = nonce.or_else(|| Some(key(facts.bytes.get(message).unwrap_or_default())));
     slot.nonce = nonce;
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::curve::one::One;
 use crate::curve::table::{Comb, Shape, Wide};
 use crate::curve::{Claim, Decision};
 use crate::field::words::{Words, from_be_bytes, is_zero, lt};
-use crate::lanes::{Cpu, Kernel, Lanes52, Line};
+use crate::lanes::{Cpu, Kernel, Lanes52, Line, prefetch_of};
 
 /// A signature of the batch whose r and s are in range.
 pub(in crate::alg) struct Pending {
@@ -93,6 +93,13 @@ impl<C: Signing, A: Claims<C>> Decider<C, A> {
     pub fn begin(&mut self) {
         self.pending.clear();
         self.batch = shelf::next_batch();
+    }
+
+    /// Asks for what [`push`](Self::push) will look at, of all keys of a batch side by side: where many keys are in use they are not near, and one after
+    /// the other each would be waited for.
+    pub fn prefetch<'s>(slots: impl Iterator<Item = &'s Arc<Slot>> + Clone) {
+        slots.clone().for_each(|slot| prefetch_of(&**slot));
+        slots.for_each(|slot| slot.prefetch_table());
     }
 
     /// Adds a signature, if r and s are in 1..n; its hash is written later.

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use arc_swap::ArcSwapOption;
 
-use crate::lanes::Line;
+use crate::lanes::{Line, prefetch_of};
 use crate::shm::{Claim, Packed, Published, TableId, Tables as Shared};
 use crate::sync::soon;
 
@@ -278,6 +278,13 @@ impl Slot {
             self.last.store(batch, Relaxed);
         }
         self.table.load_full()
+    }
+
+    /// Asks for the head of its table, if it has one.
+    pub fn prefetch_table(&self) {
+        if let Some(table) = self.table.load().as_deref() {
+            prefetch_of(table);
+        }
     }
 
     /// How often it was used, faded by evictions that passed it over.

@@ -76,6 +76,8 @@ impl Scheme for EcdsaP256 {
         }
         let Self { decider, hash, .. } = self;
         decider.begin();
+        let keys = (0..batch.len()).filter_map(|i| batch.job(i)).map(|job| &job.key.slot);
+        ec::Decider::<P256, batch::Ecdsa>::prefetch(keys);
         for i in 0..batch.len() {
             let Some(job) = batch.job(i).filter(super::scheme::Job::plain) else { continue };
             if let Some(pair) = ec_signature::read::<32>(job.form, job.signature) {

@@ -93,6 +93,8 @@ impl Scheme for Sm2 {
         }
         let Self { decider, hash, .. } = self;
         decider.begin();
+        let keys = (0..batch.len()).filter_map(|i| batch.job(i)).map(|job| &job.key.slot);
+        ec::Decider::<curve::Sm2, batch::Sm2Scalars>::prefetch(keys);
         for i in 0..batch.len() {
             let Some(job) = batch.job(i).filter(super::scheme::Job::plain) else { continue };
             if let Some(pair) = ec_signature::read::<32>(job.form, job.signature) {
