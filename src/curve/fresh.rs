@@ -14,11 +14,11 @@
 use super::build::{load, store};
 use super::digits::{self, Digits, MOST};
 use super::jacobian::{Affine, add_mixed, double, groups};
-use super::many::{AHEAD, CLAIMS, Scratch, add_generator, ask, decide, eight, nth, scalars};
+use super::many::{AHEAD, CLAIMS, InGroups, Scratch, Sum, add_generator, ask, decide, eight, nth, scalars};
 use super::table::{Shape, Window10};
-use super::tree::{G, Number, Point, keep, keep_point, kept, kept_point};
+use super::tree::{G, Number, Point, keep_point, kept, kept_point, multiply_up, third};
 use super::{Claim, Curve, Decision};
-use crate::field::fe::{self, Fe, carry, limbwise, mul, mul_loose, square_loose, weak};
+use crate::field::fe::{self, carry, limbwise, mul, mul_loose};
 use crate::field::inverse::invert_lanes;
 use crate::field::modulus::Modulus;
 use crate::lanes::{Kernel, Lanes52, Line};
@@ -51,7 +51,8 @@ type Table = [[Line; 8]; MULTIPLES];
 pub(super) struct Room {
     /// The multiples, and after them the power of two, of each group.
     points: Vec<[Point; MULTIPLES + 1]>,
-    products: Vec<[Number; MULTIPLES / 2 + 1]>,
+    /// The products so far of each pair of groups.
+    products: Vec<[[Number; G]; MULTIPLES / 2 + 1]>,
     tables: Vec<Table>,
 }
 
@@ -86,10 +87,10 @@ impl<C: Curve, L: Lanes52> Kernel<L> for Fresh<'_, C> {
                 curve: PhantomData::<C>,
             };
             if group + 1 < groups {
-                l.call(Pair(rest));
+                l.call(InGroups::<_, 2>(rest));
                 group += 2;
             } else {
-                l.call(Single(rest));
+                l.call(InGroups::<_, 1>(rest));
                 group += 1;
             }
         }
@@ -114,7 +115,7 @@ impl<C: Curve, L: Lanes52> Kernel<L> for Multiples<'_, C> {
         let groups = groups.next_multiple_of(G);
         if room.points.len() < groups {
             room.points.resize(groups, [[Line::ZERO; 10]; MULTIPLES + 1]);
-            room.products.resize(groups, [[Line::ZERO; 5]; MULTIPLES / 2 + 1]);
+            room.products.resize(groups / G, [[[Line::ZERO; 5]; G]; MULTIPLES / 2 + 1]);
             room.tables.resize(groups, [[Line::ZERO; 8]; MULTIPLES]);
         }
         for group in 0..groups {
@@ -147,28 +148,28 @@ impl<C: Curve, L: Lanes52, const N: usize> Kernel<L> for Level<'_, C, N> {
         let one = fe::constant(l, C::Field::ONE);
         let Room { points, products, tables } = self.room;
         let (points, products, tables) =
-            (&mut points[..self.groups], &mut products[..self.groups], &mut tables[..self.groups]);
+            (&mut points[..self.groups], &mut products[..self.groups / G], &mut tables[..self.groups]);
         let doubled = 2 * N < MULTIPLES;
         let none = Affine { x: one, y: one };
         let mut chains = [one; G];
-        for (points, products) in points.chunks_exact(G).zip(products.chunks_exact_mut(G)) {
+        for (points, products) in points.chunks_exact(G).zip(&mut *products) {
             let mut power = [none; G];
             for g in 0..G {
                 power[g] = kept_point(l, &points[g][MULTIPLES]);
             }
             if doubled {
                 let d = groups!(l, |g| carry(l, limbwise!(|I| l.add(power[g].y[I], power[g].y[I])))); // 2.02
-                on::<C, L>(l, &mut chains, &d, products, MULTIPLES / 2);
+                multiply_up::<C, L>(l, &mut chains, &d, &mut products[MULTIPLES / 2]);
             }
             for i in 0..N {
                 let d = groups!(l, |g| fe::sub::<2, C::Field, L>(l, &power[g].x, &kept_point(l, &points[g][i]).x)); // 3.01
-                on::<C, L>(l, &mut chains, &d, products, i);
+                multiply_up::<C, L>(l, &mut chains, &d, &mut products[i]);
             }
         }
         let [even, odd] = chains;
         let inverse = invert_lanes::<C::Field, L>(l, &mul::<C::Field, L>(l, &even, &odd));
         let mut inverses = [mul::<C::Field, L>(l, &inverse, &odd), mul::<C::Field, L>(l, &inverse, &even)];
-        let pairs = points.chunks_exact_mut(G).zip(products.chunks_exact(G)).zip(tables.chunks_exact_mut(G));
+        let pairs = points.chunks_exact_mut(G).zip(products).zip(tables.chunks_exact_mut(G));
         for ((points, products), tables) in pairs.rev() {
             let mut power = [none; G];
             for g in 0..G {
@@ -181,7 +182,7 @@ impl<C: Curve, L: Lanes52, const N: usize> Kernel<L> for Level<'_, C, N> {
                 }
                 let d = groups!(l, |g| fe::sub::<2, C::Field, L>(l, &power[g].x, &a[g].x)); // 3.01
                 let rise = groups!(l, |g| fe::sub::<2, C::Field, L>(l, &power[g].y, &a[g].y)); // 3.01
-                let own = groups!(l, |g| mul::<C::Field, L>(l, &inverses[g], &kept(l, &products[g][i]))); // 1.4 * 1.25: 1.11
+                let own = groups!(l, |g| mul::<C::Field, L>(l, &inverses[g], &kept(l, &products[i][g]))); // 1.4 * 1.25: 1.11
                 inverses = groups!(l, |g| mul::<C::Field, L>(l, &inverses[g], &d[g])); // 1.4 * 3.01: 1.27
                 let slope = groups!(l, |g| mul::<C::Field, L>(l, &rise[g], &own[g])); // 3.01 * 1.11: 1.21
                 let mut x = [one; G];
@@ -198,7 +199,7 @@ impl<C: Curve, L: Lanes52, const N: usize> Kernel<L> for Level<'_, C, N> {
             }
             if doubled {
                 let d = groups!(l, |g| carry(l, limbwise!(|I| l.add(power[g].y[I], power[g].y[I])))); // 2.02
-                let own = groups!(l, |g| mul::<C::Field, L>(l, &inverses[g], &kept(l, &products[g][MULTIPLES / 2]))); // 1.11
+                let own = groups!(l, |g| mul::<C::Field, L>(l, &inverses[g], &kept(l, &products[MULTIPLES / 2][g]))); // 1.11
                 inverses = groups!(l, |g| mul::<C::Field, L>(l, &inverses[g], &d[g])); // 1.4 * 2.02: 1.18
                 // 3 (x - 1)(x + 1) = 3 x² + a
                 let minus = groups!(l, |g| fe::sub::<1, C::Field, L>(l, &power[g].x, &one)); // 2.01
@@ -219,43 +220,6 @@ impl<C: Curve, L: Lanes52, const N: usize> Kernel<L> for Level<'_, C, N> {
     }
 }
 
-/// Keeps the product so far of each chain, and multiplies it on: below 1 + 3.01 * 1.3 / 16 = 1.25.
-#[inline(always)]
-fn on<C: Curve, L: Lanes52>(
-    l: L,
-    chains: &mut [Fe<L>; G],
-    d: &[Fe<L>; G],
-    products: &mut [[Number; MULTIPLES / 2 + 1]],
-    at: usize,
-) {
-    for g in 0..G {
-        keep(l, &mut products[g][at], &chains[g]);
-    }
-    *chains = groups!(l, |g| mul::<C::Field, L>(l, &chains[g], &d[g]));
-}
-
-/// The point that a line through `a` and a point of that x, or the tangent at `a`, leads to: its third one, negated. The slope below 1.3.
-#[inline(always)]
-fn third<C: Curve, L: Lanes52>(l: L, slope: &[Fe<L>; G], a: &[Affine<L>; G], x: &[Fe<L>; G]) -> [Affine<L>; G] {
-    let p = C::Field::LIMBS;
-    let squared = groups!(l, |g| square_loose::<C::Field, L>(l, &slope[g])); // 1.3² / 16: 1.11
-    // Between 3 - 2.02 and 4.11.
-    let x3 = groups!(l, |g| weak::<C::Field, L>(
-        l,
-        limbwise!(|I| l.add(l.sub(squared[g][I], l.add(a[g].x[I], x[g][I])), l.splat(3 * p[I])))
-    ));
-    let back = groups!(l, |g| fe::sub::<2, C::Field, L>(l, &a[g].x, &x3[g])); // 3.01
-    let fall = groups!(l, |g| mul_loose::<C::Field, L>(l, &slope[g], &back[g])); // 1.3 * 3.01: 1.25
-    // Between 2 - 1.01 and 3.25.
-    let y3 =
-        groups!(l, |g| weak::<C::Field, L>(l, limbwise!(|I| l.add(l.sub(fall[g][I], a[g].y[I]), l.splat(2 * p[I])))));
-    let mut out = *a;
-    for g in 0..G {
-        out[g] = Affine { x: x3[g], y: y3[g] };
-    }
-    out
-}
-
 /// One or two groups of a call, once the digits are cut and the multiples made.
 struct Rest<'a, 'd, C> {
     claims: &'a [Claim],
@@ -268,7 +232,7 @@ struct Rest<'a, 'd, C> {
     curve: PhantomData<C>,
 }
 
-impl<C: Curve> Rest<'_, '_, C> {
+impl<C: Curve> Sum for Rest<'_, '_, C> {
     #[inline(always)]
     fn sum<L: Lanes52, const G: usize>(self, l: L) {
         let tables = self.tables;
@@ -301,24 +265,5 @@ impl<C: Curve> Rest<'_, '_, C> {
         for g in 0..G {
             decide::<C, L>(l, self.claims, self.group + g, &a[g], self.decisions);
         }
-    }
-}
-
-struct Pair<'a, 'd, C>(Rest<'a, 'd, C>);
-struct Single<'a, 'd, C>(Rest<'a, 'd, C>);
-
-impl<C: Curve, L: Lanes52> Kernel<L> for Pair<'_, '_, C> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self, l: L) {
-        self.0.sum::<L, 2>(l);
-    }
-}
-
-impl<C: Curve, L: Lanes52> Kernel<L> for Single<'_, '_, C> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self, l: L) {
-        self.0.sum::<L, 1>(l);
     }
 }

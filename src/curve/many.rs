@@ -218,10 +218,10 @@ impl<C: Curve, S: Shape, L: Lanes52> Kernel<L> for Known<'_, C, S> {
                 shape: PhantomData::<(C, S)>,
             };
             if group + 1 < groups {
-                l.call(Pair(rest));
+                l.call(InGroups::<_, 2>(rest));
                 group += 2;
             } else {
-                l.call(Single(rest));
+                l.call(InGroups::<_, 1>(rest));
                 group += 1;
             }
         }
@@ -240,7 +240,7 @@ struct Rest<'a, 'd, C, S: Shape> {
     shape: PhantomData<(C, S)>,
 }
 
-impl<C: Curve, S: Shape> Rest<'_, '_, C, S> {
+impl<C: Curve, S: Shape> Sum for Rest<'_, '_, C, S> {
     #[inline(always)]
     fn sum<L: Lanes52, const G: usize>(self, l: L) {
         let mut tables: [[&S::Table; 8]; G] = [[self.tables[0]; 8]; G];
@@ -282,21 +282,18 @@ impl<C: Curve, S: Shape> Rest<'_, '_, C, S> {
     }
 }
 
-struct Pair<'a, 'd, C, S: Shape>(Rest<'a, 'd, C, S>);
-struct Single<'a, 'd, C, S: Shape>(Rest<'a, 'd, C, S>);
-
-impl<C: Curve, S: Shape, L: Lanes52> Kernel<L> for Pair<'_, '_, C, S> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self, l: L) {
-        self.0.sum::<L, 2>(l);
-    }
+/// What sums up the claims of `G` groups at once.
+pub(super) trait Sum {
+    fn sum<L: Lanes52, const G: usize>(self, l: L);
 }
 
-impl<C: Curve, S: Shape, L: Lanes52> Kernel<L> for Single<'_, '_, C, S> {
+/// Code of its own for so many groups.
+pub(super) struct InGroups<R, const G: usize>(pub R);
+
+impl<R: Sum, L: Lanes52, const G: usize> Kernel<L> for InGroups<R, G> {
     type Output = ();
     #[inline(always)]
     fn run(self, l: L) {
-        self.0.sum::<L, 1>(l);
+        self.0.sum::<L, G>(l);
     }
 }

@@ -262,11 +262,43 @@ impl<C: Curve, S: Shape, L: Lanes52> Kernel<L> for First<'_, C, S> {
 
 /// Keeps the product so far of each chain, and multiplies it on: below 1 + 3.01 * 1.3 / 16 = 1.25.
 #[inline(always)]
-fn multiply_up<C: Curve, L: Lanes52>(l: L, chains: &mut [Fe<L>; G], d: &[Fe<L>; G], products: &mut [Number]) {
+pub(super) fn multiply_up<C: Curve, L: Lanes52>(
+    l: L,
+    chains: &mut [Fe<L>; G],
+    d: &[Fe<L>; G],
+    products: &mut [Number],
+) {
     for g in 0..G {
         keep(l, &mut products[g], &chains[g]);
     }
     *chains = groups!(l, |g| mul::<C::Field, L>(l, &chains[g], &d[g]));
+}
+
+/// The point that a line through `a` and a point of that x, or the tangent at `a`, leads to: its third one, negated. The slope below 1.3.
+#[inline(always)]
+pub(super) fn third<C: Curve, L: Lanes52>(
+    l: L,
+    slope: &[Fe<L>; G],
+    a: &[Affine<L>; G],
+    x: &[Fe<L>; G],
+) -> [Affine<L>; G] {
+    let p = C::Field::LIMBS;
+    let squared = groups!(l, |g| square_loose::<C::Field, L>(l, &slope[g])); // 1.3² / 16: 1.11
+    // Between 3 - 2.02 and 4.11.
+    let x3 = groups!(l, |g| weak::<C::Field, L>(
+        l,
+        limbwise!(|I| l.add(l.sub(squared[g][I], l.add(a[g].x[I], x[g][I])), l.splat(3 * p[I])))
+    ));
+    let back = groups!(l, |g| fe::sub::<2, C::Field, L>(l, &a[g].x, &x3[g])); // 3.01
+    let fall = groups!(l, |g| mul_loose::<C::Field, L>(l, &slope[g], &back[g])); // 1.3 * 3.01: 1.25
+    // Between 2 - 1.01 and 3.25.
+    let y3 =
+        groups!(l, |g| weak::<C::Field, L>(l, limbwise!(|I| l.add(l.sub(fall[g][I], a[g].y[I]), l.splat(2 * p[I])))));
+    let mut out = *a;
+    for g in 0..G {
+        out[g] = Affine { x: x3[g], y: y3[g] };
+    }
+    out
 }
 
 /// A later level going up.
@@ -329,21 +361,13 @@ impl<C: Curve, L: Lanes52> Kernel<L> for Down<'_, C, L> {
             inverses = groups!(l, |g| mul::<C::Field, L>(l, &inverses[g], &d[g])); // 1.4 * 3.01: 1.27
             let dy = groups!(l, |g| carry(l, limbwise!(|I| l.add(l.sub(b[g].y[I], a[g].y[I]), l.splat(2 * p[I]))))); // 3.01
             let slope = groups!(l, |g| mul::<C::Field, L>(l, &dy[g], &inverse[g])); // 3.01 * 1.11: 1.21
-            let squared = groups!(l, |g| square_loose::<C::Field, L>(l, &slope[g])); // 1.10
-            // Between 3 - 2.02 and 4.10.
-            let x = groups!(l, |g| weak::<C::Field, L>(
-                l,
-                limbwise!(|I| l.add(l.sub(squared[g][I], l.add(a[g].x[I], b[g].x[I])), l.splat(3 * p[I])))
-            ));
-            let back = groups!(l, |g| fe::sub::<2, C::Field, L>(l, &a[g].x, &x[g])); // 3.01
-            let rise = groups!(l, |g| mul_loose::<C::Field, L>(l, &slope[g], &back[g])); // 1.21 * 3.01: 1.23
-            // Between 2 - 1.01 and 3.23.
-            let y = groups!(l, |g| weak::<C::Field, L>(
-                l,
-                limbwise!(|I| l.add(l.sub(rise[g][I], a[g].y[I]), l.splat(2 * p[I])))
-            ));
+            let mut x = [none.x; G];
             for g in 0..G {
-                keep_point(l, &mut left[at + g], &Affine { x: x[g], y: y[g] });
+                x[g] = b[g].x;
+            }
+            let sums = third::<C, L>(l, &slope, &a, &x);
+            for g in 0..G {
+                keep_point(l, &mut left[at + g], &sums[g]);
             }
         }
     }
