@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """CPU microseconds a request of nginx: no check, portcullis, and the same check in Lua (baseline.lua); and who refuses a replay that comes to another
-worker. With four workers and 64 connections (16 each) or 256, and with one worker and 64: the more is at hand, the more is judged together. From the repository's root, after `cargo build --release`: python3 examples/nginx/bench.py [REQUESTS [ROUNDS]]
+worker. With four workers and 64 connections (16 each) or 256, and with one worker and 64: the more is at hand, the more is judged together.
+
+From the repository's root, after `cargo build --release`: python3 examples/nginx/bench.py [REQUESTS [ROUNDS]]
 With `memory` instead: what 1 and 16 workers over one region of a million nonces take.
 
 Needs wrk, and Python's `cryptography`. CPU is what the worker processes ran over a round, from /proc/PID/schedstat; every round has each of them, one
