@@ -35,21 +35,55 @@ fn fold(a: u64, b: u64) -> u64 {
     (product as u64) ^ ((product >> 64) as u64)
 }
 
+/// An id as words.
+#[derive(Clone, Copy)]
+struct Words<'i> {
+    len: usize,
+    whole: &'i [[u8; 8]],
+    /// Its last bytes, of which whole words may have some too.
+    last: u64,
+}
+
+impl<'i> Words<'i> {
+    #[inline(always)]
+    fn of(id: &'i [u8]) -> Self {
+        let four = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
+        let last = match (id.last_chunk(), id.first_chunk(), id.last_chunk()) {
+            (Some(last), ..) => u64::from_le_bytes(*last),
+            (None, Some(first), Some(last)) => four(first) | four(last) << 32,
+            // With the length they are the id.
+            _ => {
+                let three = [id.first(), id.get(id.len() / 2), id.last()];
+                three.into_iter().flatten().fold(0, |word, byte| word << 8 | u64::from(*byte))
+            }
+        };
+        Self { len: id.len(), whole: id.as_chunks().0, last }
+    }
+
+    /// The hash within `scope`.
+    #[inline(always)]
+    fn hash(self, seed: u64, scope: u32) -> u64 {
+        let h = fold(seed ^ K[0] ^ self.len as u64, K[1] ^ (u64::from(scope) << 1));
+        let take = |h: u64, word: u64| fold(h ^ word, K[2]).wrapping_add(h);
+        let mut h = self.whole.iter().fold(h, |h, word| take(h, u64::from_le_bytes(*word)));
+        if !self.len.is_multiple_of(8) {
+            h = take(h, self.last);
+        }
+        fold(h ^ K[1], K[0])
+    }
+
+    /// Whether both are the same id: nearly always they are, and short.
+    #[inline(always)]
+    fn same(self, other: Self) -> bool {
+        self.len == other.len
+            && self.last == other.last
+            && self.whole.iter().zip(other.whole).all(|(a, b)| u64::from_le_bytes(*a) == u64::from_le_bytes(*b))
+    }
+}
+
 /// The hash of `id` within `scope`.
 fn hash(seed: u64, scope: u32, id: &[u8]) -> u64 {
-    let mut h = fold(seed ^ K[0] ^ id.len() as u64, K[1] ^ (u64::from(scope) << 1));
-    let mut chunks = id.chunks_exact(8);
-    for chunk in &mut chunks {
-        // `chunks_exact` gives whole chunks, so the conversion cannot fail.
-        h = fold(h ^ u64::from_le_bytes(chunk.try_into().unwrap_or_default()), K[2]).wrapping_add(h);
-    }
-    let rest = chunks.remainder();
-    if !rest.is_empty() {
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        h = fold(h ^ u64::from_le_bytes(last), K[2]).wrapping_add(h);
-    }
-    fold(h ^ K[1], K[0])
+    Words::of(id).hash(seed, scope)
 }
 
 /// Bytes of a record before the id.
@@ -139,8 +173,9 @@ impl Ids {
 
     /// The value of `id` in `scope`.
     pub(super) fn get(&self, scope: u32, id: &[u8]) -> Option<u32> {
+        let id = Words::of(id);
         let mask = self.slots.len() - 1;
-        let h = hash(self.seed, scope, id);
+        let h = id.hash(self.seed, scope);
         let mut at = h as usize & mask;
         loop {
             let slot = *self.slots.get(at)?;
@@ -149,7 +184,7 @@ impl Ids {
             }
             if slot >> 32 == h >> 32 {
                 let record = self.record((slot as u32).wrapping_sub(1) as usize)?;
-                if record.scope == scope && record.id == id {
+                if record.scope == scope && id.same(Words::of(record.id)) {
                     return Some(record.value);
                 }
             }
@@ -196,6 +231,22 @@ mod tests {
             for (value, (scope, id)) in ids.iter().enumerate() {
                 assert_eq!(table.get(*scope, id), Some(value as u32));
                 assert_eq!(table.get(scope + 3, id), None);
+            }
+        }
+    }
+
+    #[test]
+    fn ids_are_the_same_byte_by_byte() {
+        let id: Vec<u8> = (1..=40).collect();
+        for length in 0..=id.len() {
+            let id = &id[..length];
+            let (copy, longer) = (id.to_vec(), [id, &[0]].concat());
+            assert!(Words::of(id).same(Words::of(&copy)) && !Words::of(id).same(Words::of(&longer)));
+            for at in 0..length {
+                let mut other = id.to_vec();
+                other[at] ^= 1 << (at % 8);
+                assert!(!Words::of(id).same(Words::of(&other)), "{at} of {length}");
+                assert_ne!(hash(0, 0, id), hash(0, 0, &other), "{at} of {length}");
             }
         }
     }
