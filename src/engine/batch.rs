@@ -12,7 +12,7 @@ use crate::lanes::{Cpu, prefetch, prefetch_of};
 use crate::request::Request;
 use crate::time::Millis;
 use crate::token::Checker;
-use crate::verdict::{Reason, Ticket, Verdict};
+use crate::verdict::{Label, Reason, Ticket, Verdict};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -46,10 +46,26 @@ pub(super) enum Stand {
     Seen,
 }
 
-/// What is known of one request.
+/// Who a request says that it comes from.
+#[derive(Clone, Default)]
+pub(super) enum Claimed {
+    #[default]
+    Nobody,
+    App(AppIndex),
+    /// Where the id stands of an app that is not known.
+    Unknown(Range<usize>),
+}
+
+/// What is known of one request. Its verdict is written once, at the end: the names in it stand in the snapshot.
 pub(super) struct Slot {
     pub stand: Stand,
-    pub verdict: Verdict,
+    /// Why it was refused; `ok` once it is accepted.
+    pub reason: Reason,
+    pub retry_after_ms: u64,
+    pub alert: Option<u32>,
+    pub claimed: Claimed,
+    /// Where the key id stands that it names.
+    pub kid: Range<usize>,
     pub now: Millis,
     pub app: Option<AppIndex>,
     /// The API that it calls, or why it may call none.
@@ -84,8 +100,8 @@ pub struct Batch {
     works: Vec<Work>,
     /// Strings to sign and decoded signatures.
     bytes: Vec<u8>,
-    /// Users that calls with grants are for.
-    users: Vec<u8>,
+    /// Users that calls with grants are for, and what requests name that the snapshot does not know.
+    texts: Vec<u8>,
     items: Vec<Item<'static>>,
     good: Vec<bool>,
     /// What access tokens say, where the document has tokens.
@@ -106,16 +122,19 @@ impl Batch {
         self.snapshot = Some(snapshot);
         self.works.clear();
         self.bytes.clear();
-        self.users.clear();
+        self.texts.clear();
         self.good.clear();
         if let Some(tokens) = &mut self.tokens {
             tokens.wipe();
         }
         self.slots.clear();
-        const BLANK: Verdict = Verdict::of(Reason::Internal);
         self.slots.extend((0..count).map(|_| Slot {
             stand: Stand::Refused,
-            verdict: BLANK,
+            reason: Reason::Internal,
+            retry_after_ms: 0,
+            alert: None,
+            claimed: Claimed::Nobody,
+            kid: 0..0,
             now,
             app: None,
             api: Ok(None),
@@ -136,7 +155,7 @@ impl Batch {
             slot.now = request.received_at.unwrap_or(slot.now);
             match order::gate(snapshot, memory, request, slot, hands) {
                 Ok(()) => slot.stand = Stand::Open,
-                Err(refused) => refuse(snapshot, slot, refused),
+                Err(refused) => refuse(slot, refused),
             }
         }
     }
@@ -155,14 +174,14 @@ impl Batch {
                 works: &mut self.works,
                 bytes: &mut self.bytes,
                 derived: &mut tools.derived,
-                users: &mut self.users,
+                texts: &mut self.texts,
             };
             let outcome = order::prepare(&snapshot, memory, request, slot, &mut facts, &mut tools.scratch);
             slot.works = first..self.works.len();
             if let Err(refused) = outcome {
                 let app = slot.app.and_then(|app| snapshot.apps().get(app.get()));
                 memory.guard.notice(refused.reason, app, request.client_ip, slot.now);
-                refuse(&snapshot, slot, refused);
+                refuse(slot, refused);
             }
             if self.bytes.len() > BYTES_MAX {
                 self.spare_seen(memory, looked..index + 1);
@@ -232,13 +251,13 @@ impl Batch {
         checker.get_or_insert_default().read(&tokens.policy, slots.len(), sent);
     }
 
-    /// Lends the verdict of each request where it stands, in order.
+    /// Writes the verdict of each request, in order.
     pub(super) fn commit(
         &mut self,
         memory: &Memory,
         requests: &[Request<'_>],
         hands: &mut Hands,
-        mut each: impl FnMut(usize, &Verdict),
+        verdicts: &mut [Verdict],
     ) {
         hands.hold.check();
         // Taken, so that an idle batch does not keep an old document's keys alive.
@@ -248,47 +267,75 @@ impl Batch {
                 memory.prefetch(nonce);
             }
         }
-        for at in 0..self.slots.len() {
+        for (at, (request, verdict)) in requests.iter().zip(verdicts).enumerate() {
             if let Some(app) = self.slots.get(at + AHEAD).and_then(|slot| snapshot.apps().get(slot.app?.get())) {
                 // What its limits and its credential's name are looked up in; signatures have been checked since it was near.
                 prefetch_of(app);
             }
-            let (Some(slot), Some(request)) = (self.slots.get_mut(at), requests.get(at)) else { break };
+            let Some(slot) = self.slots.get_mut(at) else { break };
+            let mut verified = None;
+            (verdict.ticket, verdict.one_time) = (Ticket::NONE, Ticket::NONE);
             if slot.stand != Stand::Refused {
                 let token = self.tokens.as_ref().and_then(|tokens| tokens.said(at));
-                let verified = slot.works.clone().find(|at| self.good.get(*at) == Some(&true));
-                let verified = verified.and_then(|at| self.works.get(at)).map(|work| work.credential);
-                let user = self.users.get(slot.user.clone()).unwrap_or_default();
-                match order::commit(&snapshot, memory, request, slot, verified, token, user, hands) {
-                    Ok(ticket) => accept(&snapshot, slot, verified, ticket),
+                let good = slot.works.clone().find(|at| self.good.get(*at) == Some(&true));
+                verified = good.and_then(|at| self.works.get(at)).map(|work| work.credential);
+                let user = self.texts.get(slot.user.clone()).unwrap_or_default();
+                match order::commit(&snapshot, memory, request, slot, verified, token, user, hands, verdict) {
+                    Ok(()) => slot.reason = Reason::Ok,
                     Err(refused) => {
                         let app = slot.app.and_then(|app| snapshot.apps().get(app.get()));
                         memory.guard.notice(refused.reason, app, request.client_ip, slot.now);
-                        refuse(&snapshot, slot, refused);
+                        refuse(slot, refused);
                     }
                 }
             }
-            each(at, &slot.verdict);
+            write(&snapshot, slot, &self.texts, verified, verdict);
         }
     }
 }
 
-fn refuse(snapshot: &Snapshot, slot: &mut Slot, refused: Refused) {
+fn refuse(slot: &mut Slot, refused: Refused) {
     slot.stand = Stand::Refused;
-    slot.verdict.reason = refused.reason;
-    slot.verdict.retry_after_ms = refused.retry_after_ms;
-    slot.verdict.alert = None;
-    slot.verdict.code = snapshot.code(refused.reason);
+    slot.reason = refused.reason;
+    slot.retry_after_ms = refused.retry_after_ms;
+    slot.alert = None;
 }
 
-fn accept(snapshot: &Snapshot, slot: &mut Slot, credential: Option<usize>, ticket: Ticket) {
-    slot.verdict.ticket = ticket;
-    slot.verdict.reason = Reason::Ok;
-    slot.verdict.code = snapshot.code(Reason::Ok);
-    let app = slot.app.and_then(|app| snapshot.apps().get(app.get()));
-    if let Some(credential) = app.zip(credential).and_then(|(app, index)| app.credentials.get(index)) {
-        slot.verdict.kid = credential.kid;
-    }
+/// Writes the verdict on the request of `slot`: field by field, where it stays. `verified`: which credential of its app verified the signature. What an accepted
+/// request took is written already.
+fn write(snapshot: &Snapshot, slot: &Slot, texts: &[u8], verified: Option<usize>, verdict: &mut Verdict) {
+    let app = |index: AppIndex| snapshot.apps().get(index.get());
+    // Labels are copied from where they have long been: what was only just put together piece by piece would be waited for.
+    let (claimed, kid);
+    verdict.app_id = *match &slot.claimed {
+        Claimed::Nobody => &Label::EMPTY,
+        Claimed::App(index) => app(*index).map_or(&Label::EMPTY, |app| &app.id),
+        Claimed::Unknown(text) => {
+            claimed = label(texts, text);
+            &claimed
+        }
+    };
+    let api = slot.api.ok().flatten().and_then(|api| snapshot.apis().get(api.get()));
+    verdict.api_id = *api.map_or(&Label::EMPTY, |api| &api.id);
+    verdict.retry_after_ms = slot.retry_after_ms;
+    verdict.alert = slot.alert;
+    let verified = verified.filter(|_| slot.reason == Reason::Ok);
+    let credential = verified.and_then(|index| app(slot.app?)?.credentials.get(index));
+    verdict.kid = *match credential {
+        Some(credential) => &credential.kid,
+        None if slot.kid.is_empty() => &Label::EMPTY,
+        None => {
+            kid = label(texts, &slot.kid);
+            &kid
+        }
+    };
+    verdict.reason = slot.reason;
+    verdict.code = snapshot.code(slot.reason);
+}
+
+/// What stands at `place`, as far as a label may hold it.
+fn label<const N: usize>(texts: &[u8], place: &Range<usize>) -> Label<N> {
+    Label::from_bytes_or_empty(texts.get(place.clone()).unwrap_or_default())
 }
 
 /// An emptied vector for items of another lifetime; the memory is kept (`collect` works in place).

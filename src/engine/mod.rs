@@ -281,15 +281,13 @@ impl Worker {
 
     /// As [`Worker::verify`], with the verdict lent where it was made: who writes it elsewhere in another form copies it once, not three times.
     #[cfg(feature = "ffi")]
-    pub(crate) fn verify_lent(&mut self, request: &Request<'_>, mut lend: impl FnMut(&Verdict)) {
+    pub(crate) fn verify_lent(&mut self, request: &Request<'_>, lend: impl FnOnce(&Verdict)) {
         let (request, mut batch) = (std::slice::from_ref(request), self.batch.take().unwrap_or_default());
         self.gate(request, &mut batch);
         self.prepare(request, &mut batch);
-        let metrics = &self.metrics;
-        batch.commit(&self.shared.memory, request, &mut self.hands, |_, verdict| {
-            metrics.count(std::slice::from_ref(verdict));
-            lend(verdict);
-        });
+        let mut verdict = Verdict::of(Reason::Internal);
+        self.commit(request, &mut batch, std::slice::from_mut(&mut verdict));
+        lend(&verdict);
         self.batch = Some(batch);
     }
 
@@ -324,11 +322,7 @@ impl Worker {
     pub fn commit(&mut self, requests: &[Request<'_>], batch: &mut Batch, verdicts: &mut [Verdict]) {
         let count = requests.len().min(verdicts.len());
         let (requests, verdicts) = (&requests[..count], &mut verdicts[..count]);
-        batch.commit(&self.shared.memory, requests, &mut self.hands, |at, verdict| {
-            if let Some(place) = verdicts.get_mut(at) {
-                *place = *verdict;
-            }
-        });
+        batch.commit(&self.shared.memory, requests, &mut self.hands, verdicts);
         self.metrics.count(verdicts);
     }
 

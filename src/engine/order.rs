@@ -26,21 +26,20 @@
 //! A request whose signature fails takes no nonce and nothing of an app's limits; one that is limited keeps its nonce, so that it may come
 //! again; a replay that is found only at the commit gives back what its limits and its one-time token took.
 
-use super::batch::{Slot, Stand, Work};
+use super::batch::{Claimed, Slot, Stand, Work};
 use super::derived::{At as DerivedAt, Derived};
 use super::guard::{self, Hands};
 use super::memory::{Admitted, Memory};
 use super::{rules, tokens};
-use crate::alg::{Algorithm, Key, MacInput, SignatureForm};
+use crate::alg::{Key, MacInput, SignatureForm};
 use crate::canon::{self, Alg, Extract, Profile, Refusal};
 use crate::keys::{Api, App, Demands, KeyPart, Limit, LimitIndex, ProfileIndex, Snapshot, policy};
 use crate::lanes::prefetch_of;
 use crate::request::Request;
 use crate::time::Millis;
 use crate::token::Read;
-use crate::verdict::{Label, Reason, Ticket};
+use crate::verdict::{APP_ID_MAX, KID_MAX, Label, Reason, Verdict};
 use std::ops::Range;
-use std::sync::LazyLock;
 
 /// Why a request goes no further.
 #[derive(Clone, Copy, Debug)]
@@ -66,8 +65,22 @@ pub(super) struct Facts<'b> {
     pub works: &'b mut Vec<Work>,
     pub bytes: &'b mut Vec<u8>,
     pub derived: &'b mut Derived,
-    /// The users that calls with grants are for, one after the other.
-    pub users: &'b mut Vec<u8>,
+    /// What a verdict or the commit will need of requests' own texts, one after the other.
+    pub texts: &'b mut Vec<u8>,
+}
+
+impl Facts<'_> {
+    /// Keeps a text: where it stands then.
+    fn keep(&mut self, text: &[u8]) -> Range<usize> {
+        let start = self.texts.len();
+        self.texts.extend_from_slice(text);
+        start..self.texts.len()
+    }
+
+    /// Keeps a name of at most `most` bytes; of a longer one nothing, since no verdict can hold it.
+    fn keep_name(&mut self, name: &[u8], most: usize) -> Range<usize> {
+        if name.len() <= most { self.keep(name) } else { 0..0 }
+    }
 }
 
 /// Stage 1.
@@ -84,9 +97,6 @@ pub(super) fn gate(
     let found = snapshot.api_for(request.method, request.path());
     slot.api = found.map(|api| api.map(|api| api.index));
     let api = found.ok().flatten();
-    if let Some(api) = api {
-        slot.verdict.api_id = api.id;
-    }
     let of_api = api.map_or(&[][..], |api| &api.limits.before_signature);
     if of_api.is_empty() && snapshot.limits_of_all().is_empty() {
         return Ok(());
@@ -94,7 +104,7 @@ pub(super) fn gate(
     let parts = Parts { app: None, kid: &[], api, request, object: None };
     let lists = [snapshot.limits_of_all(), of_api];
     taken.take_all(snapshot, memory, &lists, &parts, slot.now, hold)?;
-    slot.verdict.alert = taken.alert;
+    slot.alert = taken.alert;
     Ok(())
 }
 
@@ -147,7 +157,7 @@ fn by_profile(
 ) -> Result<(), Refused> {
     let profile = snapshot.profile(index).ok_or(Reason::NoProfile)?;
     let extract = profile.extract(request, scratch, snapshot.sizes())?;
-    let app = whose(snapshot, request, index, &extract, slot)?;
+    let app = whose(snapshot, request, index, &extract, slot, facts)?;
     if let Some(credential) = app.credentials.first() {
         // Among thousands of apps this one's key is not near.
         prefetch_of(credential);
@@ -166,9 +176,7 @@ fn by_profile(
     let peer = policy::peer_certificate(app, request, slot.now);
     policy::channel(snapshot.demands(), api, request, peer)?;
     if let Some(user) = rules::check(memory, profile, app, api, &extract, slot.now)? {
-        let start = facts.users.len();
-        facts.users.extend_from_slice(user);
-        slot.user = start..facts.users.len();
+        slot.user = facts.keep(user);
     }
     let at = At { demands: snapshot.demands(), peer, now: slot.now };
     let signer = first_signer(app, api, &extract, &at)?;
@@ -203,9 +211,10 @@ fn whose<'s>(
     profile: ProfileIndex,
     extract: &Extract<'_>,
     slot: &mut Slot,
+    facts: &mut Facts<'_>,
 ) -> Result<&'s App, Refused> {
     if let Some(kid) = extract.kid {
-        slot.verdict.kid = Label::from_bytes_or_empty(kid);
+        slot.kid = facts.keep_name(kid, KID_MAX);
     }
     let claimed = extract.app_id.or(match extract.kid {
         None => request.app_id.map(str::as_bytes),
@@ -213,21 +222,14 @@ fn whose<'s>(
     });
     let app = match (claimed, extract.kid) {
         (Some(id), _) => snapshot.app(id).ok_or_else(|| {
-            slot.verdict.app_id = Label::from_bytes_or_empty(id);
+            slot.claimed = Claimed::Unknown(facts.keep_name(id, APP_ID_MAX));
             Reason::UnknownApp
         })?,
         (None, Some(kid)) => snapshot.by_kid(profile, kid).ok_or(Reason::UnknownKey)?.0,
         (None, None) => snapshot.sole_app(profile).ok_or(Reason::UnknownApp)?,
     };
-    slot.verdict.app_id = app.id;
+    slot.claimed = Claimed::App(app.index);
     Ok(app)
-}
-
-/// The profile's word for an algorithm.
-fn alg(algorithm: Algorithm) -> Option<Alg> {
-    static TABLE: LazyLock<Vec<Option<Alg>>> =
-        LazyLock::new(|| Algorithm::ALL.iter().map(|a| Alg::from_name(a.name())).collect());
-    TABLE.get(algorithm as usize).copied().flatten()
 }
 
 /// The circumstances of a request that its keys depend on.
@@ -244,14 +246,16 @@ fn may_sign(app: &App, api: Option<&Api>, extract: &Extract<'_>, at: &At<'_>, in
     if extract.kid.is_some_and(|kid| !credential.answers_to(kid)) {
         return Err(Reason::UnknownKey);
     }
-    let alg = alg(credential.algorithm()).filter(|alg| extract.algorithms.has(*alg)).ok_or(Reason::UnknownKey)?;
+    if !extract.algorithms.has(credential.alg) {
+        return Err(Reason::UnknownKey);
+    }
     policy::strength(app, credential.algorithm())?;
     policy::level(app, api, credential.algorithm())?;
     policy::behind(app, credential, at.peer)?;
     policy::key_allowed(credential, api)?;
     policy::key_age(at.demands, app, api, credential, at.now)?;
     credential.valid_at(at.now)?;
-    Ok(alg)
+    Ok(credential.alg)
 }
 
 /// The first credential that may have signed this request. If none, the reason of the one that came closest.
@@ -370,6 +374,7 @@ fn write_works(
 }
 
 /// Stage 3. `verified`: which credential of the app verified the signature; `token`: what its access token says; `user`: whom a call with a grant is for.
+/// What an accepted request took goes into its `verdict`: its nonce with what it holds, and its one-time token.
 #[allow(clippy::too_many_arguments)]
 pub(super) fn commit(
     snapshot: &Snapshot,
@@ -380,7 +385,8 @@ pub(super) fn commit(
     token: Read,
     user: &[u8],
     hands: &mut Hands,
-) -> Result<Ticket, Refused> {
+    verdict: &mut Verdict,
+) -> Result<(), Refused> {
     let Hands { hold, taken } = hands;
     let nonce = slot.nonce.as_ref().ok_or(Reason::Internal)?;
     let app = slot.app.and_then(|app| snapshot.apps().get(app.get())).ok_or(Reason::Internal)?;
@@ -412,10 +418,10 @@ pub(super) fn commit(
         Err(refused) => refused,
         Ok(token) => match memory.admit(nonce, app, token, slot.now) {
             Admitted::Fresh(ticket) => {
-                slot.verdict.alert = slot.verdict.alert.or(taken.alert);
-                slot.verdict.one_time = reserved.one_time;
+                slot.alert = slot.alert.or(taken.alert);
                 tokens::accepted(memory, &reserved);
-                return Ok(ticket);
+                (verdict.ticket, verdict.one_time) = (ticket, reserved.one_time);
+                return Ok(());
             }
             Admitted::Refused(reason) => {
                 taken.forget(memory, token, slot.now);
@@ -441,24 +447,37 @@ pub(super) struct Parts<'p> {
 impl Parts<'_> {
     /// Lends the key of `limit`: `kind` (left out where it is empty), its name, and the bytes of every part, in one fixed order. A part that
     /// the request does not have is empty.
+    #[inline]
     pub fn with_key<T>(&self, kind: &[u8], limit: &Limit, lend: impl FnOnce(&[&[u8]]) -> T) -> T {
-        let mut bytes = [0; 16];
-        let ip: &[u8] = self.request.client_ip.map_or(&[], |ip| guard::address_bytes(ip, &mut bytes));
+        let (name, mut bytes) = (limit.name.as_bytes(), [0; 16]);
+        let ip: &[u8] = match self.request.client_ip {
+            Some(ip) if limit.key.has(KeyPart::ClientIp) => guard::address_bytes(ip, &mut bytes),
+            _ => &[],
+        };
+        if let ([], Some(part)) = (kind, limit.key.only()) {
+            // As most limits count: no list is made.
+            return lend(&[name, self.part(part, ip)]);
+        }
         let mut key: [&[u8]; 2 + KeyPart::NAMES.len()] = [&[]; 2 + KeyPart::NAMES.len()];
-        key[0] = kind;
-        key[1] = limit.name.as_bytes();
+        (key[0], key[1]) = (kind, name);
         let mut count = 2;
         for (place, part) in key[2..].iter_mut().zip(limit.key.iter()) {
-            *place = match part {
-                KeyPart::App => self.app.map_or(&[], |app| app.id.as_bytes()),
-                KeyPart::ClientIp => ip,
-                KeyPart::Path => self.request.path(),
-                KeyPart::Method => self.request.method,
-                KeyPart::Api => self.api.map_or(&[], |api| api.id.as_bytes()),
-                KeyPart::Kid => self.kid,
-            };
+            *place = self.part(part, ip);
             count += 1;
         }
         lend(&key[usize::from(kind.is_empty())..count])
+    }
+
+    /// The bytes of one part; `ip` are those of the address.
+    #[inline]
+    fn part<'b>(&'b self, part: KeyPart, ip: &'b [u8]) -> &'b [u8] {
+        match part {
+            KeyPart::App => self.app.map_or(&[], |app| app.id.as_bytes()),
+            KeyPart::ClientIp => ip,
+            KeyPart::Path => self.request.path(),
+            KeyPart::Method => self.request.method,
+            KeyPart::Api => self.api.map_or(&[], |api| api.id.as_bytes()),
+            KeyPart::Kid => self.kid,
+        }
     }
 }

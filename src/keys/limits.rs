@@ -56,6 +56,15 @@ impl KeyParts {
         self.0 >> (part as u8) & 1 == 1
     }
 
+    /// The only part, where there is one alone.
+    #[inline]
+    #[must_use]
+    pub fn only(self) -> Option<KeyPart> {
+        // Bits are set by `with` alone, in the order of the names.
+        let (_, part) = *KeyPart::NAMES.get(self.0.trailing_zeros() as usize)?;
+        self.0.is_power_of_two().then_some(part)
+    }
+
     /// The parts.
     pub fn iter(self) -> impl Iterator<Item = KeyPart> {
         KeyPart::NAMES.into_iter().map(|(_, part)| part).filter(move |part| self.has(*part))
@@ -114,6 +123,18 @@ pub struct Limit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_alone_is_known() {
+        assert_eq!(KeyParts::default().only(), None);
+        for (_, part) in KeyPart::NAMES {
+            assert_eq!(KeyParts::default().with(part).only(), Some(part));
+            let several = KeyPart::NAMES.into_iter().filter(|(_, other)| *other != part);
+            assert!(
+                several.map(|(_, other)| KeyParts::default().with(part).with(other).only()).all(|one| one.is_none())
+            );
+        }
+    }
 
     #[test]
     fn parts_iterate_in_one_order() {

@@ -166,7 +166,7 @@ impl Codes {
     /// The code of `reason`.
     #[must_use]
     pub fn get(&self, reason: Reason) -> Label<CODE_MAX> {
-        self.0.get(reason as usize).copied().unwrap_or_default()
+        *self.0.get(reason as usize).unwrap_or(&Label::EMPTY)
     }
 
     /// Whether the document has it as an integer: answers then do, too.
