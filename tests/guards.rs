@@ -102,6 +102,42 @@ fn same_in_any_batch(document: &str, requests: &[(String, i64)]) -> Vec<Verdict>
     first.unwrap()
 }
 
+/// A worker keeps hashed keys of limits: apps whose keys fall on one place, and documents in which a number is another app's or limit's, count apart.
+#[test]
+fn apps_are_counted_apart_however_many_and_whatever_their_numbers() {
+    let document = |apps: &[String], limits: [&str; 2]| {
+        let limit = |name: &&str| {
+            format!(r#"{{"name":"{name}","key":["app"],"rate":3,"per_ms":3600000,"burst":3,"action":"reject"}}"#)
+        };
+        let app = |id: &String| {
+            format!(
+                r#"{{"app_id":"{id}","profiles":["openapi"],"allow_weak":true,"limits":["{}"],"credentials":[{{"alg":"md5","secret":"k3y"}}]}}"#,
+                limits[0]
+            )
+        };
+        let (limits, apps): (Vec<_>, Vec<_>) = (limits.iter().map(limit).collect(), apps.iter().map(app).collect());
+        format!(r#"{{"version":1,"limits":[{}],"apps":[{}]}}"#, limits.join(","), apps.join(","))
+    };
+    let apps: Vec<String> = (0..1100).map(|n| format!("app{n}")).collect();
+    let engine = open(&document(&apps, ["one", "other"]));
+    let mut client = Client::new(&engine, 0);
+    let mut send = |apps: &[String], expected: Reason| {
+        for at in [0, 512, 1024, 1, 513, 7, 583] {
+            assert_eq!(client.send(&apps[at]), expected, "{at}");
+        }
+    };
+    send(&apps, Reason::Ok);
+    send(&apps, Reason::Ok);
+    let mut turned = apps.clone();
+    turned.reverse();
+    engine.reload(document(&turned, ["one", "other"]).as_bytes()).unwrap();
+    send(&apps, Reason::Ok);
+    send(&apps, Reason::RateLimited);
+    // The same number for the limit and the app, another limit by name.
+    engine.reload(document(&apps, ["other", "one"]).as_bytes()).unwrap();
+    send(&apps, Reason::Ok);
+}
+
 /// An app with a key pair has its nonces looked up before any signature is checked, and what was seen is not checked at all.
 #[test]
 fn a_replay_is_one_whether_it_is_seen_before_the_signatures_or_after_them() {

@@ -108,6 +108,11 @@ pub struct LimitKey {
     tag: u64,
 }
 
+impl LimitKey {
+    /// A place for a key.
+    pub const NONE: Self = Self { group: 0, start: 0, tag: 0 };
+}
+
 /// What a request has taken, to give it back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Debit {

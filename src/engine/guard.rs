@@ -9,12 +9,12 @@ use super::memory::Memory;
 use super::order::{Parts, Refused};
 use crate::bucket::{
     Anomalies, AnomaliesConfig, Anomaly, Breakers, BreakersConfig, Counts, Debit, Deny, DenyConfig, DenyKey, Held,
-    Inflight, InflightConfig, Mark, Objects, ObjectsConfig, Pass, Take, VALUE_MAX, Whose, Worker, window_of,
+    Inflight, InflightConfig, LimitKey, Mark, Objects, ObjectsConfig, Pass, Take, VALUE_MAX, Whose, Worker, window_of,
 };
 use crate::canon::Extract;
 use crate::error::{DocumentError, Error};
 use crate::hash::prf::Kind;
-use crate::keys::{Action, Api, App, CONCURRENCY_EACH, Limit, LimitIndex, LimitLists, Rate, Snapshot, State};
+use crate::keys::{Action, Api, App, CONCURRENCY_EACH, KeyPart, Limit, LimitIndex, LimitLists, Rate, Snapshot, State};
 use crate::nonce::{NonceConfig, ShareKey, Shares, SharesConfig};
 use crate::shm::{Region, RegionSpec};
 use crate::time::Millis;
@@ -362,6 +362,54 @@ pub(super) struct Hands {
     pub taken: Taken,
 }
 
+/// Keys of limits that a worker keeps: for the apps that come often.
+const KEPT: usize = 512;
+
+/// The key of a limit that counts by the app alone.
+#[derive(Clone, Copy)]
+struct Kept {
+    /// The document's generation, the app, the limit: all that the key is made of.
+    of: [u64; 3],
+    key: LimitKey,
+}
+
+impl Kept {
+    /// No document is that late.
+    const NOTHING: Self = Self { of: [u64::MAX; 3], key: LimitKey::NONE };
+}
+
+/// The keys of limits that count by the app alone, as this worker hashed them: an app that comes again is not hashed again. Each has one place; others
+/// that fall on it take its turn.
+#[derive(Default)]
+struct KeptKeys {
+    /// None, or [`KEPT`].
+    places: Vec<Kept>,
+    /// Of the document in force.
+    generation: u64,
+}
+
+impl KeptKeys {
+    fn get(&mut self, memory: &Memory, index: LimitIndex, limit: &Limit, parts: &Parts<'_>) -> LimitKey {
+        let (Some(app), Some(KeyPart::App)) = (parts.app, limit.key.only()) else {
+            return memory.limit_key(limit, parts);
+        };
+        if self.places.is_empty() {
+            self.places.resize(KEPT, Kept::NOTHING);
+        }
+        let (app, index) = (app.index.get(), index.get());
+        let of = [self.generation, app as u64, index as u64];
+        // Apps one after the other, and limits an eighth apart: few apps have many limits by the app alone.
+        match self.places.get_mut(app.wrapping_add(index.wrapping_mul(KEPT / 8 + 1)) % KEPT) {
+            Some(kept) if kept.of == of => kept.key,
+            Some(place) => {
+                *place = Kept { of, key: memory.limit_key(limit, parts) };
+                place.key
+            }
+            None => memory.limit_key(limit, parts),
+        }
+    }
+}
+
 /// What limits have taken for one request, in the order of taking. One serves request after request, since it is larger than most need.
 pub(super) struct Taken {
     debits: [Debit; DEBITS],
@@ -371,6 +419,7 @@ pub(super) struct Taken {
     held: Held,
     /// The first limit with the action `alert` that was exceeded.
     pub alert: Option<u32>,
+    keys: KeptKeys,
 }
 
 /// Why a limit does not take a request.
@@ -381,13 +430,12 @@ struct Exceeded {
 
 impl Default for Taken {
     fn default() -> Self {
-        Self::NOTHING
+        let keys = KeptKeys::default();
+        Self { debits: [Debit::NONE; DEBITS], owed: 0, count: 0, held: Held::NOTHING, alert: None, keys }
     }
 }
 
 impl Taken {
-    const NOTHING: Self = Self { debits: [Debit::NONE; DEBITS], owed: 0, count: 0, held: Held::NOTHING, alert: None };
-
     /// Forgets the request before: nothing is owed, and no debit is read that `owed` does not name.
     fn clear(&mut self) {
         (self.owed, self.count, self.held, self.alert) = (0, 0, Held::NOTHING, None);
@@ -396,6 +444,7 @@ impl Taken {
     fn take_rate(
         &mut self,
         memory: &Memory,
+        index: LimitIndex,
         limit: &Limit,
         standing: &Standing,
         parts: &Parts<'_>,
@@ -405,7 +454,7 @@ impl Taken {
         match (&standing.rate, &limit.rate) {
             (None, None) => Ok(()),
             (None, Some(rate)) => Err(full(rate)),
-            (Some(rate), _) => match memory.limits.take(&memory.limit_key(limit, parts), rate, now) {
+            (Some(rate), _) => match memory.limits.take(&self.keys.get(memory, index, limit, parts), rate, now) {
                 Take::Ok(debit) => {
                     if let Some(place) = self.debits.get_mut(self.count) {
                         *place = debit;
@@ -486,7 +535,7 @@ impl Taken {
             return Err(Refused { reason: Reason::Suspended, retry_after_ms });
         }
         let standing = standing(memory, limit, now);
-        let mut outcome = self.take_rate(memory, limit, &standing, parts, now);
+        let mut outcome = self.take_rate(memory, index, limit, &standing, parts, now);
         if outcome.is_ok() || limit.action == Action::Alert {
             outcome = outcome.and(Self::take_object(memory, limit, &standing, parts, now));
         }
@@ -523,6 +572,7 @@ impl Taken {
         hold: &mut Hold,
     ) -> Result<(), Refused> {
         self.clear();
+        self.keys.generation = snapshot.generation();
         for index in lists.iter().copied().flatten() {
             let limit = snapshot.limit(*index).ok_or(Reason::Internal)?;
             if let Err(refused) = self.take(memory, *index, limit, parts, now, hold) {
