@@ -64,6 +64,8 @@ pub struct Scratch {
     pub(super) structured: super::structured::Memory,
     /// What is signed of the request that was read last.
     pub(super) text: Vec<u8>,
+    /// The body once more, with zeros behind it.
+    pub(super) padded: Vec<u8>,
 }
 
 /// What it holds is out of a request: not printed.

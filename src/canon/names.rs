@@ -47,6 +47,8 @@ struct Known {
     fold: u64,
     name: Box<[u8]>,
     role: Role,
+    /// The next one of the same [`place`], counted from 1; 0 behind the last.
+    next: u8,
 }
 
 /// The case bit of eight bytes.
@@ -61,54 +63,45 @@ fn key(name: &[u8]) -> u64 {
     u64::from_be_bytes(eight)
 }
 
-/// Names and their roles, grouped by length: most parameters of a request are of a length that no name has, or meet one comparison of
-/// numbers.
+/// Names and their roles, by [`place`]: most parameters of a request come to a place where there is none, the others to the one that they are.
 #[derive(Debug)]
 pub(super) struct Names {
-    /// Sorted by length of the name.
     entries: Vec<Known>,
-    /// `entries[from[n]..from[n + 1]]` have names of `n` bytes.
-    from: [u8; NAME_MAX + 2],
-    /// A bit for each [`place`] that a name has. Most parameters meet none, which spares the rest: how many names are of a parameter's
-    /// length is nothing that a branch predictor could foresee.
-    places: [u64; 4],
+    /// The first entry of each place, counted from 1; 0 where there is none.
+    places: [u8; 256],
 }
 
 /// One of 256 places by the first eight bytes, case bits set.
 #[inline(always)]
-fn place(key: u64) -> (usize, u64) {
+fn place(key: u64) -> usize {
     // The golden ratio's digits spread what differs into the top bits (Knuth, TAOCP 6.4).
-    let spread = (key | CASE).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
-    ((spread >> 6) as usize & 3, 1 << (spread & 63))
+    ((key | CASE).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize & 0xFF
 }
 
 impl Names {
     /// Of names of 1 to [`NAME_MAX`] bytes, at most 255 of them; `None` otherwise.
-    pub(super) fn new(mut entries: Vec<(Box<[u8]>, Role)>) -> Option<Self> {
+    pub(super) fn new(entries: Vec<(Box<[u8]>, Role)>) -> Option<Self> {
         u8::try_from(entries.len()).ok()?;
         if entries.iter().any(|(name, _)| name.is_empty() || name.len() > NAME_MAX) {
             return None;
         }
-        entries.sort_by_key(|(name, _)| name.len());
-        let from = std::array::from_fn(|n| entries.iter().filter(|(name, _)| name.len() < n).count() as u8);
         let known = |(name, role): (Box<[u8]>, Role)| {
             let fold = if role == Role::Secret { CASE } else { 0 };
-            Known { key: key(&name) | fold, fold, name, role }
+            Known { key: key(&name) | fold, fold, name, role, next: 0 }
         };
-        let entries: Vec<Known> = entries.into_iter().map(known).collect();
-        let mut places = [0; 4];
-        for known in &entries {
-            let (word, bit) = place(known.key);
-            places[word] |= bit;
+        let mut entries: Vec<Known> = entries.into_iter().map(known).collect();
+        let mut places = [0; 256];
+        // From the last on, so that of two with one name the first is found.
+        for (number, known) in (1..=u8::MAX).zip(&mut entries).rev() {
+            known.next = std::mem::replace(&mut places[place(known.key)], number);
         }
-        Some(Self { entries, from, places })
+        Some(Self { entries, places })
     }
 
     /// Whether a name of which `key` holds the first eight bytes (as for [`Names::role_of`]) may have a role; if not, it has none.
     #[inline(always)]
     pub(super) fn may_mean(&self, key: u64) -> bool {
-        let (word, bit) = place(key);
-        self.places[word] & bit != 0
+        self.places[place(key)] != 0
     }
 
     /// The role of `name`, if it has one. Secrets' names are found whatever their case. `key`: the name's first eight bytes as a
@@ -119,22 +112,26 @@ impl Names {
     }
 
     /// As [`Names::role_of`], of a name that may have one.
-    #[inline(never)]
+    #[inline]
     pub(super) fn search(&self, name: &[u8], key: u64) -> Option<Role> {
-        let (from, to) = match self.from.get(name.len()..) {
-            Some([from, to, ..]) => (usize::from(*from), usize::from(*to)),
-            _ => return None,
-        };
-        let same_length = self.entries.get(from..to)?;
-        let known = same_length.iter().find(|known| known.key == key | known.fold && known.is(name))?;
-        Some(known.role)
+        let mut number = self.places[place(key)];
+        loop {
+            let known = self.entries.get(usize::from(number).wrapping_sub(1))?;
+            if known.key == key | known.fold && known.is(name) {
+                return Some(known.role);
+            }
+            number = known.next;
+        }
     }
 }
 
 impl Known {
-    /// Whether this is `name`, of which the length and eight bytes, more or less, are known to agree.
+    /// Whether this is `name`, of which eight bytes, more or less, are known to agree.
     #[inline(always)]
     fn is(&self, name: &[u8]) -> bool {
+        if name.len() != self.name.len() {
+            return false;
+        }
         match self.role {
             Role::Secret => self.name.eq_ignore_ascii_case(name),
             // Eight bytes that agree without any fold are all that there are.

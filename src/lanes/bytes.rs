@@ -13,6 +13,8 @@ pub trait ByteLanes: Copy {
     type Mask: Copy;
     /// Loads a block.
     fn load(self, bytes: &[u8; 64]) -> Self::Block;
+    /// Nowhere.
+    fn none(self) -> Self::Mask;
     /// Where the block has `byte`.
     fn equal(self, block: Self::Block, byte: u8) -> Self::Mask;
     /// Where the block has a byte of at most `byte`, unsigned.
@@ -96,6 +98,11 @@ impl ByteLanes for Portable {
         block
     }
 
+    #[inline(always)]
+    fn none(self) -> [u64; 8] {
+        [0; 8]
+    }
+
     /// A byte of `x` is zero where the block has `byte`. `(x & 7F) + 7F` sets a byte's top bit where its low seven bits are not zero (at
     /// most 7F + 7F = FE, so nothing carries into the next byte); `x` itself has the eighth.
     #[inline(always)]
@@ -174,6 +181,12 @@ mod x86 {
         }
 
         #[inline(always)]
+        fn none(self) -> Self::Mask {
+            // SAFETY: SSE2 is part of x86-64.
+            [unsafe { _mm_setzero_si128() }; 4]
+        }
+
+        #[inline(always)]
         fn equal(self, [a, b, c, d]: Self::Block, byte: u8) -> Self::Mask {
             // SAFETY: SSE2 is part of x86-64.
             unsafe {
@@ -231,6 +244,12 @@ mod x86 {
         }
 
         #[inline(always)]
+        fn none(self) -> Self::Mask {
+            // SAFETY: `self` proves AVX2.
+            [unsafe { _mm256_setzero_si256() }; 2]
+        }
+
+        #[inline(always)]
         fn equal(self, block: Self::Block, byte: u8) -> Self::Mask {
             // SAFETY: `self` proves AVX2.
             unsafe {
@@ -282,6 +301,11 @@ mod x86 {
         }
 
         #[inline(always)]
+        fn none(self) -> u64 {
+            0
+        }
+
+        #[inline(always)]
         fn equal(self, block: __m512i, byte: u8) -> u64 {
             // SAFETY: `self` proves AVX-512 BW.
             unsafe { _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8(byte.cast_signed())) }
@@ -321,6 +345,7 @@ mod elsewhere {
             type Block = [u64; 8];
             type Mask = [u64; 8];
             fn load(self, bytes: &[u8; 64]) -> [u64; 8] { Portable.load(bytes) }
+            fn none(self) -> [u64; 8] { Portable.none() }
             fn equal(self, block: [u64; 8], byte: u8) -> [u64; 8] { Portable.equal(block, byte) }
             fn at_most(self, block: [u64; 8], byte: u8) -> [u64; 8] { Portable.at_most(block, byte) }
             fn high(self, block: [u64; 8]) -> u64 { Portable.high(block) }

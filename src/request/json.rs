@@ -15,7 +15,7 @@
 use super::escape::{self, Nowhere};
 use super::params::{AS_SENT, Entry, Kind, ParamError, Params, Piece, Source, Span, Store, check_utf8, offset};
 use super::sizes::Sizes;
-use super::stops::{Index, Stops, Text, chunk};
+use super::stops::{Index, Stops, Text, Word, chunk};
 use crate::lanes::{ByteKernel, ByteLanes, with_bytes};
 
 #[derive(Clone, Copy)]
@@ -29,8 +29,10 @@ impl Stops for JsonStops {
     }
 
     #[inline(always)]
-    fn notes<L: ByteLanes>(self, lanes: L, block: L::Block) -> [u64; 2] {
-        [lanes.bits(lanes.equal(block, b'&')), lanes.bits(lanes.equal(block, b'='))]
+    fn notes<L: ByteLanes>(self, lanes: L, block: L::Block, before: [L::Mask; 3]) -> [L::Mask; 3] {
+        let or = |before, byte| lanes.or(before, lanes.equal(block, byte));
+        let [ampersand, equals, space] = before;
+        [or(ampersand, b'&'), or(equals, b'='), or(space, b' ')]
     }
 }
 
@@ -82,7 +84,7 @@ impl Params {
 struct Walk<'a> {
     body: &'a [u8],
     start: usize,
-    stops: &'a mut Vec<u64>,
+    stops: &'a mut Vec<Word>,
     store: &'a mut Store,
     nesting: &'a mut Vec<u64>,
     sizes: &'a Sizes,
@@ -99,9 +101,11 @@ impl ByteKernel for Walk<'_> {
             check_utf8(body, Source::Json)?;
         }
         // Of several bodies, any.
-        store.seen.ampersand |= anywhere.notes[0];
-        store.seen.equals |= anywhere.notes[1];
-        Text { bytes: body, stops }.members(start, store, nesting, sizes)
+        let [ampersand, equals, space] = anywhere.notes;
+        store.seen.ampersand |= ampersand;
+        store.seen.equals |= equals;
+        store.seen.space |= space;
+        Text { bytes: body, stops: stops.as_flattened() }.members(start, store, nesting, sizes)
     }
 }
 
@@ -161,7 +165,7 @@ impl Text<'_> {
                 let first = self.at(at);
                 if first == b'"' {
                     let (value, end) = self.string(at + 1, store)?;
-                    store.push(Entry { name, value, kind: Kind::Text, source: Source::Json }, self.bytes);
+                    store.push(Entry::new(name, value, Kind::Text, Source::Json), self.bytes);
                     if let Some([_, b',', b'"']) = self.three(end) {
                         start = end + 3;
                         continue;
@@ -176,7 +180,7 @@ impl Text<'_> {
                         _ => self.scalar(at)?,
                     };
                     let value = Piece { sent: Span::new(at, end), decoded: AS_SENT };
-                    store.push(Entry { name, value, kind, source: Source::Json }, self.bytes);
+                    store.push(Entry::new(name, value, kind, Source::Json), self.bytes);
                     if let Some([b',', b'"', _]) = self.three(end) {
                         start = end + 2;
                         continue;

@@ -24,10 +24,10 @@ pub use check::RequestError;
 pub(crate) use name::same_name;
 pub use params::{Kind, ParamError, Params, Source};
 pub use sizes::Sizes;
-pub(crate) use stops::{Stops, Text, index};
+pub(crate) use stops::{Stops, Text, Word, index};
 pub use tls::TlsVersion;
 pub use view::View;
-pub(crate) use view::{AsSent, On, Param};
+pub(crate) use view::{AsSent, On, Param, Plain};
 
 /// One header line. Names compare without case; values are as received, without the line end.
 ///

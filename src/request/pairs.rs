@@ -66,7 +66,8 @@ impl Params {
         if index(self.cpu, PairStops, text, &mut self.stops).high {
             check_utf8(text, source)?;
         }
-        Pairs { text: Text { bytes: text, stops: &self.stops }, plus, source }.walk(&mut self.store, sizes.params)
+        Pairs { text: Text { bytes: text, stops: self.stops.as_flattened() }, plus, source }
+            .walk(&mut self.store, sizes.params)
     }
 }
 
@@ -110,7 +111,7 @@ impl Pairs<'_> {
                 (Piece { sent: Span::new(divider, divider), decoded: AS_SENT }, divider)
             };
             at = end + 1;
-            store.push(Entry { name, value, kind: Kind::Text, source: self.source }, self.text.bytes);
+            store.push(Entry::new(name, value, Kind::Text, self.source), self.text.bytes);
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Parameters: where they stand in the request, and their decoded text where it differs from what was sent.
 
-use super::stops::chunk;
+use super::stops::{Word, chunk};
 use super::view::{On, View};
 use crate::lanes::Cpu;
 use std::fmt;
@@ -174,14 +174,26 @@ pub(super) struct Entry {
     pub(super) value: Piece,
     pub(super) kind: Kind,
     pub(super) source: Source,
+    /// See [`Entry::mark_of`].
+    pub(super) marks: u8,
 }
 
 impl Entry {
-    /// Whether it is a member of a JSON body of which neither name nor value had to be decoded.
     #[inline(always)]
-    pub(super) fn is_plain(&self) -> bool {
-        ((self.name.decoded & self.value.decoded) == AS_SENT) & (self.source == Source::Json)
+    pub(super) fn new(name: Piece, value: Piece, kind: Kind, source: Source) -> Self {
+        let plain = ((name.decoded & value.decoded) == AS_SENT) & (source == Source::Json);
+        let marks = Self::mark_of(kind) | if plain { 0 } else { Self::ODD };
+        Self { name, value, kind, source, marks }
     }
+
+    /// The mark of a kind.
+    #[inline(always)]
+    pub(super) const fn mark_of(kind: Kind) -> u8 {
+        1 << kind as u8
+    }
+
+    /// The mark of what is no member of a JSON body, or of which name or value had to be decoded.
+    pub(super) const ODD: u8 = 0x80;
 }
 
 /// What parsing fills.
@@ -205,6 +217,8 @@ pub(super) struct Store {
 pub(super) struct Seen {
     pub(super) ampersand: bool,
     pub(super) equals: bool,
+    /// Likewise a space; one inside a name or value or around them.
+    pub(super) space: bool,
 }
 
 /// How much a store holds, to go back to.
@@ -305,7 +319,7 @@ pub struct Params {
     pub(super) cpu: Cpu,
     pub(super) store: Store,
     /// One bit for each byte of the text that is being parsed; kept for its memory.
-    pub(super) stops: Vec<u64>,
+    pub(super) stops: Vec<Word>,
     /// Kinds of the containers around the current one; kept for its memory.
     pub(super) nesting: Vec<u64>,
     pub(super) order: super::order::Order,

@@ -10,10 +10,11 @@ use crate::lanes::{ByteKernel, ByteLanes, Cpu, with_bytes};
 pub(crate) trait Stops: Copy {
     /// Where the block has stops.
     fn find<L: ByteLanes>(self, lanes: L, block: L::Block) -> L::Mask;
-    /// Bytes of which the caller wants to know whether they are anywhere: a bit for each of two kinds of them in the block.
+    /// Bytes of which the caller wants to know whether they are anywhere, of up to three kinds: where the block has them, or one of the blocks
+    /// before had, which `before` says.
     #[inline(always)]
-    fn notes<L: ByteLanes>(self, _: L, _: L::Block) -> [u64; 2] {
-        [0; 2]
+    fn notes<L: ByteLanes>(self, _: L, _: L::Block, before: [L::Mask; 3]) -> [L::Mask; 3] {
+        before
     }
 }
 
@@ -22,19 +23,24 @@ pub(crate) trait Stops: Copy {
 pub(crate) struct Anywhere {
     /// A byte of 0x80 or above.
     pub(crate) high: bool,
-    /// What [`Stops::notes`] look for. In a text shorter than a block what is behind its end is none of them.
-    pub(crate) notes: [bool; 2],
+    /// What [`Stops::notes`] look for.
+    pub(crate) notes: [bool; 3],
 }
 
 /// As [`index`], for kernels that have entered their lanes already.
 pub(super) struct Index<'a, S> {
     pub(super) kind: S,
     pub(super) text: &'a [u8],
-    pub(super) bits: &'a mut Vec<u64>,
+    pub(super) bits: &'a mut Vec<Word>,
 }
 
+/// The stops of 64 bytes, the lowest bit of the first byte first.
+pub(crate) type Word = [u8; 8];
+
+const WORD: usize = size_of::<Word>();
+
 /// Writes the stops of `text` to `bits`, and a stop at its end (and behind it). Says what was seen on the way.
-pub(crate) fn index<S: Stops>(cpu: Cpu, kind: S, text: &[u8], bits: &mut Vec<u64>) -> Anywhere {
+pub(crate) fn index<S: Stops>(cpu: Cpu, kind: S, text: &[u8], bits: &mut Vec<Word>) -> Anywhere {
     with_bytes(cpu, Index { kind, text, bits })
 }
 
@@ -47,32 +53,32 @@ impl<S: Stops> ByteKernel for Index<'_, S> {
         let (blocks, rest) = text.as_chunks::<64>();
         // No branch between a comparison and the store of its bits (a `push` has one): a mask that lives across branches is taken apart
         // into bytes by the compiler. What the words held before is overwritten.
-        bits.resize(blocks.len() + 2, 0);
+        bits.resize(blocks.len() + 2, [0; WORD]);
         let Some((words, [last, end])) = bits.split_last_chunk_mut() else { return Anywhere::default() };
-        let (mut high, mut notes) = (0, [0u64; 2]);
+        let (mut high, mut notes) = (0, [lanes.none(); 3]);
         for (bytes, word) in blocks.iter().zip(words) {
             let block = lanes.load(bytes);
             high |= lanes.high(block);
-            let [first, second] = kind.notes(lanes, block);
-            notes = [notes[0] | first, notes[1] | second];
-            *word = lanes.bits(kind.find(lanes, block));
+            notes = kind.notes(lanes, block, notes);
+            *word = lanes.bits(kind.find(lanes, block)).to_le_bytes();
         }
         // The rest, less than a block: the text's last 64 bytes, shifted, or a padded copy where it has fewer.
         let (block, shift) = match text.last_chunk() {
             Some(bytes) => (lanes.load(bytes), 64 - rest.len()),
             None => {
-                let mut padded = [0; 64];
+                // Filled up with what stops nowhere.
+                let mut padded = [b'x'; 64];
                 padded[..rest.len()].copy_from_slice(rest);
                 (lanes.load(&padded), 0)
             }
         };
         high |= lanes.high(block);
-        let [first, second] = kind.notes(lanes, block);
-        notes = [notes[0] | first, notes[1] | second];
+        let [first, second, third] = kind.notes(lanes, block, notes);
         let found = lanes.bits(kind.find(lanes, block)).checked_shr(shift as u32).unwrap_or(0);
-        *last = found | u64::MAX << rest.len();
-        *end = u64::MAX;
-        Anywhere { high: high != 0, notes: notes.map(|bits| bits != 0) }
+        *last = (found | u64::MAX << rest.len()).to_le_bytes();
+        *end = [0xFF; WORD];
+        let any = |mask| lanes.bits(mask) != 0;
+        Anywhere { high: high != 0, notes: [any(first), any(second), any(third)] }
     }
 }
 
@@ -88,7 +94,8 @@ pub(super) fn chunk<const N: usize>(text: &[u8], at: usize) -> Option<&[u8; N]> 
 #[derive(Clone, Copy)]
 pub(crate) struct Text<'a> {
     pub(crate) bytes: &'a [u8],
-    pub(crate) stops: &'a [u64],
+    /// As [`index`] writes them.
+    pub(crate) stops: &'a [u8],
 }
 
 impl Text<'_> {
@@ -100,25 +107,24 @@ impl Text<'_> {
 
     /// The first stop at or after `at`: the end of the text at the latest.
     ///
-    /// Two words are put together, so that the 64 bytes from `at` on are seen at once: whether a string crosses a block is nothing that
-    /// could be foreseen.
+    /// A word is read from where the byte of `at` is, so that 57 bytes or more from `at` on are seen at once: whether a string crosses a block
+    /// is nothing that could be foreseen.
     #[inline(always)]
     pub(crate) fn stop(&self, at: usize) -> usize {
-        let (word, shift) = (at >> 6, at & 63);
-        // No overflow can be here, hence a single comparison.
-        let Some(&[low, high]) = self.stops.get(word..word + 2) else { return self.bytes.len() };
-        // In two steps, since `high` has to vanish where the shift is 0.
-        let window = low >> shift | high << 1 << (63 - shift);
-        if window != 0 { at + window.trailing_zeros() as usize } else { self.stop_beyond(word + 1) }
+        let (byte, shift) = (at >> 3, at & 7);
+        let Some(&word) = chunk(self.stops, byte) else { return self.bytes.len() };
+        let window = u64::from_le_bytes(word) >> shift;
+        if window != 0 { at + window.trailing_zeros() as usize } else { self.stop_beyond(byte + WORD) }
     }
 
-    /// The first stop in `word` or later.
-    fn stop_beyond(&self, mut word: usize) -> usize {
+    /// The first stop in the bits from `byte` on.
+    fn stop_beyond(&self, mut byte: usize) -> usize {
         loop {
-            match self.stops.get(word) {
+            match chunk(self.stops, byte).map(|word| u64::from_le_bytes(*word)) {
+                // Less than a word of them: the last one's, which are all behind the text.
                 None => return self.bytes.len(),
-                Some(0) => word += 1,
-                Some(bits) => return (word << 6) + bits.trailing_zeros() as usize,
+                Some(0) => byte += WORD,
+                Some(bits) => return (byte << 3) + bits.trailing_zeros() as usize,
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Parameters that were parsed, together with the texts that they point into.
 
-use super::params::{AS_SENT, Entry, Kind, Params, Piece, Seen, Source, Span, Store, key};
+use super::params::{AS_SENT, Entry, Kind, Params, Seen, Source, Span, Store, key};
 use crate::lanes::Cpu;
 use std::fmt;
 
@@ -38,8 +38,8 @@ pub(crate) struct Param<'s> {
     pub(crate) value_may_divide: bool,
 }
 
-/// The parameters of a JSON body that are what was sent: neither name nor value had to be decoded. Held apart from the rest, since most
-/// parameters are such, and a loop over them wants its texts in registers.
+/// The parameters, for who reads those of a JSON body that are what was sent: neither name nor value had to be decoded. Held apart from the rest,
+/// since most parameters are such, and a loop over them wants its texts in registers.
 #[derive(Clone, Copy)]
 pub(crate) struct AsSent<'s> {
     entries: &'s [Entry],
@@ -47,31 +47,31 @@ pub(crate) struct AsSent<'s> {
     body: &'s [u8],
 }
 
-/// One of [`AsSent`]: where its texts stand in the body.
+/// One of [`AsSent`]: where its texts stand in the body, from the first byte to the one behind the last.
 #[derive(Clone, Copy)]
 pub(crate) struct Plain {
-    /// As in [`Param`].
-    pub(crate) key: u64,
-    pub(crate) name: (usize, usize),
-    pub(crate) value: (usize, usize),
-    pub(crate) kind: Kind,
-    /// `false`: it is of another source, or had to be decoded, and nothing else here may be used.
-    pub(crate) plain: bool,
+    pub(crate) name: (u32, u32),
+    pub(crate) value: (u32, u32),
+    /// [`Plain::mark_of`] its kind; with [`Plain::ODD`] it is of another source, or had to be decoded, and nothing else here may be used.
+    pub(crate) marks: u8,
+}
+
+impl Plain {
+    pub(crate) const ODD: u8 = Entry::ODD;
+
+    #[inline(always)]
+    pub(crate) const fn mark_of(kind: Kind) -> u8 {
+        Entry::mark_of(kind)
+    }
 }
 
 impl<'s> AsSent<'s> {
-    /// The parameter of that index.
+    /// The parameter of that index, and its key as in [`Param`].
     #[inline(always)]
-    pub(crate) fn get(&self, index: u32) -> Option<Plain> {
+    pub(crate) fn get(&self, index: u32) -> Option<(Plain, u64)> {
         let (entry, key) = (self.entries.get(index as usize)?, *self.keys.get(index as usize)?);
-        let bounds = |piece: Piece| (piece.sent.start as usize, piece.sent.end as usize);
-        Some(Plain {
-            key,
-            name: bounds(entry.name),
-            value: bounds(entry.value),
-            kind: entry.kind,
-            plain: entry.is_plain(),
-        })
+        let (name, value) = (entry.name.sent, entry.value.sent);
+        Some((Plain { name: (name.start, name.end), value: (value.start, value.end), marks: entry.marks }, key))
     }
 
     /// The text that the bounds are of.
@@ -176,8 +176,13 @@ impl<'s> View<'s> {
 
     /// Whether a JSON body has an `&` or a `=` anywhere.
     pub(crate) fn may_divide(&self) -> bool {
-        let Seen { ampersand, equals } = self.params.store.seen;
+        let Seen { ampersand, equals, .. } = self.params.store.seen;
         ampersand || equals
+    }
+
+    /// Whether a JSON body has a space anywhere.
+    pub(crate) fn has_space(&self) -> bool {
+        self.params.store.seen.space
     }
 
     /// Whether the sort noticed that all names differ, those of two sources included.

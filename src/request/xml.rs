@@ -171,7 +171,7 @@ impl Params {
         }
         debug_assert!(offset(walk.at) as usize == walk.at);
         let name = Piece { sent: name, decoded: AS_SENT };
-        self.store.push(Entry { name, value, kind: Kind::Text, source: SOURCE }, walk.text);
+        self.store.push(Entry::new(name, value, Kind::Text, SOURCE), walk.text);
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use super::super::extract::Rest;
 use super::super::names::{FIELDS, Role};
 use super::super::{Extract, Refusal, Scratch};
 use super::media::{self, Charset, Media};
-use super::write::Joiner;
+use super::write::{Joiner, Quick};
 use super::{ContentType, Encode, Nested, NullText, Program, Sources};
 
 /// What was found of each field.
@@ -103,7 +103,7 @@ impl Program {
         self.parse_body(sources, request, params, sizes)?;
         let two_sources = from_query > 0 && params.len() > from_query;
         params.sort(query, body)?;
-        let Scratch { params, text, .. } = scratch;
+        let Scratch { params, text, padded, .. } = scratch;
         let params: &'r Params = params;
         let view = params.view(query, body);
 
@@ -112,15 +112,25 @@ impl Program {
         // Duplicates of one source were found by the sort; those of two stand side by side in its order.
         let two_sources = two_sources && !view.distinct();
         let mut previous: Option<&[u8]> = None;
-        let quick = if two_sources { None } else { joined.quick(view.cpu(), body, view.may_divide()) };
+        let mut quick = if two_sources || view.len() == from_query { None } else { joined.quick(&view, padded) };
+        // What comes from the query beside a body is one parameter, as a rule, and the signature, which is not written.
+        if let (Some(rules), 1, Some(param)) = (&mut quick, from_query, view.param(0)) {
+            let name = param.name.text();
+            if Quick::may_skip(name)
+                && self.names.role_of(name, param.key) == Some(Role::Signature)
+                && self.admit(&param, sources, &mut found) == Ok(false)
+            {
+                rules.skip(0);
+            }
+        }
         let in_body = self.body_fields;
         let mut order = view.sorted();
         loop {
             if let Some(rules) = &quick {
-                let field = |role: Role, kind, value| {
+                let field = |role: Role, value| {
                     let slot = found.values.get_mut(role as usize).filter(|slot| slot.is_none());
                     match slot {
-                        Some(slot) if in_body >> role as u8 & 1 == 1 && matches!(kind, Kind::Text | Kind::Number) => {
+                        Some(slot) if in_body >> role as u8 & 1 == 1 => {
                             *slot = Some(value);
                             true
                         }

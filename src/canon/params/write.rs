@@ -2,40 +2,95 @@
 
 use crate::codec::percent::Encoder;
 use crate::lanes::{ByteKernel, ByteLanes, Cpu, with_bytes};
-use crate::request::{AsSent, Kind, On, Param};
+use crate::request::{AsSent, Kind, On, Param, Plain, View};
 
 use super::super::names::{Names, Role};
 use super::{Encode, Nested, NullText, Values};
 
 /// Bytes that are copied at once.
 const PIECE: usize = 32;
-/// The longest value that [`Joiner::push_quick`] takes.
+/// Bytes of a value that are copied at once, which is all of most.
 const LONG: usize = 64;
-/// A name, `=`, a value and `&`, at their longest.
+/// A name, `=`, a value that is not longer, and `&`, at their longest.
 const PAIR: usize = PIECE + 1 + LONG + 1;
 
 /// What [`Joiner::push_quick`] needs of the rules and of the body, put together once for a request.
-pub(super) struct Quick {
+pub(super) struct Quick<'q> {
     cpu: Cpu,
-    /// A bit for each [`Kind`] whose values it leaves to others.
-    odd_kinds: u8,
-    /// Nulls are empty texts (elsewhere they are the text that was sent).
-    null_is_empty: bool,
-    drop_empty: bool,
-    refuse_spaces: bool,
-    /// The body's last bytes with zeros behind them, so that texts there can be copied in pieces, too; and where in the body they begin.
-    tail: [u8; 2 * LONG],
-    tail_at: usize,
+    /// The body with zeros behind it, so that all of its texts can be copied in pieces.
+    padded: &'q [u8],
+    /// Marks of the values that it leaves to others.
+    odd: u8,
+    /// Marks of the values that are empty texts.
+    empty: u8,
+    /// Bytes that a value needs to be written at all.
+    least: usize,
+    /// Whether spaces at the ends of texts are to be looked for.
+    edges: bool,
+    /// The parameter that is passed over; [`u32::MAX`] for none.
+    skip: u32,
 }
 
-impl Quick {
-    /// The bytes from `at` on, zeros behind the body's end.
+/// The mark of the parameter that is passed over. No kind has it.
+const SKIPPED: u8 = 0x40;
+
+/// A parameter as [`Quick`] sees it.
+struct Look<'q> {
+    name: &'q [u8; PIECE],
+    /// Less one: of an empty name it wraps, and is too many.
+    name_last: usize,
+    value: &'q [u8; LONG],
+    value_len: usize,
+    value_at: usize,
+    marks: u8,
+    key: u64,
+}
+
+impl<'q> Look<'q> {
+    /// Whether name or value may begin or end with a space. Of an empty value it is the byte behind it that is looked at: a quote, or a letter.
     #[inline(always)]
-    fn piece<'q>(&'q self, body: &'q [u8], at: usize) -> Option<&'q [u8; LONG]> {
-        // A place in a body of less than 4 GiB, so that one comparison will do.
-        let at = at as u32 as usize;
-        let in_tail = || self.tail.get(at.wrapping_sub(self.tail_at)..)?.first_chunk();
-        body.get(at..at + LONG).and_then(<[u8]>::first_chunk).or_else(in_tail)
+    fn edged(&self) -> bool {
+        let last = self.value_len.saturating_sub(1);
+        (self.name[0] == b' ')
+            | (self.name[self.name_last % PIECE] == b' ')
+            | (self.value[0] == b' ')
+            | (self.value.get(last).is_none_or(|&last| last == b' '))
+    }
+
+    /// How many bytes it adds to the string.
+    #[inline(always)]
+    fn len(&self, least: usize) -> usize {
+        let left_out = (self.marks & SKIPPED != 0) | (self.value_len < least);
+        if left_out { 0 } else { self.name_last + self.value_len + 3 }
+    }
+}
+
+impl<'q> Quick<'q> {
+    /// The parameter of that index, if it is ordinary.
+    #[inline(always)]
+    fn look(&self, sent: AsSent<'_>, index: u32) -> Option<Look<'q>> {
+        let (pair, key) = sent.get(index)?;
+        // What is passed over stands in another text: a place in this one instead.
+        let skipped = index == self.skip;
+        let marks = if skipped { SKIPPED } else { pair.marks };
+        let (name_at, value_at) = if skipped { (0, 0) } else { (pair.name.0, pair.value.0) };
+        let name = self.padded.get(name_at as usize..name_at as usize + PIECE)?.first_chunk()?;
+        let value = self.padded.get(value_at as usize..value_at as usize + LONG)?.first_chunk()?;
+        let name_last = pair.name.1.wrapping_sub(pair.name.0).wrapping_sub(1) as usize;
+        let value_len = if marks & self.empty != 0 { 0 } else { pair.value.1.wrapping_sub(pair.value.0) as usize };
+        let odd = (marks & self.odd != 0) | (name_last >= PIECE);
+        let look = Look { name, name_last, value, value_len, value_at: value_at as usize, marks, key };
+        if odd || (self.edges && !skipped && look.edged()) { None } else { Some(look) }
+    }
+
+    /// Whether a parameter of that name may be passed over.
+    pub(super) fn may_skip(name: &[u8]) -> bool {
+        (1..=PIECE).contains(&name.len())
+    }
+
+    /// The parameter of that index, which [`Quick::may_skip`], is passed over: it has been dealt with.
+    pub(super) fn skip(&mut self, index: u32) {
+        self.skip = index;
     }
 }
 
@@ -90,46 +145,52 @@ impl<'o> Joiner<'o> {
         if text.len == 0 && self.rules.drop_empty { None } else { Some(text) }
     }
 
-    /// What holds for all pairs out of `body`; `None` where [`Joiner::push_quick`] is of no use: where text is encoded, and where delimiters
-    /// are refused and some are there (`may_divide`).
-    pub(super) fn quick(&self, cpu: Cpu, body: &[u8], may_divide: bool) -> Option<Quick> {
+    /// What holds for all pairs out of a body, of which `padded` is given a copy with zeros behind it; `None` where [`Joiner::push_quick`] is of no
+    /// use: where text is encoded, and where delimiters are refused and some are there.
+    pub(super) fn quick<'q>(&self, view: &View<'_>, padded: &'q mut Vec<u8>) -> Option<Quick<'q>> {
         let rules = &self.rules;
-        if self.encode != Encode::Off || (rules.refuse_delimiters && may_divide) {
+        if self.encode != Encode::Off || (rules.refuse_delimiters && view.may_divide()) {
             return None;
         }
-        let mut odd_kinds = 0;
+        let mut odd = Plain::ODD;
         if rules.null == NullText::Refuse {
-            odd_kinds |= 1 << Kind::Null as u8;
+            odd |= Plain::mark_of(Kind::Null);
         }
         if rules.refuse_bool {
-            odd_kinds |= 1 << Kind::Bool as u8;
+            odd |= Plain::mark_of(Kind::Bool);
         }
         if rules.nested != Nested::Raw {
-            odd_kinds |= 1 << Kind::Object as u8 | 1 << Kind::Array as u8;
+            odd |= Plain::mark_of(Kind::Object) | Plain::mark_of(Kind::Array);
         }
-        let (mut tail, tail_at) = ([0; 2 * LONG], body.len().saturating_sub(LONG));
-        match body.last_chunk::<LONG>() {
-            Some(last) => tail[..LONG].copy_from_slice(last),
-            None => tail[..body.len()].copy_from_slice(body),
-        }
-        let null_is_empty = rules.null == NullText::Empty;
-        let &Values { drop_empty, refuse_spaces, .. } = rules;
-        Some(Quick { cpu, odd_kinds, null_is_empty, drop_empty, refuse_spaces, tail, tail_at })
+        // Elsewhere a null is the text that was sent.
+        let nulls = if rules.null == NullText::Empty { Plain::mark_of(Kind::Null) } else { 0 };
+        padded.clear();
+        padded.extend_from_slice(view.as_sent().body());
+        padded.extend_from_slice(&[0; LONG]);
+        Some(Quick {
+            cpu: view.cpu(),
+            padded,
+            odd,
+            empty: nulls | SKIPPED,
+            least: usize::from(rules.drop_empty),
+            edges: rules.refuse_spaces && view.has_space(),
+            skip: u32::MAX,
+        })
     }
 
     /// Adds the parameters of `order`, one after the other, up to the first that is anything but ordinary: of some other source, decoded,
-    /// refused, long, or with a role that `field` does not settle (it takes the role and the value, and says whether it has kept the value,
-    /// and the parameter is signed). How many were added, those included that are empty and left out for that.
+    /// refused, with a long name, or with a role that `field` does not settle (it takes the role and the value, which is a text or a number, and
+    /// says whether it has kept the value, and the parameter is signed). How many were added, those included that are left out.
     ///
-    /// Most parameters are ordinary: such a one is copied in pieces of fixed sizes, behind a single branch.
+    /// Most parameters are ordinary: such a one is copied in pieces of fixed sizes, behind branches that can be foreseen.
     #[inline(always)]
     pub(super) fn push_quick<'s>(
         &mut self,
-        rules: &Quick,
+        rules: &Quick<'_>,
         names: &Names,
         sent: AsSent<'s>,
         order: &[u32],
-        field: impl FnMut(Role, Kind, &'s [u8]) -> bool,
+        field: impl FnMut(Role, &'s [u8]) -> bool,
     ) -> usize {
         let (out, len) = (self.out.as_mut_slice(), self.len);
         let (added, len) = with_bytes(rules.cpu, PushQuick { out, len, rules, names, sent, order, field });
@@ -208,62 +269,87 @@ impl<'o> Joiner<'o> {
 struct PushQuick<'a, 's, F> {
     out: &'a mut [u8],
     len: usize,
-    rules: &'a Quick,
+    rules: &'a Quick<'a>,
     names: &'a Names,
     sent: AsSent<'s>,
     order: &'a [u32],
     field: F,
 }
 
-impl<'s, F: FnMut(Role, Kind, &'s [u8]) -> bool> ByteKernel for PushQuick<'_, 's, F> {
+/// As many parameters are written before those among them are looked at whose names may mean something: which ones these are nothing could
+/// foresee, so that a branch for each would cost more than to write some of them in vain.
+const RUN: usize = 32;
+
+impl<'s, F: FnMut(Role, &'s [u8]) -> bool> ByteKernel for PushQuick<'_, 's, F> {
     type Output = (usize, usize);
 
     #[inline(always)]
-    fn run<L: ByteLanes>(self, _: L) -> (usize, usize) {
-        let Self { out, mut len, rules, names, sent, order, mut field } = self;
-        let body = sent.body();
+    fn run<L: ByteLanes>(mut self, _: L) -> (usize, usize) {
         let mut added = 0;
-        for &index in order {
-            let Some(pair) = sent.get(index) else { break };
-            let (Some(name), Some(value)) = (rules.piece(body, pair.name.0), rules.piece(body, pair.value.0)) else {
-                break;
-            };
-            let empty_null = rules.null_is_empty & (pair.kind == Kind::Null);
-            let value_len = if empty_null { 0 } else { pair.value.1.wrapping_sub(pair.value.0) };
-            let value_last = value_len.saturating_sub(1);
-            // An empty name's wraps, and is too far.
-            let name_last = pair.name.1.wrapping_sub(pair.name.0).wrapping_sub(1);
-            // Of an empty value it is the byte behind it that is looked at: a quote, or a letter.
-            let edged = (name[0] == b' ')
-                | (name[name_last % PIECE] == b' ')
-                | (value[0] == b' ')
-                | (value[value_last % LONG] == b' ');
-            let odd = !pair.plain
-                | (rules.odd_kinds >> (pair.kind as u8) & 1 != 0)
-                | (rules.refuse_spaces & edged)
-                | (name_last >= PIECE)
-                | (value_len > LONG);
-            if odd {
+        for run in self.order.chunks(RUN) {
+            let before = self.len;
+            let (mut meant, mut count) = ([0u8; RUN], 0);
+            let mut done = 0;
+            for &index in run {
+                let Some(look) = self.rules.look(self.sent, index) else { break };
+                if !self.write(&look) {
+                    break;
+                }
+                meant[count % RUN] = done as u8;
+                count += usize::from(self.names.may_mean(look.key) & (look.marks & SKIPPED == 0));
+                self.len += look.len(self.rules.least);
+                done += 1;
+            }
+            for &at in meant.iter().take(count) {
+                let at = usize::from(at);
+                if !run.get(at).is_some_and(|&index| self.settle(index)) {
+                    // Not to be written, or not by us: back to where it stood.
+                    let looks = run.iter().take(at).filter_map(|&index| self.rules.look(self.sent, index));
+                    let len = looks.fold(before, |len, look| len + look.len(self.rules.least));
+                    return (added + at, len);
+                }
+            }
+            added += done;
+            if done < run.len() {
                 break;
             }
-            if names.may_mean(pair.key)
-                && let Some(role) = names.search(&name[..name_last % PIECE + 1], pair.key)
-                && !body.get(pair.value.0..pair.value.1).is_some_and(|value| field(role, pair.kind, value))
-            {
-                break;
-            }
-            // Always there: see `Joiner::new`.
-            let Some(to) = out.get_mut(len..).and_then(|to| to.first_chunk_mut::<PAIR>()) else { break };
-            let from = name_last % PIECE + 2;
-            let end = value_len % (LONG + 1);
-            to[..PIECE].copy_from_slice(&name[..PIECE]);
-            to[from - 1] = b'=';
-            to[from..from + LONG].copy_from_slice(value);
-            to[from + end] = b'&';
-            // What is left out is written over.
-            len += if rules.drop_empty & (value_len == 0) { 0 } else { from + end + 1 };
-            added += 1;
         }
-        (added, len)
+        (added, self.len)
+    }
+}
+
+impl<'s, F: FnMut(Role, &'s [u8]) -> bool> PushQuick<'_, 's, F> {
+    /// Writes a parameter at the string's end. There is always room: see [`Joiner::new`].
+    #[inline(always)]
+    fn write(&mut self, look: &Look<'_>) -> bool {
+        let Some(to) = self.out.get_mut(self.len..).and_then(|to| to.first_chunk_mut::<PAIR>()) else { return false };
+        let from = look.name_last % PIECE + 2;
+        to[..PIECE].copy_from_slice(look.name);
+        to[from - 1] = b'=';
+        to[from..from + LONG].copy_from_slice(look.value);
+        if look.value_len <= LONG {
+            to[from + look.value_len] = b'&';
+            return true;
+        }
+        let text = self.rules.padded.get(look.value_at..look.value_at + look.value_len);
+        let to = self.out.get_mut(self.len + from..).and_then(|to| to.get_mut(..=look.value_len)?.split_last_mut());
+        let (Some(text), Some((and, to))) = (text, to) else { return false };
+        to.copy_from_slice(text);
+        *and = b'&';
+        true
+    }
+
+    /// What a name means that may mean something: whether the parameter belongs where it was written.
+    #[inline(always)]
+    fn settle(&mut self, index: u32) -> bool {
+        const TEXTS: u8 = Plain::mark_of(Kind::Text) | Plain::mark_of(Kind::Number);
+        let Some((pair, key)) = self.sent.get(index) else { return false };
+        let body = self.sent.body();
+        let text = |(start, end): (u32, u32)| body.get(start as usize..end as usize);
+        let (Some(name), Some(value)) = (text(pair.name), text(pair.value)) else { return false };
+        match self.names.search(name, key) {
+            None => true,
+            Some(role) => pair.marks & TEXTS != 0 && (self.field)(role, value),
+        }
     }
 }

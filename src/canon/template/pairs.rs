@@ -6,7 +6,7 @@
 
 use super::super::document::SignTypes;
 use crate::lanes::{ByteLanes, Cpu};
-use crate::request::{Stops, Text, index};
+use crate::request::{Stops, Text, Word, index};
 
 /// A prefix of names, and the name of the parameter with the scheme's word.
 type InQuery = (Box<[u8]>, Box<[u8]>);
@@ -60,8 +60,9 @@ impl Stops for Marked {
 
     /// Control characters, the tab among them.
     #[inline(always)]
-    fn notes<L: ByteLanes>(self, lanes: L, block: L::Block) -> [u64; 2] {
-        [lanes.bits(lanes.or(lanes.at_most(block, 0x1F), lanes.equal(block, 0x7F))), 0]
+    fn notes<L: ByteLanes>(self, lanes: L, block: L::Block, [control, ..]: [L::Mask; 3]) -> [L::Mask; 3] {
+        let here = lanes.or(lanes.at_most(block, 0x1F), lanes.equal(block, 0x7F));
+        [lanes.or(control, here), lanes.none(), lanes.none()]
     }
 }
 
@@ -69,7 +70,7 @@ impl Stops for Marked {
 #[derive(Debug)]
 pub(super) struct Marks {
     cpu: Cpu,
-    bits: Vec<u64>,
+    bits: Vec<Word>,
 }
 
 impl Default for Marks {
@@ -98,7 +99,7 @@ pub(super) fn each<'t>(
     mut take: impl FnMut(Pair<'t>) -> bool,
 ) -> Option<bool> {
     let anywhere = index(marks.cpu, Marked { divider, equals }, text, &mut marks.bits);
-    let marked = Text { bytes: text, stops: &marks.bits };
+    let marked = Text { bytes: text, stops: marks.bits.as_flattened() };
     let is = |at: usize, byte: u8| text.get(at) == Some(&byte);
     let mut at = 0;
     loop {
