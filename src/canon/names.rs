@@ -43,8 +43,10 @@ struct Known {
     /// The first eight bytes, big-endian, zeros behind a shorter name; under `fold`.
     key: u64,
     /// Bits that are set before keys are compared: those that tell lower case from upper where case does not count, which takes some
-    /// other characters for one another, too. Names with one key are compared whole.
+    /// other characters for one another, too. Such names with one key are compared whole.
     fold: u64,
+    /// The last eight bytes of a longer name.
+    tail: [u8; 8],
     name: Box<[u8]>,
     role: Role,
     /// The next one of the same [`place`], counted from 1; 0 behind the last.
@@ -87,7 +89,8 @@ impl Names {
         }
         let known = |(name, role): (Box<[u8]>, Role)| {
             let fold = if role == Role::Secret { CASE } else { 0 };
-            Known { key: key(&name) | fold, fold, name, role, next: 0 }
+            let tail = name.last_chunk().copied().unwrap_or_default();
+            Known { key: key(&name) | fold, fold, tail, name, role, next: 0 }
         };
         let mut entries: Vec<Known> = entries.into_iter().map(known).collect();
         let mut places = [0; 256];
@@ -114,29 +117,45 @@ impl Names {
     /// As [`Names::role_of`], of a name that may have one.
     #[inline]
     pub(super) fn search(&self, name: &[u8], key: u64) -> Option<Role> {
-        let mut number = self.places[place(key)];
+        let known = self.entry(self.places[place(key)])?;
+        if known.is(name, key) { Some(known.role) } else { self.search_on(known.next, name, key) }
+    }
+
+    #[cold]
+    fn search_on(&self, mut number: u8, name: &[u8], key: u64) -> Option<Role> {
         loop {
-            let known = self.entries.get(usize::from(number).wrapping_sub(1))?;
-            if known.key == key | known.fold && known.is(name) {
+            let known = self.entry(number)?;
+            if known.is(name, key) {
                 return Some(known.role);
             }
             number = known.next;
         }
     }
+
+    /// The entry of a number that counts from 1.
+    #[inline(always)]
+    fn entry(&self, number: u8) -> Option<&Known> {
+        self.entries.get(usize::from(number).wrapping_sub(1))
+    }
 }
 
 impl Known {
-    /// Whether this is `name`, of which eight bytes, more or less, are known to agree.
+    /// Whether this is `name`, of which `key` are the first eight bytes.
     #[inline(always)]
-    fn is(&self, name: &[u8]) -> bool {
-        if name.len() != self.name.len() {
-            return false;
-        }
-        match self.role {
-            Role::Secret => self.name.eq_ignore_ascii_case(name),
-            // Eight bytes that agree without any fold are all that there are.
-            _ => name.len() <= 8 || *self.name == *name,
-        }
+    fn is(&self, name: &[u8], key: u64) -> bool {
+        // Eight bytes that agree without any fold are all that there are of a short name, and all but the last eight of one that is twice as long.
+        self.key == key | self.fold
+            && self.name.len() == name.len()
+            && if self.fold == 0 && name.len() <= 16 {
+                name.len() <= 8 || name.last_chunk() == Some(&self.tail)
+            } else {
+                self.is_whole(name)
+            }
+    }
+
+    #[inline(never)]
+    fn is_whole(&self, name: &[u8]) -> bool {
+        if self.role == Role::Secret { self.name.eq_ignore_ascii_case(name) } else { *self.name == *name }
     }
 }
 

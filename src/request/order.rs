@@ -51,16 +51,24 @@ impl ByteKernel for Rank<'_> {
 impl Rank<'_> {
     #[inline(always)]
     fn among<const N: usize>(self) -> bool {
-        let count = self.keys.len();
-        // Element by element: masked loads, where a copy of some length would be a call.
-        let mut keys = [u64::MAX; N];
-        for (index, key) in keys.iter_mut().enumerate() {
-            *key = self.keys.get(index).copied().unwrap_or(u64::MAX);
+        let count = self.keys.len().min(N);
+        // In the order of signed numbers, for which more CPUs have a comparison.
+        let signed = |key: u64| (key ^ 1 << 63).cast_signed();
+        let mut keys = [i64::MAX; N];
+        let (eights, rest) = self.keys.as_chunks::<8>();
+        let (eight_places, _) = keys.as_chunks_mut::<8>();
+        for (places, eight) in eight_places.iter_mut().zip(eights) {
+            *places = eight.map(signed);
         }
-        let mut ranks = [0u64; N];
-        for &less in self.keys {
+        for (place, key) in keys[count - rest.len()..].iter_mut().zip(rest) {
+            *place = signed(*key);
+        }
+        let mut ranks = [0i64; N];
+        for less in keys[..count].iter().copied() {
+            // Opaque: else the compiler turns about the loops, for whole vectors of these, and needs more registers than there are.
+            let less = std::hint::black_box(less);
             for (rank, &key) in ranks.iter_mut().zip(&keys) {
-                *rank += u64::from(less < key);
+                *rank += i64::from(less < key);
             }
         }
         // A rank is below the count, since no key is less than itself.
@@ -70,7 +78,8 @@ impl Rank<'_> {
             taken |= 1 << (rank % 64);
         }
         self.indices.clear();
-        self.indices.extend_from_slice(&order[..count]);
+        self.indices.extend_from_slice(&order);
+        self.indices.truncate(count);
         taken.count_ones() as usize == count
     }
 }

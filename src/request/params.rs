@@ -167,7 +167,9 @@ pub(super) struct Piece {
 /// The text needs no decoding: it is what was sent.
 pub(super) const AS_SENT: u32 = u32::MAX;
 
+/// A parameter. Of a size by which places are found with a shift.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(16))]
 pub(super) struct Entry {
     pub(super) name: Piece,
     /// For a JSON string the span is between its quotes.
@@ -181,8 +183,7 @@ pub(super) struct Entry {
 impl Entry {
     #[inline(always)]
     pub(super) fn new(name: Piece, value: Piece, kind: Kind, source: Source) -> Self {
-        let plain = ((name.decoded & value.decoded) == AS_SENT) & (source == Source::Json);
-        let marks = Self::mark_of(kind) | if plain { 0 } else { Self::ODD };
+        let marks = Self::mark_of(kind) | if source == Source::Json { 0 } else { Self::OTHER };
         Self { name, value, kind, source, marks }
     }
 
@@ -192,8 +193,14 @@ impl Entry {
         1 << kind as u8
     }
 
-    /// The mark of what is no member of a JSON body, or of which name or value had to be decoded.
-    pub(super) const ODD: u8 = 0x80;
+    /// The mark of what is no member of a JSON body.
+    pub(super) const OTHER: u8 = 0x80;
+
+    /// Whether name or value had to be decoded.
+    #[inline(always)]
+    pub(super) fn is_decoded(&self) -> bool {
+        self.name.decoded & self.value.decoded != AS_SENT
+    }
 }
 
 /// What parsing fills.

@@ -52,12 +52,14 @@ pub(crate) struct AsSent<'s> {
 pub(crate) struct Plain {
     pub(crate) name: (u32, u32),
     pub(crate) value: (u32, u32),
-    /// [`Plain::mark_of`] its kind; with [`Plain::ODD`] it is of another source, or had to be decoded, and nothing else here may be used.
+    /// [`Plain::mark_of`] its kind; with [`Plain::OTHER`] it is of another source, and nothing else here may be used.
     pub(crate) marks: u8,
+    /// Whether name or value had to be decoded: then nothing else here may be used.
+    pub(crate) decoded: bool,
 }
 
 impl Plain {
-    pub(crate) const ODD: u8 = Entry::ODD;
+    pub(crate) const OTHER: u8 = Entry::OTHER;
 
     #[inline(always)]
     pub(crate) const fn mark_of(kind: Kind) -> u8 {
@@ -71,7 +73,13 @@ impl<'s> AsSent<'s> {
     pub(crate) fn get(&self, index: u32) -> Option<(Plain, u64)> {
         let (entry, key) = (self.entries.get(index as usize)?, *self.keys.get(index as usize)?);
         let (name, value) = (entry.name.sent, entry.value.sent);
-        Some((Plain { name: (name.start, name.end), value: (value.start, value.end), marks: entry.marks }, key))
+        let plain = Plain {
+            name: (name.start, name.end),
+            value: (value.start, value.end),
+            marks: entry.marks,
+            decoded: entry.is_decoded(),
+        };
+        Some((plain, key))
     }
 
     /// The text that the bounds are of.
@@ -178,6 +186,11 @@ impl<'s> View<'s> {
     pub(crate) fn may_divide(&self) -> bool {
         let Seen { ampersand, equals, .. } = self.params.store.seen;
         ampersand || equals
+    }
+
+    /// Whether some name or value had to be decoded.
+    pub(crate) fn any_decoded(&self) -> bool {
+        !self.params.store.decoded.is_empty()
     }
 
     /// Whether a JSON body has a space anywhere.

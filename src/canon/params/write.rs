@@ -25,6 +25,8 @@ pub(super) struct Quick<'q> {
     empty: u8,
     /// Bytes that a value needs to be written at all.
     least: usize,
+    /// Whether some texts were decoded, which are not in the body.
+    decoded: bool,
     /// Whether spaces at the ends of texts are to be looked for.
     edges: bool,
     /// The parameter that is passed over; [`u32::MAX`] for none.
@@ -80,7 +82,10 @@ impl<'q> Quick<'q> {
         let value_len = if marks & self.empty != 0 { 0 } else { pair.value.1.wrapping_sub(pair.value.0) as usize };
         let odd = (marks & self.odd != 0) | (name_last >= PIECE);
         let look = Look { name, name_last, value, value_len, value_at: value_at as usize, marks, key };
-        if odd || (self.edges && !skipped && look.edged()) { None } else { Some(look) }
+        if odd || (self.decoded && !skipped && pair.decoded) || (self.edges && !skipped && look.edged()) {
+            return None;
+        }
+        Some(look)
     }
 
     /// Whether a parameter of that name may be passed over.
@@ -152,7 +157,7 @@ impl<'o> Joiner<'o> {
         if self.encode != Encode::Off || (rules.refuse_delimiters && view.may_divide()) {
             return None;
         }
-        let mut odd = Plain::ODD;
+        let mut odd = Plain::OTHER;
         if rules.null == NullText::Refuse {
             odd |= Plain::mark_of(Kind::Null);
         }
@@ -173,6 +178,7 @@ impl<'o> Joiner<'o> {
             odd,
             empty: nulls | SKIPPED,
             least: usize::from(rules.drop_empty),
+            decoded: view.any_decoded(),
             edges: rules.refuse_spaces && view.has_space(),
             skip: u32::MAX,
         })
