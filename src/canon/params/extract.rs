@@ -1,6 +1,6 @@
 //! Reading a request: parameters from its sources, fields out of them and out of headers, and everything that is refused on sight.
 
-use crate::request::{Kind, Param, Params, Request, Sizes, Source, same_name};
+use crate::request::{Kind, Param, Params, Request, Sizes, Source, View, same_name};
 use crate::time::Millis;
 use crate::verdict::Reason;
 
@@ -163,8 +163,7 @@ impl Program {
                 }
             }
         }
-        let extract = self.finish(&found, text, admitted, signed)?;
-        Ok(Extract { view: Some(view), ..extract })
+        self.finish(&found, view, text, admitted, signed)
     }
 
     /// Judges one parameter, and keeps its value where it is a field. Says whether it is signed.
@@ -216,6 +215,7 @@ impl Program {
     fn finish<'r>(
         &self,
         found: &Found<'r>,
+        view: View<'r>,
         text: &'r [u8],
         admitted: AlgSet,
         signed: bool,
@@ -250,7 +250,8 @@ impl Program {
             algorithms = algorithms.and(set.ok_or_else(|| Refusal::invalid("sign_type"))?);
         }
         let rest = Rest::Params { text };
-        Ok(Extract { app_id, kid, timestamp, nonce, signature, algorithms, expires_at: None, view: None, rest })
+        let view = Some(view);
+        Ok(Extract { app_id, kid, timestamp, nonce, signature, algorithms, expires_at: None, view, rest })
     }
 
     /// What is refused of a parameter that is no field: spaces at its ends, and kinds and texts that the profile refuses.
