@@ -368,14 +368,16 @@ const KEPT: usize = 512;
 /// The key of a limit that counts by the app alone.
 #[derive(Clone, Copy)]
 struct Kept {
-    /// The document's generation, the app, the limit: all that the key is made of.
-    of: [u64; 3],
+    /// The document's generation, the app and the limit: all that the key is made of.
+    generation: u64,
+    app: usize,
+    limit: usize,
     key: LimitKey,
 }
 
 impl Kept {
     /// No document is that late.
-    const NOTHING: Self = Self { of: [u64::MAX; 3], key: LimitKey::NONE };
+    const NOTHING: Self = Self { generation: u64::MAX, app: 0, limit: 0, key: LimitKey::NONE };
 }
 
 /// The keys of limits that count by the app alone, as this worker hashed them: an app that comes again is not hashed again. Each has one place; others
@@ -396,13 +398,12 @@ impl KeptKeys {
         if self.places.is_empty() {
             self.places.resize(KEPT, Kept::NOTHING);
         }
-        let (app, index) = (app.index.get(), index.get());
-        let of = [self.generation, app as u64, index as u64];
+        let (generation, app, index) = (self.generation, app.index.get(), index.get());
         // Apps one after the other, and limits an eighth apart: few apps have many limits by the app alone.
         match self.places.get_mut(app.wrapping_add(index.wrapping_mul(KEPT / 8 + 1)) % KEPT) {
-            Some(kept) if kept.of == of => kept.key,
+            Some(kept) if kept.generation == generation && kept.app == app && kept.limit == index => kept.key,
             Some(place) => {
-                *place = Kept { of, key: memory.limit_key(limit, parts) };
+                *place = Kept { generation, app, limit: index, key: memory.limit_key(limit, parts) };
                 place.key
             }
             None => memory.limit_key(limit, parts),

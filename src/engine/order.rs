@@ -30,6 +30,7 @@ use super::batch::{Claimed, Slot, Stand, Work};
 use super::derived::{At as DerivedAt, Derived};
 use super::guard::{self, Hands};
 use super::memory::{Admitted, Memory};
+use super::tokens::Reserved;
 use super::{rules, tokens};
 use crate::alg::{Key, MacInput, SignatureForm};
 use crate::canon::{self, Alg, Extract, Profile, Refusal};
@@ -38,7 +39,7 @@ use crate::lanes::prefetch_of;
 use crate::request::Request;
 use crate::time::Millis;
 use crate::token::Read;
-use crate::verdict::{APP_ID_MAX, KID_MAX, Label, Reason, Verdict};
+use crate::verdict::{APP_ID_MAX, KID_MAX, Reason, Verdict};
 use std::ops::Range;
 
 /// Why a request goes no further.
@@ -396,8 +397,8 @@ pub(super) fn commit(
         return Err(if seen { Reason::Replayed } else { Reason::BadSignature }.into());
     };
     let api = slot.api.ok().flatten().and_then(|api| snapshot.apis().get(api.get()));
-    let kid = app.credentials.get(verified).map_or(Label::EMPTY, |c| c.kid);
-    let parts = Parts { app: Some(app), kid: kid.as_bytes(), api, request, object: slot.object };
+    let kid = app.credentials.get(verified).map_or(&[][..], |c| c.kid.as_bytes());
+    let parts = Parts { app: Some(app), kid, api, request, object: slot.object };
     let of_api = api.map_or(&[][..], |api| &api.limits.after_signature);
     let lists: [&[LimitIndex]; 3] = [&app.limits.before_signature, of_api, &app.limits.after_signature];
     // A replay is a replay, also where a limit would have refused it: the same answer as the look of stage 2 would have given.
@@ -407,13 +408,11 @@ pub(super) fn commit(
     memory.guard.check_caller(app, Some(parts.kid), slot.now)?;
     tokens::check(snapshot, memory, request, app, api, token, slot.now)?;
     taken.take_all(snapshot, memory, &lists, &parts, slot.now, hold)?;
-    let reserved = match tokens::reserve(snapshot, memory, request, app, api, user, slot.now) {
-        Ok(reserved) => reserved,
-        Err(refused) => {
-            taken.give_back(snapshot, memory, &lists, &parts, slot.now, hold);
-            return Err(refused);
-        }
-    };
+    let mut reserved = Reserved::NOTHING;
+    if let Err(refused) = tokens::reserve(snapshot, memory, request, app, api, user, slot.now, &mut reserved) {
+        taken.give_back(snapshot, memory, &lists, &parts, slot.now, hold);
+        return Err(refused);
+    }
     let refused = match taken.begin(memory, api, slot.now, hold) {
         Err(refused) => refused,
         Ok(token) => match memory.admit(nonce, app, token, slot.now) {

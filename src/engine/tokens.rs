@@ -66,7 +66,14 @@ pub(super) struct Reserved {
     grant: Ticket,
 }
 
-/// Reserves the one-time token and the grant of a call that has them.
+impl Reserved {
+    /// Of a call that has none.
+    pub const NOTHING: Self = Self { one_time: Ticket::NONE, grant: Ticket::NONE };
+}
+
+/// Reserves the one-time token and the grant of a call that has them: writes into `reserved`, which held nothing, what it took. Where it fails it has
+/// given back what that holds.
+#[allow(clippy::too_many_arguments)]
 pub(super) fn reserve(
     snapshot: &Snapshot,
     memory: &Memory,
@@ -75,16 +82,15 @@ pub(super) fn reserve(
     api: Option<&Api>,
     user: &[u8],
     now: Millis,
-) -> Result<Reserved, Refused> {
-    let nothing = Reserved { one_time: Ticket::NONE, grant: Ticket::NONE };
-    let (Some(tokens), Some(api)) = (snapshot.tokens(), api) else { return Ok(nothing) };
+    reserved: &mut Reserved,
+) -> Result<(), Refused> {
+    let (Some(tokens), Some(api)) = (snapshot.tokens(), api) else { return Ok(()) };
     let rule = &api.tokens;
     if rule.one_time == OneTime::Off && !rule.grant {
-        return Ok(nothing);
+        return Ok(());
     }
     let store = memory.tokens().ok_or(Reason::Internal)?;
     let policy = &tokens.policy;
-    let mut reserved = nothing;
     if rule.grant {
         let sent = only(request, &policy.grant_header)?.ok_or(Reason::TokenInvalid)?;
         let user = std::str::from_utf8(user).map_err(|_| Reason::InvalidField)?;
@@ -101,12 +107,12 @@ pub(super) fn reserve(
         match one_time {
             Ok(ticket) => reserved.one_time = ticket,
             Err(refused) => {
-                give_back(memory, &reserved);
+                give_back(memory, reserved);
                 return Err(refused);
             }
         }
     }
-    Ok(reserved)
+    Ok(())
 }
 
 /// Gives back what [`reserve`] reserved for a call that was then refused.
