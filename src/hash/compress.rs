@@ -72,7 +72,7 @@ impl<'a, H: Hash<Q>, const Q: usize> Job<'a, H, Q> {
     /// The bytes hashed before its message: a block where there is a key.
     #[inline(always)]
     pub fn before(&self) -> usize {
-        if self.key.is_some() { BlockOf::<H, Q>::LEN } else { 0 }
+        usize::from(self.key.is_some()) * BlockOf::<H, Q>::LEN
     }
 
     /// The layout of its message.
@@ -114,7 +114,7 @@ pub(super) fn advance_scalar<H: Hash<Q> + ?Sized, const Q: usize>(
 ) {
     for (state, blocks) in states.iter_mut().zip(blocks) {
         let mut one = [*state];
-        for b in from..blocks.count {
+        for b in from..blocks.count() {
             let mut words = [[H::Word::default(); 16]];
             H::Word::load((), &[blocks.block(b); MAX_LANES], &mut words[0]);
             if H::BIG_ENDIAN {

@@ -9,8 +9,8 @@ use std::marker::PhantomData;
 use super::compress::{BlockOf, Hash, Job};
 use super::message::{Blocks, Message};
 use super::table::Kernels;
-use crate::lanes::Kernel;
-use crate::lanes::words::{Block, Lanes, MAX_LANES, Word};
+use crate::lanes::words::{Block, Lanes, MAX_LANES, Run, Runs, Word};
+use crate::lanes::{Kernel, align_frame};
 
 /// A group on its way into lanes; jobs are in descending order of their number of blocks.
 pub(super) struct Group<'g, 'b, 'm, H: Hash<Q>, const Q: usize, const G: usize> {
@@ -21,6 +21,8 @@ pub(super) struct Group<'g, 'b, 'm, H: Hash<Q>, const Q: usize, const G: usize> 
     pub blocks: &'b mut [Blocks<'g, BlockOf<H, Q>>; G],
     /// Whether there are keys.
     pub keyed: bool,
+    /// Whether no job has a prefix and all suffixes are short ([`Blocks::is_short`]).
+    pub short: bool,
     /// Blocks to do. No more than the longest job has.
     pub upto: u32,
     /// Takes the digest of each job that has no more than `upto` blocks, as little-endian words of its bytes, and the state of each that
@@ -31,64 +33,74 @@ pub(super) struct Group<'g, 'b, 'm, H: Hash<Q>, const Q: usize, const G: usize> 
 impl<H: Hash<Q>, const Q: usize, const G: usize> Group<'_, '_, '_, H, Q, G> {
     // The outer `if` is decided before code is made, so that no interleaved kernel is made for a hash that does not want it.
     #[allow(clippy::collapsible_if)]
-    /// Runs in the widest lanes there are, and tells how many blocks were done: `upto`, or none where there are no lanes.
-    pub fn enter(self, kernels: Kernels) -> u32 {
+    /// Runs in the widest lanes there are, and tells how many blocks of each message were done (`upto`, or none where there are no lanes)
+    /// and how many were built.
+    pub fn enter(self, kernels: Kernels) -> (u32, usize) {
         let group = self;
         let upto = group.upto;
         #[cfg(target_arch = "x86_64")]
         if let Some(proof) = kernels.avx512(H::ALGORITHM) {
             if H::INTERLEAVED {
                 if group.jobs.len() > <H::Word as Word>::Avx512::COUNT {
-                    proof.enter(Entered::<H, <H::Word as Word>::Avx512, Q, G, 2> { group, lanes: PhantomData });
-                    return upto;
+                    let lanes = PhantomData;
+                    return (upto, proof.enter(Entered::<H, <H::Word as Word>::Avx512, Q, G, 2> { group, lanes }));
                 }
             }
-            proof.enter(Entered::<H, <H::Word as Word>::Avx512, Q, G, 1> { group, lanes: PhantomData });
-            return upto;
+            return (upto, proof.enter(Entered::<H, <H::Word as Word>::Avx512, Q, G, 1> { group, lanes: PhantomData }));
         } else if let Some(proof) = kernels.avx2(H::ALGORITHM) {
             if H::INTERLEAVED {
                 if group.jobs.len() > <H::Word as Word>::Avx2::COUNT {
-                    proof.enter(Entered::<H, <H::Word as Word>::Avx2, Q, G, 2> { group, lanes: PhantomData });
-                    return upto;
+                    let lanes = PhantomData;
+                    return (upto, proof.enter(Entered::<H, <H::Word as Word>::Avx2, Q, G, 2> { group, lanes }));
                 }
             }
-            proof.enter(Entered::<H, <H::Word as Word>::Avx2, Q, G, 1> { group, lanes: PhantomData });
-            return upto;
+            return (upto, proof.enter(Entered::<H, <H::Word as Word>::Avx2, Q, G, 1> { group, lanes: PhantomData }));
         }
         let _ = (kernels, upto);
         group.only_build()
     }
 
     /// Builds the blocks and gives each job its first state: what there is to do before its blocks are done one by one.
-    pub fn only_build(self) -> u32 {
-        build::<H, H::Word, Q, G>((), self.jobs, self.room, self.blocks);
+    pub fn only_build(self) -> (u32, usize) {
+        let built = build::<H, H::Word, Q, G>((), self.jobs, self.short, self.room, self.blocks);
         for (state, job) in self.out.iter_mut().zip(self.jobs) {
             *state = *job.start();
         }
-        0
+        (0, built)
     }
 }
 
-/// Builds the blocks of each job.
+/// Builds the blocks of each job, one after the other from the start of `room`, and tells how many blocks that took.
 #[inline(always)]
 fn build<'g, H: Hash<Q>, V: Lanes<Word = H::Word>, const Q: usize, const G: usize>(
     proof: V::Proof,
     jobs: &[Job<'g, H, Q>],
+    short: bool,
     mut room: &'g mut [BlockOf<H, Q>],
     blocks: &mut [Blocks<'g, BlockOf<H, Q>>; G],
-) {
-    for i in 0..jobs.len() {
-        let Message { prefix, body, suffix } = jobs[i].message;
-        if prefix.is_empty() && suffix.is_empty() {
-            (blocks[i], room) = Blocks::of_body::<H, V, Q>(proof, body, jobs[i].before(), room);
-            continue;
+) -> usize {
+    let all = room.len();
+    assert!(jobs.len() <= G);
+    // Two loops, for the common one to be short.
+    if short {
+        let (pairs, _) = room.as_chunks_mut::<2>();
+        let (mut pairs, _) = pairs.split_at_mut(jobs.len());
+        for i in 0..jobs.len() {
+            let Message { body, suffix, .. } = jobs[i].message;
+            let Some((pair, rest)) = pairs.split_first_mut() else { break };
+            blocks[i] = Blocks::of_short::<H, V, Q>(proof, body, suffix, jobs[i].before(), pair);
+            pairs = rest;
         }
+        return 2 * jobs.len();
+    }
+    for i in 0..jobs.len() {
         let layout = jobs[i].layout();
         let (mine, rest) = room.split_at_mut(layout.built);
         layout.build::<H, V, Q>(proof, mine);
         blocks[i] = layout.blocks(mine);
         room = rest;
     }
+    all - room.len()
 }
 
 /// A group in `S` interleaved groups of the lanes `V`.
@@ -100,33 +112,29 @@ struct Entered<'g, 'b, 'm, H: Hash<Q>, V, const Q: usize, const G: usize, const 
 impl<H: Hash<Q>, V: Lanes<Word = H::Word>, const Q: usize, const G: usize, const S: usize> Kernel<V::Proof>
     for Entered<'_, '_, '_, H, V, Q, G, S>
 {
-    type Output = ();
+    /// How many blocks were built.
+    type Output = usize;
 
     #[inline(always)]
-    fn run(self, proof: V::Proof) {
+    fn run(self, proof: V::Proof) -> usize {
+        align_frame();
         assert!(S * V::COUNT <= G);
-        let Group { jobs, room, blocks, keyed, upto, out } = self.group;
-        build::<H, V, Q, G>(proof, jobs, room, blocks);
-        // Lanes without a job follow the last one's; what comes of it is not looked at. The blocks that all have in place, and that all have
-        // built after those:
-        let (mut in_place, mut built) = (blocks[0].in_place(), blocks[0].built_after());
-        for i in 1..S * V::COUNT {
-            if i >= jobs.len() {
-                blocks[i] = blocks[jobs.len() - 1];
-            }
-            let (from, to) = blocks[i].in_place();
-            in_place = (in_place.0.max(from), in_place.1.min(to));
-            let (from, to) = blocks[i].built_after();
-            built = (built.0.max(from), built.1.min(to));
+        let Group { jobs, room, blocks, keyed, short, upto, out } = self.group;
+        let taken = build::<H, V, Q, G>(proof, jobs, short, room, blocks);
+        // Lanes without a job follow the last one's; what comes of it is not looked at.
+        for i in jobs.len()..S * V::COUNT {
+            blocks[i] = blocks[jobs.len() - 1];
         }
         let blocks = &*blocks;
         let mut counts = [[0; MAX_LANES]; S];
         for s in 0..S {
             for l in 0..V::COUNT {
-                counts[s][l] = blocks[s * V::COUNT + l].count;
+                counts[s][l] = blocks[s * V::COUNT + l].count();
             }
         }
-        let shortest = blocks[jobs.len() - 1].count;
+        let in_place: [Runs<'_, _>; S] = runs::<H, V, Q, G, S>(blocks, Blocks::in_place);
+        let built: [Runs<'_, _>; S] = runs::<H, V, Q, G, S>(blocks, Blocks::built_after);
+        let shortest = blocks[jobs.len() - 1].count();
         let zero = V::splat(proof, H::Word::default());
         let mut state = [[[zero; 4]; Q]; S];
         for s in 0..S {
@@ -145,12 +153,17 @@ impl<H: Hash<Q>, V: Lanes<Word = H::Word>, const Q: usize, const G: usize, const
         for b in 0..upto {
             // Three copies of the same, one for each place where blocks may be. Were the places chosen lane by lane and loaded from here,
             // the compiler would choose them in vectors, and taking them apart again costs more than the loads.
-            if b >= in_place.0 && b < in_place.1 {
-                load::<H, V, Q, G, S>(proof, blocks, &mut words, |blocks| blocks.whole(b));
-            } else if b >= built.0 && b < built.1 {
-                load::<H, V, Q, G, S>(proof, blocks, &mut words, |blocks| blocks.built(b));
+            if all_have(&in_place, b) {
+                for s in 0..S {
+                    V::load(proof, &in_place[s].at(b), &mut words[s]);
+                }
+            } else if all_have(&built, b) {
+                for s in 0..S {
+                    V::load(proof, &built[s].at(b), &mut words[s]);
+                }
             } else {
-                load::<H, V, Q, G, S>(proof, blocks, &mut words, |blocks| blocks.block(b));
+                // Rare, and so nothing of it is to be read ahead of the loop.
+                load::<H, V, Q, G, S>(proof, std::hint::black_box(blocks), &mut words, b);
             }
             for s in 0..S {
                 if H::BIG_ENDIAN {
@@ -206,21 +219,45 @@ impl<H: Hash<Q>, V: Lanes<Word = H::Word>, const Q: usize, const G: usize, const
                 }
             }
         }
+        taken
     }
 }
 
-/// A block of each lane, transposed.
+/// The runs that `run` takes of each lane's blocks.
 #[inline(always)]
-fn load<'g, H: Hash<Q>, V: Lanes<Word = H::Word>, const Q: usize, const G: usize, const S: usize>(
-    proof: V::Proof,
+fn runs<'g, H: Hash<Q>, V: Lanes<Word = H::Word>, const Q: usize, const G: usize, const S: usize>(
     blocks: &[Blocks<'g, BlockOf<H, Q>>; G],
+    run: impl Fn(&Blocks<'g, BlockOf<H, Q>>) -> Run<'g, BlockOf<H, Q>>,
+) -> [Runs<'g, BlockOf<H, Q>>; S] {
+    let mut out = [Runs::NONE; S];
+    for s in 0..S {
+        out[s] = Runs::new(V::COUNT, |l| run(&blocks[s * V::COUNT + l]));
+    }
+    out
+}
+
+/// Whether block `b` is in all of the runs.
+#[inline(always)]
+fn all_have<B, const S: usize>(runs: &[Runs<'_, B>; S], b: u32) -> bool {
+    let mut all = true;
+    for s in 0..S {
+        all &= runs[s].has(b);
+    }
+    all
+}
+
+/// Block `b` of each lane wherever it is, transposed.
+#[inline(always)]
+fn load<H: Hash<Q>, V: Lanes<Word = H::Word>, const Q: usize, const G: usize, const S: usize>(
+    proof: V::Proof,
+    blocks: &[Blocks<'_, BlockOf<H, Q>>; G],
     words: &mut [[V; 16]; S],
-    block: impl Fn(&Blocks<'g, BlockOf<H, Q>>) -> &'g BlockOf<H, Q>,
+    b: u32,
 ) {
     for s in 0..S {
         let mut rows = [BlockOf::<H, Q>::ZERO; MAX_LANES];
         for l in 0..V::COUNT {
-            rows[l] = block(&blocks[s * V::COUNT + l]);
+            rows[l] = blocks[s * V::COUNT + l].block(b);
         }
         V::load(proof, &rows, &mut words[s]);
     }

@@ -19,6 +19,7 @@ use crate::lanes::words::{Block, Lanes, MAX_LANES, Word};
 #[derive(Default)]
 pub struct Scratch {
     order: Vec<u32>,
+    counts: Vec<u32>,
     built: Built,
 }
 
@@ -80,10 +81,10 @@ fn groups<'a, H: Hash<Q>, const Q: usize, const G: usize>(
     scratch: &mut Scratch,
 ) {
     let few = kernels.break_even(H::ALGORITHM);
-    let Scratch { order, built } = scratch;
+    let Scratch { order, counts, built } = scratch;
     order.clear();
     if count >= few.min(3) {
-        by_length(count, |i| job(i).message.blocks::<H, Q>(), order);
+        by_length(count, |i| job(i).message.blocks::<H, Q>(), order, counts);
     } else {
         order.extend(0..count as u32);
     }
@@ -101,17 +102,25 @@ fn groups<'a, H: Hash<Q>, const Q: usize, const G: usize>(
 }
 
 /// The order of messages by their number of blocks, longest first: a counting sort over 0 … 62 blocks, and what is longer by comparison.
-fn by_length(count: usize, blocks: impl Fn(usize) -> u32, order: &mut Vec<u32>) {
-    const LAST: usize = 63;
+/// `counts` has each message's number afterwards.
+fn by_length(count: usize, blocks: impl Fn(usize) -> u32, order: &mut Vec<u32>, counts: &mut Vec<u32>) {
+    const LAST: u32 = 63;
+    let class = |blocks: u32| (LAST - blocks.min(LAST)) as usize;
     let first = blocks(0);
-    if (1..count).all(|i| blocks(i) == first) {
+    let mut same = true;
+    counts.clear();
+    counts.extend((0..count).map(|i| {
+        let blocks = blocks(i);
+        same &= blocks == first;
+        blocks
+    }));
+    if same {
         order.extend(0..count as u32);
         return;
     }
-    let class = |i: usize| LAST - (blocks(i) as usize).min(LAST);
-    let mut ends = [0u32; LAST + 1];
-    for i in 0..count {
-        ends[class(i)] += 1;
+    let mut ends = [0u32; LAST as usize + 1];
+    for &blocks in &*counts {
+        ends[class(blocks)] += 1;
     }
     let long = ends[0] as usize;
     let mut sum = 0;
@@ -119,12 +128,12 @@ fn by_length(count: usize, blocks: impl Fn(usize) -> u32, order: &mut Vec<u32>) 
         (*end, sum) = (sum, sum + *end);
     }
     order.resize(count, 0);
-    for i in 0..count {
-        let place = &mut ends[class(i)];
-        order[*place as usize] = i as u32;
+    for (i, &blocks) in (0u32..).zip(&*counts) {
+        let place = &mut ends[class(blocks)];
+        order[*place as usize] = i;
         *place += 1;
     }
-    order[..long].sort_unstable_by_key(|&i| std::cmp::Reverse(blocks(i as usize)));
+    order[..long].sort_unstable_by_key(|&i| std::cmp::Reverse(counts[i as usize]));
 }
 
 /// The messages in a group.
@@ -151,24 +160,27 @@ fn run<H: Hash<Q>, const Q: usize, const G: usize>(
     out: &mut [[[H::Word; 4]; Q]; G],
     built: &mut Built,
 ) {
-    let (mut at_most, mut keyed, mut secret) = (0, false, false);
+    let (mut prefixes, mut suffixes, mut longest, mut keyed) = (0, 0, 0, false);
     for Job { message, key } in jobs {
-        at_most += Layout::<BlockOf<H, Q>>::at_most(message);
+        prefixes += message.prefix.len();
+        suffixes += message.suffix.len();
+        longest = longest.max(message.suffix.len());
         keyed |= key.is_some();
-        secret |= !message.suffix.is_empty();
     }
+    let at_most = Layout::<BlockOf<H, Q>>::at_most(jobs.len(), prefixes + suffixes);
     let room = built.blocks::<BlockOf<H, Q>>(at_most);
     // The lanes run while at least `few` messages go on.
     let upto = few.checked_sub(1).and_then(|i| jobs.get(i)).map_or(0, |job| job.message.blocks::<H, Q>());
     let mut blocks = [Blocks::NONE; G];
-    let group = Group { jobs, room, blocks: &mut blocks, keyed, upto, out };
-    let from = if upto > 0 { group.enter(kernels) } else { group.only_build() };
-    if from == 0 || blocks[0].count > from {
+    let short = prefixes == 0 && Blocks::<BlockOf<H, Q>>::is_short::<H, Q>(longest);
+    let group = Group { jobs, room, blocks: &mut blocks, keyed, short, upto, out };
+    let (from, taken) = if upto > 0 { group.enter(kernels) } else { group.only_build() };
+    if from == 0 || blocks[0].count() > from {
         finish::<H, Q, G>(kernels, jobs, &mut blocks, from, out);
     }
-    if secret {
+    if suffixes > 0 {
         // The buffer outlives the call, so the compiler cannot leave this out.
-        built.blocks::<BlockOf<H, Q>>(at_most).fill(*BlockOf::<H, Q>::ZERO);
+        built.blocks::<BlockOf<H, Q>>(taken).fill(*BlockOf::<H, Q>::ZERO);
     }
 }
 
@@ -184,7 +196,7 @@ fn finish<H: Hash<Q>, const Q: usize, const G: usize>(
     let mut states = [*H::IV; G];
     let mut n = 0;
     for i in 0..jobs.len() {
-        if blocks[i].count > from {
+        if blocks[i].count() > from {
             (left[n], blocks[n], states[n]) = (i, blocks[i], out[i]);
             n += 1;
         }

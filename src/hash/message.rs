@@ -14,7 +14,7 @@
 //! prefix, everything is built.
 
 use super::compress::{BlockOf, Hash};
-use crate::lanes::words::{Block, Lanes, Word};
+use crate::lanes::words::{Block, Lanes, Pieces, Run, Word};
 
 /// A message to hash: three pieces, one after the other.
 #[derive(Clone, Copy, Default)]
@@ -76,8 +76,6 @@ pub(super) struct Layout<'a, B> {
     whole: &'a [B],
     /// The built blocks before them.
     head: u32,
-    /// All blocks.
-    pub count: u32,
     /// The built blocks.
     pub built: usize,
     /// Bytes that are built.
@@ -87,10 +85,10 @@ pub(super) struct Layout<'a, B> {
 }
 
 impl<'a, B: Block> Layout<'a, B> {
-    /// No fewer than the blocks of `message` that are built.
+    /// No fewer than the blocks that are built of `messages` messages whose prefixes and suffixes have `bytes` bytes in all.
     #[inline(always)]
-    pub fn at_most(message: &Message<'_>) -> usize {
-        (message.prefix.len() + message.suffix.len()) / B::LEN + 4
+    pub fn at_most(messages: usize, bytes: usize) -> usize {
+        bytes / B::LEN + 4 * messages
     }
 
     /// The layout of `message`. `before` is the number of bytes hashed before it (a block, where the state is that of an HMAC key), which
@@ -110,7 +108,6 @@ impl<'a, B: Block> Layout<'a, B> {
             pieces: [prefix, start, rest, suffix],
             whole,
             head: head as u32,
-            count,
             built: count as usize - whole.len(),
             end: message.len() - whole.len() * B::LEN,
             // Below 2^64, as memory is; SHA-512's 16 bytes of length begin with zeros, which are there.
@@ -141,7 +138,7 @@ impl<'a, B: Block> Layout<'a, B> {
     /// The blocks, of which `built` were written by [`build`](Self::build).
     #[inline(always)]
     pub fn blocks(&self, built: &'a [B]) -> Blocks<'a, B> {
-        Blocks { head: self.head, whole: self.whole, built, count: self.count }
+        Blocks(Pieces::new(self.head as usize, self.whole, built))
     }
 }
 
@@ -153,78 +150,68 @@ fn length<H: Hash<Q>, const Q: usize>(bits: u64) -> [u8; 8] {
 
 /// The blocks of a padded message: some in place, some built.
 #[derive(Clone, Copy)]
-pub(super) struct Blocks<'a, B> {
-    head: u32,
-    whole: &'a [B],
-    built: &'a [B],
-    /// How many there are.
-    pub count: u32,
-}
+pub(super) struct Blocks<'a, B>(Pieces<'a, B>);
 
 impl<'a, B: Block> Blocks<'a, B> {
     /// No block at all: what an unused lane has.
-    pub const NONE: Self = Self { head: 0, whole: &[], built: &[], count: 0 };
+    pub const NONE: Self = Self(Pieces::NONE);
 
-    /// The blocks of a body alone, the common case: one masked read and one or two whole writes. The built ones, which are the last one or
-    /// two, are taken from the start of `room`; what is left of it is given back.
+    /// Whether [`of_short`](Self::of_short) can make a message whose suffix is that long.
     #[inline(always)]
-    pub fn of_body<H: Hash<Q, Word: Word<Block = B>>, V: Lanes<Word = H::Word>, const Q: usize>(
+    pub fn is_short<H: Hash<Q>, const Q: usize>(suffix: usize) -> bool {
+        suffix <= B::LEN - H::LENGTH_BYTES
+    }
+
+    /// The blocks of a body and a short suffix, the common case, whose padding ends in the first or the second built block: one masked read
+    /// and two whole writes, whichever it is.
+    #[inline(always)]
+    pub fn of_short<H: Hash<Q, Word: Word<Block = B>>, V: Lanes<Word = H::Word>, const Q: usize>(
         proof: V::Proof,
         body: &'a [u8],
+        suffix: &[u8],
         before: usize,
-        room: &'a mut [B],
-    ) -> (Self, &'a mut [B]) {
+        room: &'a mut [B; 2],
+    ) -> Self {
         let (whole, rest) = B::split(body);
-        let two = rest.len() + H::LENGTH_BYTES >= B::LEN;
-        let (built, room) = room.split_at_mut(if two { 2 } else { 1 });
-        V::fill(proof, &mut built[0], rest);
-        built[0].set(rest.len(), 0x80);
-        if two {
-            V::fill(proof, &mut built[1], &[]);
+        V::fill(proof, &mut room[0], rest);
+        V::fill(proof, &mut room[1], &[]);
+        if !suffix.is_empty() {
+            V::put(proof, room, rest.len(), suffix);
         }
-        built[built.len() - 1].set_end(length::<H, Q>((before + body.len()) as u64 * 8));
-        let count = (whole.len() + built.len()) as u32;
-        (Self { head: 0, whole, built, count }, room)
-    }
-
-    /// Which blocks are in place: from the first to before the second.
-    #[inline(always)]
-    pub fn in_place(&self) -> (u32, u32) {
-        (self.head, self.head + self.whole.len() as u32)
-    }
-
-    /// Block `b`, which must be [`in_place`](Self::in_place).
-    #[inline(always)]
-    pub fn whole(&self, b: u32) -> &'a B {
-        &self.whole[(b - self.head) as usize]
-    }
-
-    /// Which blocks are built and come after those in place: from the first to before the second.
-    #[inline(always)]
-    pub fn built_after(&self) -> (u32, u32) {
-        (self.head + self.whole.len() as u32, self.count)
-    }
-
-    /// Block `b`, which must be one of [`built_after`](Self::built_after).
-    #[inline(always)]
-    pub fn built(&self, b: u32) -> &'a B {
-        &self.built[b as usize - self.whole.len()]
+        let end = rest.len() + suffix.len();
+        room[end / B::LEN].set(end % B::LEN, 0x80);
+        let last = (end + H::LENGTH_BYTES) / B::LEN;
+        room[last].set_end(length::<H, Q>((before + body.len() + suffix.len()) as u64 * 8));
+        Self(Pieces::new(0, whole, &room[..=last]))
     }
 
     /// Built blocks alone.
     #[inline(always)]
     pub fn of_built(built: &'a [B]) -> Self {
-        Self { head: 0, whole: &[], built, count: built.len() as u32 }
+        Self(Pieces::new(0, &[], built))
+    }
+
+    /// How many there are.
+    #[inline(always)]
+    pub fn count(&self) -> u32 {
+        self.0.count()
+    }
+
+    /// Those in place.
+    #[inline(always)]
+    pub fn in_place(&self) -> Run<'a, B> {
+        self.0.whole()
+    }
+
+    /// Those that are built and come after them.
+    #[inline(always)]
+    pub fn built_after(&self) -> Run<'a, B> {
+        self.0.tail()
     }
 
     /// Block `b`; zeros beyond the last.
     #[inline(always)]
     pub fn block(&self, b: u32) -> &'a B {
-        let in_place = b.wrapping_sub(self.head) as usize;
-        if let Some(block) = self.whole.get(in_place) {
-            return block;
-        }
-        let skipped = if b < self.head { 0 } else { self.whole.len() };
-        (b as usize).checked_sub(skipped).and_then(|i| self.built.get(i)).unwrap_or(B::ZERO)
+        self.0.get(b).unwrap_or(B::ZERO)
     }
 }

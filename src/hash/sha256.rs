@@ -155,7 +155,7 @@ impl Kernel<ShaNi> for Pairs<'_, '_> {
             let mut done = from;
             if let ([first, second], [one, two]) = (&mut *states, blocks) {
                 let mut pair = [State::new(proof, first), State::new(proof, second)];
-                let both = one.count.min(two.count).max(from);
+                let both = one.count().min(two.count()).max(from);
                 while done < both {
                     State::compress(&mut pair, &[one.block(done), two.block(done)], &K);
                     done += 1;
@@ -163,9 +163,9 @@ impl Kernel<ShaNi> for Pairs<'_, '_> {
                 (*first, *second) = (pair[0].words(), pair[1].words());
             }
             for (state, blocks) in states.iter_mut().zip(blocks) {
-                if done < blocks.count {
+                if done < blocks.count() {
                     let mut alone = [State::new(proof, state)];
-                    for b in done..blocks.count {
+                    for b in done..blocks.count() {
                         State::compress(&mut alone, &[blocks.block(b)], &K);
                     }
                     *state = alone[0].words();

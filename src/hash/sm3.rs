@@ -142,8 +142,8 @@ impl Kernel<Avx512> for Alone<'_, '_> {
         let Self { states, blocks, from } = self;
         for (state, blocks) in states.iter_mut().zip(blocks) {
             let mut done = from;
-            while done < blocks.count {
-                let count = (blocks.count - done).min(MAX_LANES as u32);
+            while done < blocks.count() {
+                let count = (blocks.count() - done).min(MAX_LANES as u32);
                 if count < LEAST {
                     compress::advance_scalar::<Sm3, 2>(std::slice::from_mut(state), &[*blocks], done);
                     break;

@@ -164,6 +164,21 @@ pub trait Kernel<P> {
     fn run(self, proof: P) -> Self::Output;
 }
 
+/// Has the frame of the function that this is inlined into lie on a cache line, for a kernel to call that keeps more vectors than there
+/// are registers.
+///
+/// The compiler puts vectors on the stack that find no register. It aligns them only where it knew before it gave out registers that the
+/// frame has something to align, and a kernel whose arrays have all become registers has nothing: then the frame is where the caller's
+/// depth leaves it, and a half of all AVX2's vectors there, or three quarters of AVX-512's, lie across two cache lines.
+#[inline(always)]
+pub(crate) fn align_frame() {
+    #[repr(align(64))]
+    struct Line(#[allow(dead_code)] [u8; 64]);
+    // Never written, and only its address is looked at.
+    let line = std::mem::MaybeUninit::<Line>::uninit();
+    std::hint::black_box(&raw const line);
+}
+
 macro_rules! proofs {
     ($($(#[$doc:meta])* $name:ident, $features:literal;)*) => {$(
         $(#[$doc])*

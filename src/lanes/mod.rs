@@ -19,5 +19,6 @@ pub mod words;
 
 pub use aes::{CbcMac, ShortMac};
 pub use bytes::{Baseline, ByteKernel, ByteLanes, Portable, prefetch, prefetch_of, with_bytes};
+pub(crate) use cpu::align_frame;
 pub use cpu::{AesNi, Avx2, Avx512, Avx512Ifma, Backend, Cpu, Kernel, ShaNi};
 pub use f52::{Lanes52, Line, MASK52, Model};

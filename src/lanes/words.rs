@@ -16,6 +16,8 @@
 //!
 //! Words enter as they lie in memory, little-endian; a big-endian hash turns them with [`Lanes::reverse_bytes`].
 
+use std::marker::PhantomData;
+
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -78,9 +80,8 @@ macro_rules! block {
 
             #[inline(always)]
             fn set_end(&mut self, bytes: [u8; 8]) {
-                for i in 0..8 {
-                    self[$len - 8 + i] = bytes[i];
-                }
+                let (_, end) = self.split_last_chunk_mut().expect("a block is longer than that");
+                *end = bytes;
             }
         }
     };
@@ -164,6 +165,146 @@ pub trait Lanes: Copy {
     fn put(proof: Self::Proof, to: &mut [<Self::Word as Word>::Block], at: usize, from: &[u8]);
     /// Makes the block `from` with zeros after it; bytes of `from` beyond a block's are not read.
     fn fill(proof: Self::Proof, to: &mut <Self::Word as Word>::Block, from: &[u8]);
+}
+
+/// Numbered blocks in two pieces of memory: `built[..head]`, then `whole`, then the rest of `built`.
+#[derive(Clone, Copy)]
+pub struct Pieces<'a, B> {
+    /// Block n of `head..tail` is at `whole + n`.
+    whole: *const B,
+    /// Block n of `tail..count` is at `built + n`, and block n of `0..head` at `built + (tail - head) + n`; all of them, and those in
+    /// `whole`, live for 'a.
+    built: *const B,
+    head: u32,
+    tail: u32,
+    count: u32,
+    lives: PhantomData<&'a [B]>,
+}
+
+impl<'a, B> Pieces<'a, B> {
+    /// No blocks.
+    pub const NONE: Self =
+        Self { whole: std::ptr::null(), built: std::ptr::null(), head: 0, tail: 0, count: 0, lives: PhantomData };
+
+    /// `built[..head]`, `whole` and the rest of `built`.
+    ///
+    /// # Panics
+    /// Where `built` has fewer than `head` blocks, or where there are 2^32 blocks or more in all.
+    #[inline(always)]
+    pub fn new(head: usize, whole: &'a [B], built: &'a [B]) -> Self {
+        let (tail, count) = (head + whole.len(), whole.len() + built.len());
+        assert!(head <= built.len() && count <= u32::MAX as usize);
+        Self {
+            whole: whole.as_ptr().wrapping_sub(head),
+            built: built.as_ptr().wrapping_sub(whole.len()),
+            head: head as u32,
+            tail: tail as u32,
+            count: count as u32,
+            lives: PhantomData,
+        }
+    }
+
+    /// How many blocks there are.
+    #[inline(always)]
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Those in one piece before those built at the end.
+    #[inline(always)]
+    pub fn whole(&self) -> Run<'a, B> {
+        Run { zeroth: self.whole, from: self.head, to: self.tail, lives: PhantomData }
+    }
+
+    /// Those built at the end.
+    #[inline(always)]
+    pub fn tail(&self) -> Run<'a, B> {
+        Run { zeroth: self.built, from: self.tail, to: self.count, lives: PhantomData }
+    }
+
+    /// Block `number`, where there is one.
+    #[inline(always)]
+    pub fn get(&self, number: u32) -> Option<&'a B> {
+        if number >= self.count {
+            return None;
+        }
+        let zeroth = if number >= self.tail {
+            self.built
+        } else if number >= self.head {
+            self.whole
+        } else {
+            self.built.wrapping_add((self.tail - self.head) as usize)
+        };
+        // SAFETY: the invariants of `whole` and `built`, kept by `new`.
+        Some(unsafe { &*zeroth.wrapping_add(number as usize) })
+    }
+}
+
+/// Some of the blocks of [`Pieces`] that lie side by side.
+#[derive(Clone, Copy)]
+pub struct Run<'a, B> {
+    /// Where block 0 would be: block n of `from..to` is at `zeroth + n` and lives for 'a.
+    zeroth: *const B,
+    from: u32,
+    to: u32,
+    lives: PhantomData<&'a [B]>,
+}
+
+/// A run of blocks for each lane: the numbers that are in every lane's run are taken with one check for all lanes.
+#[derive(Clone, Copy)]
+pub struct Runs<'a, B> {
+    /// Each lane's `zeroth`. For each n in `from..to`, n is a number of the lane's run.
+    zeroth: [*const B; MAX_LANES],
+    from: u32,
+    to: u32,
+    lives: PhantomData<&'a [B]>,
+}
+
+impl<'a, B> Runs<'a, B> {
+    /// No blocks.
+    pub const NONE: Self = Self { zeroth: [std::ptr::null(); MAX_LANES], from: 0, to: 0, lives: PhantomData };
+
+    /// The runs of the first `lanes` lanes; the other lanes have the first one's.
+    ///
+    /// # Panics
+    /// Where there is no lane, or more than [`MAX_LANES`].
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop)] // no iterators in lanes: see `hash::group`
+    pub fn new(lanes: usize, run: impl Fn(usize) -> Run<'a, B>) -> Self {
+        assert!(lanes > 0 && lanes <= MAX_LANES);
+        let Run { zeroth, mut from, mut to, lives } = run(0);
+        let mut all = [zeroth; MAX_LANES];
+        for l in 1..lanes {
+            let run = run(l);
+            all[l] = run.zeroth;
+            from = from.max(run.from);
+            to = to.min(run.to);
+        }
+        Self { zeroth: all, from, to, lives }
+    }
+
+    /// Whether every lane has a block of that number.
+    #[inline(always)]
+    pub fn has(&self, number: u32) -> bool {
+        number >= self.from && number < self.to
+    }
+
+    /// The block of that number in each lane.
+    ///
+    /// # Panics
+    /// Where a lane has none.
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop)] // no iterators in lanes: see `hash::group`
+    pub fn at(&self, number: u32) -> [&'a B; MAX_LANES] {
+        assert!(self.has(number));
+        let mut at = self.zeroth;
+        for l in 0..MAX_LANES {
+            at[l] = at[l].wrapping_add(number as usize);
+        }
+        // SAFETY: pointers and references have one layout. The number is in each lane's run (kept by `new`: `from` is the greatest of
+        // theirs, `to` the least), so that by the invariant of that run's `zeroth` each pointer is that of a block that lives for 'a.
+        unsafe { *(&raw const at).cast::<[&'a B; MAX_LANES]>() }
+    }
 }
 
 #[cfg(test)]

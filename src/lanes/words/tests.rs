@@ -1,7 +1,7 @@
 //! Every operation of every backend against plain words.
 
 use super::super::Cpu;
-use super::{Lanes, MAX_LANES, Word};
+use super::{Lanes, MAX_LANES, Pieces, Runs, Word};
 
 /// Words that exercise carries, signs and each byte.
 const WORDS: [u64; 8] = [
@@ -136,4 +136,56 @@ fn a_rotation_is_the_same_to_the_left_and_to_the_right() {
             check::<super::U32x16>(proof);
         }
     }
+}
+
+#[test]
+fn every_number_of_pieces_is_the_block_that_it_stands_for() {
+    let blocks: Vec<[u8; 64]> = (0..12).map(|i| [i; 64]).collect();
+    let (built, whole) = blocks.split_at(5);
+    for head in 0..=built.len() {
+        for whole in [&whole[..0], &whole[..1], whole] {
+            let expected: Vec<&[u8; 64]> = built[..head].iter().chain(whole).chain(&built[head..]).collect();
+            let pieces = Pieces::new(head, whole, built);
+            assert_eq!(pieces.count() as usize, expected.len());
+            let (in_place, tail) = (Runs::new(1, |_| pieces.whole()), Runs::new(1, |_| pieces.tail()));
+            for number in 0..20 {
+                assert_eq!(pieces.get(number), expected.get(number as usize).copied());
+                let n = number as usize;
+                assert_eq!(in_place.has(number), (head..head + whole.len()).contains(&n));
+                assert_eq!(tail.has(number), (head + whole.len()..expected.len()).contains(&n));
+                for runs in [&in_place, &tail] {
+                    if runs.has(number) {
+                        assert!(runs.at(number).iter().all(|block| *block == expected[n]));
+                    }
+                }
+            }
+        }
+    }
+    assert!(Pieces::<[u8; 64]>::NONE.get(0).is_none() && !Runs::<[u8; 64]>::NONE.has(0));
+}
+
+#[test]
+fn runs_have_the_numbers_that_all_lanes_have() {
+    let blocks: Vec<[u8; 64]> = (0..40).map(|i| [i; 64]).collect();
+    // Lane l has the numbers from l on, 20 of them.
+    let lane = |l: usize| Pieces::new(l, &blocks[..20], &blocks[20..]).whole();
+    for lanes in 1..=MAX_LANES {
+        let runs = Runs::new(lanes, lane);
+        for number in 0..50 {
+            assert_eq!(runs.has(number), number as usize >= lanes - 1 && number < 20);
+            if runs.has(number) {
+                for (l, block) in runs.at(number).iter().enumerate().take(lanes) {
+                    assert_eq!(block[0] as usize, number as usize - l);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "has")]
+fn a_number_that_a_lane_has_not_is_not_given() {
+    let blocks = [[0; 64]; 3];
+    let runs = Runs::new(2, |l| Pieces::new(0, &blocks[l..], &[]).whole());
+    let _ = runs.at(2);
 }
