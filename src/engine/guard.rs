@@ -5,16 +5,17 @@
 //! counted at the gate suspends at the gate, one counted at the commit suspends at the commit. Deny lists are changed from outside, at
 //! any moment; they are looked at as early as the key is known, and once more at the commit.
 
+use super::kept::KeptKeys;
 use super::memory::Memory;
 use super::order::{Parts, Refused};
 use crate::bucket::{
     Anomalies, AnomaliesConfig, Anomaly, Breakers, BreakersConfig, Counts, Debit, Deny, DenyConfig, DenyKey, Held,
-    Inflight, InflightConfig, LimitKey, Mark, Objects, ObjectsConfig, Pass, Take, VALUE_MAX, Whose, Worker, window_of,
+    Inflight, InflightConfig, Mark, Objects, ObjectsConfig, Pass, Take, VALUE_MAX, Whose, Worker, window_of,
 };
 use crate::canon::Extract;
 use crate::error::{DocumentError, Error};
 use crate::hash::prf::Kind;
-use crate::keys::{Action, Api, App, CONCURRENCY_EACH, KeyPart, Limit, LimitIndex, LimitLists, Rate, Snapshot, State};
+use crate::keys::{Action, Api, App, CONCURRENCY_EACH, Limit, LimitIndex, LimitLists, Rate, Snapshot, State};
 use crate::nonce::{NonceConfig, ShareKey, Shares, SharesConfig};
 use crate::shm::{Region, RegionSpec};
 use crate::time::Millis;
@@ -362,55 +363,6 @@ pub(super) struct Hands {
     pub taken: Taken,
 }
 
-/// Keys of limits that a worker keeps: for the apps that come often.
-const KEPT: usize = 512;
-
-/// The key of a limit that counts by the app alone.
-#[derive(Clone, Copy)]
-struct Kept {
-    /// The document's generation, the app and the limit: all that the key is made of.
-    generation: u64,
-    app: usize,
-    limit: usize,
-    key: LimitKey,
-}
-
-impl Kept {
-    /// No document is that late.
-    const NOTHING: Self = Self { generation: u64::MAX, app: 0, limit: 0, key: LimitKey::NONE };
-}
-
-/// The keys of limits that count by the app alone, as this worker hashed them: an app that comes again is not hashed again. Each has one place; others
-/// that fall on it take its turn.
-#[derive(Default)]
-struct KeptKeys {
-    /// None, or [`KEPT`].
-    places: Vec<Kept>,
-    /// Of the document in force.
-    generation: u64,
-}
-
-impl KeptKeys {
-    fn get(&mut self, memory: &Memory, index: LimitIndex, limit: &Limit, parts: &Parts<'_>) -> LimitKey {
-        let (Some(app), Some(KeyPart::App)) = (parts.app, limit.key.only()) else {
-            return memory.limit_key(limit, parts);
-        };
-        if self.places.is_empty() {
-            self.places.resize(KEPT, Kept::NOTHING);
-        }
-        let (generation, app, index) = (self.generation, app.index.get(), index.get());
-        // Apps one after the other, and limits an eighth apart: few apps have many limits by the app alone.
-        match self.places.get_mut(app.wrapping_add(index.wrapping_mul(KEPT / 8 + 1)) % KEPT) {
-            Some(kept) if kept.generation == generation && kept.app == app && kept.limit == index => kept.key,
-            Some(place) => {
-                *place = Kept { generation, app, limit: index, key: memory.limit_key(limit, parts) };
-                place.key
-            }
-            None => memory.limit_key(limit, parts),
-        }
-    }
-}
-
 /// What limits have taken for one request, in the order of taking. One serves request after request, since it is larger than most need.
 pub(super) struct Taken {
     debits: [Debit; DEBITS],
@@ -573,7 +525,7 @@ impl Taken {
         hold: &mut Hold,
     ) -> Result<(), Refused> {
         self.clear();
-        self.keys.generation = snapshot.generation();
+        self.keys.under(snapshot.generation());
         for index in lists.iter().copied().flatten() {
             let limit = snapshot.limit(*index).ok_or(Reason::Internal)?;
             if let Err(refused) = self.take(memory, *index, limit, parts, now, hold) {

@@ -17,6 +17,7 @@ mod batch;
 mod derived;
 mod evidence;
 mod guard;
+mod kept;
 mod memory;
 mod order;
 mod rules;
