@@ -161,33 +161,46 @@ impl Prf {
     #[must_use]
     #[inline]
     pub fn hash_in(&self, domain: u8, parts: &[&[u8]]) -> (u64, u64) {
-        if let Function::Aes(mac, _) = &self.function {
-            let short = |first: &[u8], second: &[u8]| {
-                (first.len() <= ShortMac::FIRST && second.len() <= ShortMac::SECOND).then(|| {
-                    let head = u64::from(domain) | (parts.len() as u64) << 8;
-                    head | (first.len() as u64) << 16 | (second.len() as u64) << 24
-                })
-            };
-            match parts {
-                [part] => {
-                    if let Some(head) = short(&[], part) {
-                        return pair(mac.hash(head, 0, &[], part));
-                    }
-                }
-                [first, second] => {
-                    if let Some(head) = short(first, second) {
-                        return pair(mac.hash(head, 0, first, second));
-                    }
-                }
-                [stamp, first, second] => {
-                    if let (Some(stamp), Some(head)) = (stamp.as_array::<8>(), short(first, second)) {
-                        return pair(mac.hash(head, u64::from_le_bytes(*stamp), first, second));
-                    }
-                }
-                _ => {}
+        let short = match parts {
+            [part] => self.short(domain, 1, 0, &[], part),
+            [first, second] => self.short(domain, 2, 0, first, second),
+            [stamp, first, second] => {
+                stamp.as_array::<8>().and_then(|stamp| self.short(domain, 3, u64::from_le_bytes(*stamp), first, second))
             }
+            _ => None,
+        };
+        short.unwrap_or_else(|| self.long(domain, parts))
+    }
+
+    /// [`Self::hash_in`] of two parts.
+    #[must_use]
+    #[inline]
+    pub fn hash_two(&self, domain: u8, first: &[u8], second: &[u8]) -> (u64, u64) {
+        self.short(domain, 2, 0, first, second).unwrap_or_else(
+            #[cold]
+            || self.long(domain, &[first, second]),
+        )
+    }
+
+    /// [`Self::hash_in`] of three parts, of which the first is `stamp` in little-endian order.
+    #[must_use]
+    #[inline]
+    pub fn hash_stamped(&self, domain: u8, stamp: u64, first: &[u8], second: &[u8]) -> (u64, u64) {
+        self.short(domain, 3, stamp, first, second).unwrap_or_else(
+            #[cold]
+            || self.long(domain, &[&stamp.to_le_bytes(), first, second]),
+        )
+    }
+
+    /// The hash of what goes side by side: `count` parts, of which these two are the last. `None`: it is too long, or the function is another.
+    #[inline(always)]
+    fn short(&self, domain: u8, count: u64, stamp: u64, first: &[u8], second: &[u8]) -> Option<(u64, u64)> {
+        let Function::Aes(mac, _) = &self.function else { return None };
+        if first.len() > ShortMac::FIRST || second.len() > ShortMac::SECOND {
+            return None;
         }
-        self.long(domain, parts)
+        let head = u64::from(domain) | count << 8 | (first.len() as u64) << 16 | (second.len() as u64) << 24;
+        Some(mac.hash(head, stamp, first, second))
     }
 
     /// [`Self::hash_in`] of the encoding.
@@ -211,11 +224,6 @@ impl Prf {
         }
         sink.finish()
     }
-}
-
-#[inline(always)]
-const fn pair([low, high]: [u64; 2]) -> (u64, u64) {
-    (low, high)
 }
 
 const fn leb128_len(mut value: usize) -> usize {
@@ -345,7 +353,7 @@ mod tests {
                     }
                     Function::Aes(_, mac) => {
                         let blocks: Vec<[u8; 16]> = flat.chunks(16).map(|b| b.try_into().unwrap()).collect();
-                        pair(mac.absorb([0; 2], &blocks))
+                        mac.absorb([0; 2], &blocks).into()
                     }
                 };
                 assert_eq!(prf.hash_in(9, &parts), expected, "{length} {prf:?}");

@@ -113,40 +113,46 @@ mod x86 {
     /// The blocks of a part, each enciphered under keys of its own, and added to `sum`. No more blocks than there are keys.
     #[inline]
     #[target_feature(enable = "aes,sse2,sse4.1")]
-    fn add(mut sum: __m128i, keys: &[[__m128i; 4]], part: &[u8]) -> __m128i {
-        let (whole, rest) = part.as_chunks::<16>();
-        let mut keys = keys.iter();
-        for (block, keys) in whole.iter().zip(&mut keys) {
-            sum = _mm_xor_si128(sum, four_rounds(keys, load(block)));
+    fn add<const BLOCKS: usize>(mut sum: __m128i, keys: &[[__m128i; 4]; BLOCKS], part: &[u8]) -> __m128i {
+        if part.len() < 16 {
+            return if part.is_empty() { sum } else { _mm_xor_si128(sum, four_rounds(&keys[0], piece(part))) };
         }
-        if !rest.is_empty()
-            && let Some(keys) = keys.next()
-        {
-            let block = part.last_chunk().map_or_else(|| piece(rest), |last| load(last));
-            sum = _mm_xor_si128(sum, four_rounds(keys, block));
+        let mut number = 0;
+        // The last block is counted from the end: the last whole one, or one that overlaps it.
+        let last = part.len() - 16;
+        while number * 16 < last && number + 1 < keys.len() {
+            // SAFETY: there are 16 bytes from `last` on, and so from anything less.
+            let block = unsafe { _mm_loadu_si128(part.as_ptr().add(number * 16).cast()) };
+            sum = _mm_xor_si128(sum, four_rounds(&keys[number], block));
+            number += 1;
         }
-        sum
+        // SAFETY: as above.
+        let block = unsafe { _mm_loadu_si128(part.as_ptr().add(last).cast()) };
+        _mm_xor_si128(sum, four_rounds(&keys[number], block))
     }
 
     #[target_feature(enable = "aes,sse2,sse4.1")]
-    pub(super) fn short(mac: &ShortMac, head: u64, stamp: u64, first: &[u8], second: &[u8]) -> [u64; 2] {
-        let (of_first, of_second) = mac.blocks.split_at(ShortMac::FIRST / 16);
+    pub(super) fn short(mac: &ShortMac, head: u64, stamp: u64, first: &[u8], second: &[u8]) -> (u64, u64) {
         let sum = _mm_set_epi64x(stamp.cast_signed(), head.cast_signed());
-        let sum = add(add(sum, of_first, first), of_second, second);
-        halves(chain(&mac.last, _mm_setzero_si128(), sum))
+        let sum = add(add(sum, &mac.of_first, first), &mac.of_second, second);
+        // In registers, as a pair goes.
+        let [low, high] = halves(chain(&mac.last, _mm_setzero_si128(), sum));
+        (low, high)
     }
 
     #[target_feature(enable = "aes,sse2,sse4.1")]
     pub(super) fn short_keys(key: &CbcMac) -> ShortMac {
         let mut next = 1;
         let last = key.derive(next);
-        let blocks = std::array::from_fn(|_| {
+        let mut of_block = |_| {
             std::array::from_fn(|_| {
                 next += 1;
                 load(&key.derive(next))
             })
-        });
-        ShortMac { blocks, last: expand(key.proof, &last) }
+        };
+        let of_first = std::array::from_fn(&mut of_block);
+        let of_second = std::array::from_fn(of_block);
+        ShortMac { of_first, of_second, last: expand(key.proof, &last) }
     }
 }
 
@@ -198,7 +204,9 @@ impl CbcMac {
 #[derive(Clone, Copy)]
 pub struct ShortMac {
     #[cfg(target_arch = "x86_64")]
-    blocks: [[core::arch::x86_64::__m128i; 4]; (Self::FIRST + Self::SECOND) / 16],
+    of_first: [[core::arch::x86_64::__m128i; 4]; Self::FIRST / 16],
+    #[cfg(target_arch = "x86_64")]
+    of_second: [[core::arch::x86_64::__m128i; 4]; Self::SECOND / 16],
     last: CbcMac,
 }
 
@@ -230,7 +238,7 @@ impl ShortMac {
     /// parts are.
     #[inline]
     #[must_use]
-    pub fn hash(&self, head: u64, stamp: u64, first: &[u8], second: &[u8]) -> [u64; 2] {
+    pub fn hash(&self, head: u64, stamp: u64, first: &[u8], second: &[u8]) -> (u64, u64) {
         debug_assert!(first.len() <= Self::FIRST && second.len() <= Self::SECOND);
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `self` holds the proof of the features that `short` is compiled with (kept by `Cpu::hardware`).
@@ -241,7 +249,7 @@ impl ShortMac {
         {
             // No proof value exists on this architecture, so no value of this type does.
             let _ = (first, second);
-            [head, stamp]
+            (head, stamp)
         }
     }
 }

@@ -87,6 +87,7 @@ mod exhaustive;
 #[cfg(all(test, loom))]
 mod models;
 mod page;
+mod period;
 mod shares;
 mod store;
 #[cfg(all(test, not(loom)))]

@@ -55,7 +55,8 @@ pub(super) enum Find {
 /// All slots of a line, in masks.
 const SLOTS: u32 = !1;
 
-/// A page, and a message on it.
+/// A page, and a message on it. What is asked of it by value is asked on paths where it should stay in registers.
+#[derive(Clone, Copy)]
 pub(super) struct Walk<'a, const N: usize, const LINE: usize, R> {
     pub page: &'a [AtomicU64; N],
     /// Home line.
@@ -106,11 +107,14 @@ fn blocks_ahead(reach: u64, block: u64) -> i64 {
 }
 
 /// Lines that a message of `generation` must look at beyond its home line; `None` where the reach has gone on beyond it.
-#[inline]
+#[inline(always)]
 fn reach_of(reach: u64, generation: i64) -> Option<usize> {
-    if reach == 0 {
-        return Some(0);
-    }
+    if reach == 0 { Some(0) } else { reach_in(reach, generation) }
+}
+
+/// [`reach_of`] of one that was raised before.
+#[inline(never)]
+fn reach_in(reach: u64, generation: i64) -> Option<usize> {
     // Entries up to 8 generations away on either side are in the message's own block or a neighbouring one.
     let ahead = blocks_ahead(reach, block(generation));
     if ahead >= REACH_BLOCKS.cast_signed() - 1 {
@@ -149,6 +153,14 @@ fn raised(reach: u64, generation: i64, lines: u64) -> Option<u64> {
     Some(reach & !(REACH_MASK << shift) | most << shift)
 }
 
+/// Asks for the two lines after line `home`: at the stated capacity most walks of strict mode look at two or three.
+#[inline(always)]
+pub(super) fn prefetch_more<const N: usize, const LINE: usize>(page: &[AtomicU64; N], home: usize) {
+    for lines in [1, 2] {
+        prefetch(&page[((home + lines) * LINE) & (N - 1)]);
+    }
+}
+
 impl<const N: usize, const LINE: usize, R: ReadLine<LINE>> Walk<'_, N, LINE, R> {
     /// Word number of slot `slot` (from 1) of the line that is `lines` after the home line.
     #[inline(always)]
@@ -177,19 +189,9 @@ impl<const N: usize, const LINE: usize, R: ReadLine<LINE>> Walk<'_, N, LINE, R> 
         self.reader.look::<1>(line, &question, order)
     }
 
-    /// Asks for the lines after the home line, where they are likely to be looked at: at the stated capacity most walks of strict mode look at
-    /// two or three.
-    #[inline(always)]
-    pub fn prefetch_more(&self) {
-        if self.strict {
-            prefetch(&self.page[self.at(1, 0)]);
-            prefetch(&self.page[self.at(2, 0)]);
-        }
-    }
-
     /// Puts the message in unless it is there.
     #[inline(always)]
-    pub fn admit(&self) -> Claim {
+    pub fn admit(self) -> Claim {
         loop {
             let Some((lines, at, word)) = (match self.vacancy() {
                 Ok(vacancy) => vacancy,
@@ -220,7 +222,7 @@ impl<const N: usize, const LINE: usize, R: ReadLine<LINE>> Walk<'_, N, LINE, R> 
     /// The first slot that is free for the message: how many lines after home, its word number, its content. `Err` where the walk to it
     /// has the answer.
     #[inline(always)]
-    fn vacancy(&self) -> Result<Option<(usize, usize, u64)>, Claim> {
+    fn vacancy(self) -> Result<Option<(usize, usize, u64)>, Claim> {
         for lines in 0..N / LINE {
             // Acquire for strict mode: what we walk past was put in before our own entry, also for others. (Message mode needs the coherence
             // of single words only: nothing is published through a slot but the slot.)
@@ -245,7 +247,7 @@ impl<const N: usize, const LINE: usize, R: ReadLine<LINE>> Walk<'_, N, LINE, R> 
 
     /// What follows from meeting the tag among `words`, the start of a line.
     #[cold]
-    fn met(&self, lines: usize, words: &[u64]) -> Option<Claim> {
+    fn met(self, lines: usize, words: &[u64]) -> Option<Claim> {
         let mut sighted = None;
         for (slot_number, word) in words.iter().copied().enumerate().skip(1) {
             if word == self.want {

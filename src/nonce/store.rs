@@ -1,6 +1,7 @@
 //! The table in a region: where a message belongs, and the order of steps.
 
 use super::page::{self, Claim, Find, LIFE, WINDOW, Walk};
+use super::period::Period;
 use super::shares::{ShareKey, Shares};
 use super::word;
 use crate::error::Error;
@@ -145,7 +146,7 @@ pub struct Occupancy {
 /// Sizes that follow from a configuration.
 #[derive(Clone, Copy, Debug)]
 struct Geometry {
-    period: i64,
+    period: Period,
     pages: u64,
     words: u64,
 }
@@ -159,7 +160,7 @@ impl NonceConfig {
         let entries = u128::from(self.capacity) * u128::from(period) * u128::from(WINDOW + 1) / u128::from(window) + 1;
         let pages = u64::try_from(entries.div_ceil(u128::from(PAGE_ENTRIES))).unwrap_or(u64::MAX);
         let words = pages.saturating_mul(PAGE_WORDS as u64).saturating_add(CONTROL as u64);
-        Geometry { period: i64::try_from(period).unwrap_or(i64::MAX), pages, words }
+        Geometry { period: Period::new(i64::try_from(period).unwrap_or(i64::MAX)), pages, words }
     }
 
     /// The configuration that a section was made for.
@@ -195,7 +196,7 @@ impl NonceConfig {
 
     /// Milliseconds in a generation.
     pub(super) fn period(&self) -> i64 {
-        self.geometry().period
+        self.geometry().period.ms()
     }
 
     /// The section to ask the region for. `kind` is used where this process creates the region.
@@ -279,7 +280,7 @@ impl Store {
         } else {
             Millis(i64::MIN)
         };
-        let birth_generation = region.birth().0.div_euclid(geometry.period);
+        let birth_generation = geometry.period.of(region.birth());
         let lines = LineReader::detect();
         let [past, future] =
             [config.past_window_ms, config.future_window_ms].map(|ms| i64::try_from(ms).unwrap_or(i64::MAX));
@@ -302,7 +303,11 @@ impl Store {
     #[inline]
     #[must_use]
     pub fn key(&self, app: &[u8], nonce: &[u8], timestamp: Millis, mode: Mode) -> NonceKey {
-        self.key_of(&[app, nonce], timestamp, mode)
+        let hash = match mode {
+            Mode::Strict => self.prf.hash_two(1, app, nonce),
+            Mode::Message => self.prf.hash_stamped(2, timestamp.0.cast_unsigned(), app, nonce),
+        };
+        self.place(hash, timestamp, mode)
     }
 
     /// As [`Self::key`], for a message that more than app and nonce make out: at most 7 parts, of which none runs into the next.
@@ -310,24 +315,26 @@ impl Store {
     #[must_use]
     pub fn key_of(&self, parts: &[&[u8]], timestamp: Millis, mode: Mode) -> NonceKey {
         let stamp = timestamp.0.to_le_bytes();
-        let (low, high) = match mode {
+        let hash = match mode {
             Mode::Strict => self.prf.hash_in(1, parts),
             Mode::Message => {
-                if let [app, nonce] = parts {
-                    self.prf.hash_in(2, &[&stamp, app, nonce])
-                } else {
-                    let mut all: [&[u8]; 8] = [&[]; 8];
-                    all[0] = &stamp;
-                    let count = parts.len().min(7);
-                    all[1..=count].copy_from_slice(&parts[..count]);
-                    self.prf.hash_in(2, &all[..=count])
-                }
+                let mut all: [&[u8]; 8] = [&[]; 8];
+                all[0] = &stamp;
+                let count = parts.len().min(7);
+                all[1..=count].copy_from_slice(&parts[..count]);
+                self.prf.hash_in(2, &all[..=count])
             }
         };
+        self.place(hash, timestamp, mode)
+    }
+
+    /// Where a message of this hash belongs.
+    #[inline]
+    fn place(&self, (low, high): (u64, u64), timestamp: Millis, mode: Mode) -> NonceKey {
         // The low half chooses the page, the lowest bits of the high half the line, its upper 43 bits are the tag.
         let page = ((u128::from(low) * u128::from(self.geometry.pages)) >> 64) as u64;
         let home = high as usize & (PAGE / LINE - 1);
-        let generation = timestamp.0.div_euclid(self.geometry.period);
+        let generation = self.geometry.period.of(timestamp);
         let key = NonceKey { page, home, word: word::entry(high, generation), generation, timestamp, mode };
         self.prefetch(&key);
         key
@@ -336,8 +343,8 @@ impl Store {
     #[inline]
     fn page(&self, number: u64) -> Option<&[AtomicU64; PAGE]> {
         // The control words have a page.
-        let pages = self.section.words().as_chunks().0.get(CONTROL / PAGE..)?;
-        pages.get(usize::try_from(number).ok()?)
+        let number = usize::try_from(number).ok()?.checked_add(CONTROL / PAGE)?;
+        self.section.words().as_chunks().0.get(number)
     }
 
     #[inline]
@@ -367,11 +374,21 @@ impl Store {
         }
     }
 
+    /// The walk of a message; `strict` says its mode once more, so that the compiler may know it.
     #[inline(always)]
-    fn walk<R: ReadLine<LINE>>(&self, key: &NonceKey, reader: R) -> Option<Walk<'_, PAGE, LINE, R>> {
+    fn walk<R: ReadLine<LINE>>(&self, key: &NonceKey, strict: bool, reader: R) -> Option<Walk<'_, PAGE, LINE, R>> {
         let page = self.page(key.page)?;
-        let strict = key.mode == Mode::Strict;
         Some(Walk { page, home: key.home, want: key.word, generation: key.generation, strict, reader })
+    }
+
+    /// Asks for the lines after the home line, where they are likely to be looked at.
+    #[inline(always)]
+    fn prefetch_more(&self, key: &NonceKey) {
+        if key.mode == Mode::Strict
+            && let Some(page) = self.page(key.page)
+        {
+            page::prefetch_more::<PAGE, LINE>(page, key.home);
+        }
     }
 
     /// Whether the message was admitted before (and not given back), changing nothing: the cheap look before the signature is verified.
@@ -392,8 +409,12 @@ impl Store {
             return refusal;
         }
         self.tend(key.generation);
-        let Some(walk) = self.walk(key, reader) else { return Admit::Full };
-        match walk.admit() {
+        // Two copies of the walk, each without the other's questions.
+        let claim = match key.mode {
+            Mode::Strict => self.walk(key, true, reader).map(Walk::admit),
+            Mode::Message => self.walk(key, false, reader).map(Walk::admit),
+        };
+        match claim.unwrap_or(Claim::Full) {
             Claim::Won(at) => Admit::Ok(Ticket { slot: key.page * PAGE as u64 + at as u64, word: key.word }),
             Claim::Present => Admit::Replayed,
             Claim::Stale => Admit::Stale,
@@ -422,8 +443,8 @@ impl Store {
     /// What is in the table, read while others change it: a picture, not a moment.
     #[must_use]
     pub fn occupancy(&self, now: Millis) -> Occupancy {
-        let generation = now.0.div_euclid(self.geometry.period);
-        let mut found = Occupancy { period_ms: self.geometry.period.cast_unsigned(), ..Occupancy::default() };
+        let generation = self.geometry.period.of(now);
+        let mut found = Occupancy { period_ms: self.geometry.period.ms().cast_unsigned(), ..Occupancy::default() };
         for number in 0..self.geometry.pages {
             let Some(page) = self.page(number) else { break };
             for (_, slot) in page.iter().enumerate().filter(|(at, _)| !at.is_multiple_of(LINE)) {
@@ -520,7 +541,7 @@ impl LineWork for Peek<'_> {
 
     #[inline(always)]
     fn run<R: ReadLine<LINE>>(self, reader: R) -> bool {
-        self.0.walk(self.1, reader).is_some_and(|walk| walk.find() == Find::Present)
+        self.0.walk(self.1, self.1.mode == Mode::Strict, reader).is_some_and(|walk| walk.find() == Find::Present)
     }
 }
 
@@ -532,9 +553,7 @@ impl LineWork for One<'_> {
 
     #[inline(always)]
     fn run<R: ReadLine<LINE>>(self, reader: R) -> Admit {
-        if let Some(walk) = self.0.walk(self.1, reader) {
-            walk.prefetch_more();
-        }
+        self.0.prefetch_more(self.1);
         self.0.admit_by(self.1, self.2, reader)
     }
 }
@@ -549,13 +568,11 @@ impl LineWork for Many<'_> {
     fn run<R: ReadLine<LINE>>(self, reader: R) {
         let Self(store, keys, now, out) = self;
         for key in keys.iter().take(AHEAD) {
-            if let Some(walk) = store.walk(key, reader) {
-                walk.prefetch_more();
-            }
+            store.prefetch_more(key);
         }
         for (index, (key, out)) in keys.iter().zip(out).enumerate() {
-            if let Some(walk) = keys.get(index + AHEAD).and_then(|key| store.walk(key, reader)) {
-                walk.prefetch_more();
+            if let Some(key) = keys.get(index + AHEAD) {
+                store.prefetch_more(key);
             }
             *out = store.admit_by(key, now, reader);
         }

@@ -123,15 +123,21 @@ impl LineReader {
             Self::Avx512(proof) => proof.enter(vector::Work(work)),
             #[cfg(all(target_arch = "x86_64", not(any(loom, miri))))]
             Self::Avx2(proof) => proof.enter(vector::Work(work)),
-            _ => work.run(OneByOne),
+            _ => one_by_one(work),
         }
     }
+}
+
+/// Out of the way of those who have vectors.
+#[inline(never)]
+fn one_by_one<W: LineWork>(work: W) -> W::Output {
+    work.run(OneByOne)
 }
 
 #[cfg(all(target_arch = "x86_64", not(any(loom, miri))))]
 mod vector {
     use super::*;
-    use crate::lanes::Kernel;
+    use crate::lanes::{Kernel, align_frame};
     use core::arch::asm;
     use core::arch::x86_64::*;
 
@@ -143,20 +149,22 @@ mod vector {
 
         #[inline(always)]
         fn run(self, proof: P) -> W::Output {
+            // A line's words are read again one by one as soon as they are stored: slow where the store was to two lines.
+            align_frame();
             self.0.run(proof)
         }
     }
 
     /// The words of a line, two by two.
-    ///
-    /// # Safety
-    /// The line is aligned to 16 bytes.
     #[inline]
     #[target_feature(enable = "avx")]
-    unsafe fn load(line: &[AtomicU64; LINE_WORDS]) -> [__m128i; 4] {
+    fn load(line: &[AtomicU64; LINE_WORDS]) -> [__m128i; 4] {
+        if !line.as_ptr().addr().is_multiple_of(16) {
+            return load_one_by_one(line);
+        }
         let (a, b, c, d): (__m128i, __m128i, __m128i, __m128i);
         // SAFETY: reads the 64 bytes of the reference, each word by one access as an atomic load does (see the head; AVX is there, as the function
-        // is compiled with it, and the alignment is the caller's promise), and writes nothing.
+        // is compiled with it, and the alignment was just seen), and writes nothing.
         unsafe {
             asm!(
                 "vmovdqa {a}, xmmword ptr [{line}]",
@@ -174,37 +182,37 @@ mod vector {
         [a, b, c, d]
     }
 
-    #[inline(always)]
-    fn aligned(line: &[AtomicU64; LINE_WORDS]) -> bool {
-        line.as_ptr().addr().is_multiple_of(16)
+    /// [`load`] of a line that lies elsewhere than those of a region.
+    #[cold]
+    #[inline(never)]
+    #[target_feature(enable = "avx")]
+    fn load_one_by_one(line: &[AtomicU64; LINE_WORDS]) -> [__m128i; 4] {
+        // SeqCst, as the other way is.
+        let word = |at: usize| line[at].load(Ordering::SeqCst).cast_signed();
+        std::array::from_fn(|pair| _mm_set_epi64x(word(2 * pair + 1), word(2 * pair)))
     }
 
-    /// # Safety
-    /// The line is aligned to 16 bytes.
     #[inline]
     #[target_feature(enable = "avx2,bmi1,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512cd")]
-    unsafe fn look512<const FROM: usize>(line: &[AtomicU64; LINE_WORDS], question: &Question) -> Look<LINE_WORDS> {
+    fn look512<const FROM: usize>(line: &[AtomicU64; LINE_WORDS], question: &Question) -> Look<LINE_WORDS> {
         let all = |word: u64| _mm512_set1_epi64(word.cast_signed());
-        // SAFETY: the caller's promise.
-        let [a, b, c, d] = unsafe { load(line) };
+        let [a, b, c, d] = load(line);
         let low = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(a), b);
         let high = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(c), d);
         let word = _mm512_maskz_inserti64x4::<1>(u8::MAX << FROM, _mm512_castsi256_si512(low), high);
-        let mut words = [0; LINE_WORDS];
+        let mut look = Look { words: [0; LINE_WORDS], tagged: 0, near: 0 };
         // SAFETY: `words` is as long as the vector.
-        unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), word) };
+        unsafe { _mm512_storeu_si512(look.words.as_mut_ptr().cast(), word) };
         let differs = _mm512_xor_si512(word, all(question.tag));
         let offset = _mm512_and_si512(_mm512_sub_epi64(word, all(question.from)), all(question.near_bits));
-        let near = _mm512_mask_cmplt_epu64_mask(_mm512_test_epi64_mask(word, word), offset, all(question.span));
-        let tagged = _mm512_mask_testn_epi64_mask(u8::MAX << FROM, differs, all(question.tag_bits));
-        Look { words, tagged: tagged.into(), near: near.into() }
+        look.near = _mm512_mask_cmplt_epu64_mask(_mm512_test_epi64_mask(word, word), offset, all(question.span)).into();
+        look.tagged = _mm512_mask_testn_epi64_mask(u8::MAX << FROM, differs, all(question.tag_bits)).into();
+        look
     }
 
-    /// # Safety
-    /// The line is aligned to 16 bytes.
     #[inline]
     #[target_feature(enable = "avx2,bmi1,bmi2")]
-    unsafe fn look256<const FROM: usize>(line: &[AtomicU64; LINE_WORDS], question: &Question) -> Look<LINE_WORDS> {
+    fn look256<const FROM: usize>(line: &[AtomicU64; LINE_WORDS], question: &Question) -> Look<LINE_WORDS> {
         let all = |word: u64| _mm256_set1_epi64x(word.cast_signed());
         let mask = |lanes: __m256i| _mm256_movemask_pd(_mm256_castsi256_pd(lanes)).cast_unsigned();
         let zero = _mm256_setzero_si256();
@@ -217,19 +225,20 @@ mod vector {
             let near = _mm256_andnot_si256(_mm256_cmpeq_epi64(word, zero), _mm256_cmpgt_epi64(span, offset));
             (mask(_mm256_cmpeq_epi64(differs, zero)), mask(near))
         };
-        // SAFETY: the caller's promise.
-        let [a, b, c, d] = unsafe { load(line) };
+        let [a, b, c, d] = load(line);
         let low = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(a), b);
         let high = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(c), d);
-        let mut words = [0; LINE_WORDS];
+        let mut look = Look { words: [0; LINE_WORDS], tagged: 0, near: 0 };
         // SAFETY: each half of `words` is as long as the vector.
         unsafe {
-            _mm256_storeu_si256(words[..4].as_mut_ptr().cast(), low);
-            _mm256_storeu_si256(words[4..].as_mut_ptr().cast(), high);
+            _mm256_storeu_si256(look.words[..4].as_mut_ptr().cast(), low);
+            _mm256_storeu_si256(look.words[4..].as_mut_ptr().cast(), high);
         }
-        words[..FROM].fill(0);
+        look.words[..FROM].fill(0);
         let (low, high, wanted) = (half(low), half(high), 0xff << FROM);
-        Look { words, tagged: (low.0 | high.0 << 4) & wanted, near: (low.1 | high.1 << 4) & wanted }
+        look.tagged = (low.0 | high.0 << 4) & wanted;
+        look.near = (low.1 | high.1 << 4) & wanted;
+        look
     }
 
     macro_rules! vectors {
@@ -240,12 +249,9 @@ mod vector {
                     self,
                     line: &[AtomicU64; LINE_WORDS],
                     question: &Question,
-                    order: Ordering,
+                    _: Ordering,
                 ) -> Look<LINE_WORDS> {
-                    if !aligned(line) {
-                        return OneByOne.look::<FROM>(line, question, order);
-                    }
-                    // SAFETY: the features are there, by proof (`self`, kept by `Cpu`); the alignment was just seen.
+                    // SAFETY: the features are there, by proof (`self`, kept by `Cpu`).
                     unsafe { $look::<FROM>(line, question) }
                 }
             }
