@@ -493,7 +493,8 @@ impl Store {
         let Some(swept) = self.control(SWEPT) else { return };
         let age = generation.wrapping_sub(self.birth_generation);
         // Acquire: see `page::sweep`. (What has been swept is an age, so it is no negative number.)
-        if age.saturating_sub(swept.load(Ordering::Acquire).cast_signed()) > SWEEP_AFTER.cast_signed() {
+        // Neither is near the ends of its type.
+        if age.wrapping_sub(swept.load(Ordering::Acquire).cast_signed()) > SWEEP_AFTER.cast_signed() {
             self.sweep(generation, age.max(0).cast_unsigned(), swept);
         }
     }

@@ -36,9 +36,9 @@ pub(crate) struct Question {
     pub tag_bits: u64,
     /// A word is *near* where it is not zero, and in `near_bits`, ones from bit 0 on, it is `from` or up to `span` - 1 greater, wrapping.
     pub from: u64,
-    /// How many values are near.
+    /// How many values are near: less than 2^31.
     pub span: u64,
-    /// Of how many bits.
+    /// Of how many bits: at most 31.
     pub near_bits: u64,
 }
 
@@ -137,7 +137,7 @@ fn one_by_one<W: LineWork>(work: W) -> W::Output {
 #[cfg(all(target_arch = "x86_64", not(any(loom, miri))))]
 mod vector {
     use super::*;
-    use crate::lanes::{Kernel, align_frame};
+    use crate::lanes::Kernel;
     use core::arch::asm;
     use core::arch::x86_64::*;
 
@@ -149,8 +149,6 @@ mod vector {
 
         #[inline(always)]
         fn run(self, proof: P) -> W::Output {
-            // A line's words are read again one by one as soon as they are stored: slow where the store was to two lines.
-            align_frame();
             self.0.run(proof)
         }
     }
@@ -192,6 +190,21 @@ mod vector {
         std::array::from_fn(|pair| _mm_set_epi64x(word(2 * pair + 1), word(2 * pair)))
     }
 
+    /// The words of the four, from word `FROM` on. They are stored by halves of vectors, which lie within cache lines wherever the frame does.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn words<const FROM: usize>(line: [__m128i; 4]) -> [u64; LINE_WORDS] {
+        const { assert!(FROM <= 1, "only the first word is ever left out") };
+        let [a, b, c, d] = line;
+        let a = if FROM == 1 { _mm_unpackhi_epi64(_mm_setzero_si128(), a) } else { a };
+        let mut words = [0; LINE_WORDS];
+        for (place, pair) in words.as_chunks_mut::<2>().0.iter_mut().zip([a, b, c, d]) {
+            // SAFETY: `place` is as long as the vector.
+            unsafe { _mm_storeu_si128(place.as_mut_ptr().cast(), pair) };
+        }
+        words
+    }
+
     #[inline]
     #[target_feature(enable = "avx2,bmi1,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512cd")]
     fn look512<const FROM: usize>(line: &[AtomicU64; LINE_WORDS], question: &Question) -> Look<LINE_WORDS> {
@@ -200,45 +213,37 @@ mod vector {
         let low = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(a), b);
         let high = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(c), d);
         let word = _mm512_maskz_inserti64x4::<1>(u8::MAX << FROM, _mm512_castsi256_si512(low), high);
-        let mut look = Look { words: [0; LINE_WORDS], tagged: 0, near: 0 };
-        // SAFETY: `words` is as long as the vector.
-        unsafe { _mm512_storeu_si512(look.words.as_mut_ptr().cast(), word) };
         let differs = _mm512_xor_si512(word, all(question.tag));
         let offset = _mm512_and_si512(_mm512_sub_epi64(word, all(question.from)), all(question.near_bits));
-        look.near = _mm512_mask_cmplt_epu64_mask(_mm512_test_epi64_mask(word, word), offset, all(question.span)).into();
-        look.tagged = _mm512_mask_testn_epi64_mask(u8::MAX << FROM, differs, all(question.tag_bits)).into();
-        look
+        let near = _mm512_mask_cmplt_epu64_mask(_mm512_test_epi64_mask(word, word), offset, all(question.span));
+        let tagged = _mm512_mask_testn_epi64_mask(u8::MAX << FROM, differs, all(question.tag_bits));
+        Look { words: words::<FROM>([a, b, c, d]), tagged: tagged.into(), near: near.into() }
     }
 
+    /// All words' lower halves in one vector, and all upper halves in another, so that each question is asked once.
     #[inline]
     #[target_feature(enable = "avx2,bmi1,bmi2")]
     fn look256<const FROM: usize>(line: &[AtomicU64; LINE_WORDS], question: &Question) -> Look<LINE_WORDS> {
-        let all = |word: u64| _mm256_set1_epi64x(word.cast_signed());
-        let mask = |lanes: __m256i| _mm256_movemask_pd(_mm256_castsi256_pd(lanes)).cast_unsigned();
+        let all = |half: u64| _mm256_set1_epi32((half as u32).cast_signed());
+        let mask = |lanes: __m256i| _mm256_movemask_ps(_mm256_castsi256_ps(lanes)).cast_unsigned();
         let zero = _mm256_setzero_si256();
-        let (tag, tag_bits) = (all(question.tag), all(question.tag_bits));
-        let (from, near_bits, span) = (all(question.from), all(question.near_bits), all(question.span));
-        let half = |word: __m256i| {
-            let differs = _mm256_and_si256(_mm256_xor_si256(word, tag), tag_bits);
-            // An offset has no more bits than `near_bits`, which are not all 64, so it is not negative.
-            let offset = _mm256_and_si256(_mm256_sub_epi64(word, from), near_bits);
-            let near = _mm256_andnot_si256(_mm256_cmpeq_epi64(word, zero), _mm256_cmpgt_epi64(span, offset));
-            (mask(_mm256_cmpeq_epi64(differs, zero)), mask(near))
-        };
         let [a, b, c, d] = load(line);
-        let low = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(a), b);
-        let high = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(c), d);
-        let mut look = Look { words: [0; LINE_WORDS], tagged: 0, near: 0 };
-        // SAFETY: each half of `words` is as long as the vector.
-        unsafe {
-            _mm256_storeu_si256(look.words[..4].as_mut_ptr().cast(), low);
-            _mm256_storeu_si256(look.words[4..].as_mut_ptr().cast(), high);
-        }
-        look.words[..FROM].fill(0);
-        let (low, high, wanted) = (half(low), half(high), 0xff << FROM);
-        look.tagged = (low.0 | high.0 << 4) & wanted;
-        look.near = (low.1 | high.1 << 4) & wanted;
-        look
+        // Words 0, 1, 4 and 5, and 2, 3, 6 and 7: picked from both at once, halves stand in order.
+        let first = _mm256_castsi256_ps(_mm256_inserti128_si256::<1>(_mm256_castsi128_si256(a), c));
+        let second = _mm256_castsi256_ps(_mm256_inserti128_si256::<1>(_mm256_castsi128_si256(b), d));
+        let low = _mm256_castps_si256(_mm256_shuffle_ps::<0b10_00_10_00>(first, second));
+        let high = _mm256_castps_si256(_mm256_shuffle_ps::<0b11_01_11_01>(first, second));
+        let differs = |half, shift: u32| {
+            let tag = all(question.tag >> shift);
+            _mm256_and_si256(_mm256_xor_si256(half, tag), all(question.tag_bits >> shift))
+        };
+        let tagged = _mm256_cmpeq_epi32(_mm256_or_si256(differs(low, 0), differs(high, 32)), zero);
+        // An offset has at most 31 bits, so it is not negative.
+        let offset = _mm256_and_si256(_mm256_sub_epi32(low, all(question.from)), all(question.near_bits));
+        let empty = _mm256_cmpeq_epi32(_mm256_or_si256(low, high), zero);
+        let near = _mm256_andnot_si256(empty, _mm256_cmpgt_epi32(all(question.span), offset));
+        let wanted = 0xff << FROM;
+        Look { words: words::<FROM>([a, b, c, d]), tagged: mask(tagged) & wanted, near: mask(near) & wanted }
     }
 
     macro_rules! vectors {
@@ -301,7 +306,7 @@ mod tests {
                 tag_bits: u64::MAX << (round % 40),
                 from: random(),
                 span: 1 + random() % 20,
-                near_bits: u64::MAX >> (1 + round % 50),
+                near_bits: u64::MAX >> (33 + round % 20),
             };
             // Words that agree with the question, nearly agree with it, or do not; zeros; all ones; the edges of what is near.
             let lines = Lines(std::array::from_fn(|_| {
