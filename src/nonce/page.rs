@@ -203,15 +203,16 @@ impl<const N: usize, const LINE: usize, R: ReadLine<LINE>> Walk<'_, N, LINE, R> 
                 return Claim::Stale;
             }
             // SeqCst: first half of Dekker's pattern of strict mode (see `sync`).
-            if self.page[at].compare_exchange(word, self.want, Ordering::SeqCst, Ordering::Relaxed).is_err() {
+            let Ok(previous) = self.page[at].compare_exchange(word, self.want, Ordering::SeqCst, Ordering::Relaxed)
+            else {
                 // Lost: from the start, so that the slot that was lost is looked at again. Somebody else got in.
                 continue;
-            }
+            };
             if !self.strict {
                 return Claim::Won(at);
             }
             publish_fence();
-            return match self.elsewhere(at) {
+            return match self.after(previous).elsewhere(at) {
                 Some(false) => Claim::Won(at),
                 Some(true) => Claim::Present,
                 None => Claim::Stale,
@@ -286,6 +287,16 @@ impl<const N: usize, const LINE: usize, R: ReadLine<LINE>> Walk<'_, N, LINE, R> 
                 Err(now) => reach = now,
             }
         }
+    }
+
+    /// This walk, in places that the processor does not know before an exchange has returned `previous`.
+    ///
+    /// It would otherwise read the line again while the exchange is under way, take that back once the line has changed, and start over with all
+    /// that comes after: 10 to 30 ns (AMD Zen 4). Nothing but speed hangs on this.
+    #[inline(always)]
+    fn after(self, previous: u64) -> Self {
+        let zero = std::hint::black_box(previous) ^ previous;
+        Self { home: self.home + zero as usize, ..self }
     }
 
     /// Whether the tag is in a slot other than `own`, under a generation that may be live together with this one. `None`: cannot be told.
