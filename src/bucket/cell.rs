@@ -91,42 +91,43 @@ enum Found {
     Nothing,
 }
 
-/// Looks for the cell of `tag`: settled, else the lowest claim, else a free slot. Slots in the order `start`, `start + 1`, … (wrapped). An empty
-/// slot is preferred to one without a debt, wherever it is: whoever had that one is likely to come again, and would have to claim anew.
+/// The settled cell of `tag` in its first line, if it is there, as it nearly always is: its place and its word.
 #[inline(always)]
-fn find<const N: usize, R: ReadLine<LINE_WORDS>>(
+fn find_at_home<const N: usize, R: ReadLine<LINE_WORDS>>(
     reader: R,
     group: &[AtomicU64; N],
     start: usize,
     tag: u64,
-    now: Millis,
-) -> Found {
-    // Nearly always the cell is there, in its first line: look for that alone. Relaxed, in any order: the one settled cell of its tag is
-    // what it is; only its own order of changes counts from here.
+) -> Option<(usize, u64)> {
+    // Relaxed, in any order: the one settled cell of its tag is what it is; only its own order of changes counts from here.
     let lines = group.as_chunks().0;
-    if !lines.is_empty() {
-        let line = (start / LINE_WORDS) & (lines.len() - 1);
-        let question = Question { tag, tag_bits: TAG, from: 0, span: 0, near_bits: 0 };
-        let look = reader.look::<0>(&lines[line], &question, Ordering::Relaxed);
-        let mut tagged = look.tagged;
-        while tagged != 0 {
-            let at = tagged.trailing_zeros() as usize & (LINE_WORDS - 1);
-            if class(look.words[at]) != CLAIMED {
-                return Found::Settled(line * LINE_WORDS + at, look.words[at]);
-            }
-            tagged &= tagged - 1;
-        }
-    }
-    if N < LINE_WORDS {
+    if lines.is_empty() {
         // The small groups of the models: the same look.
-        for (at, slot) in group.iter().enumerate() {
-            let word = slot.load(Ordering::Relaxed);
-            if same_tag(word, tag) && class(word) != CLAIMED {
-                return Found::Settled(at, word);
-            }
-        }
+        let words = group.iter().map(|slot| slot.load(Ordering::Relaxed)).enumerate();
+        return words.filter(|(_, word)| same_tag(*word, tag) && class(*word) != CLAIMED).next();
     }
-    find_anywhere(group, start, tag, now)
+    let line = (start / LINE_WORDS) & (lines.len() - 1);
+    let question = Question { tag, tag_bits: TAG, from: 0, span: 0, near_bits: 0 };
+    let look = reader.look::<0>(&lines[line], &question, Ordering::Relaxed);
+    let mut tagged = look.tagged;
+    while tagged != 0 {
+        let at = tagged.trailing_zeros() as usize & (LINE_WORDS - 1);
+        if class(look.words[at]) != CLAIMED {
+            return Some((line * LINE_WORDS + at, look.words[at]));
+        }
+        tagged &= tagged - 1;
+    }
+    None
+}
+
+/// Looks for the cell of `tag`: settled, else the lowest claim, else a free slot. Slots in the order `start`, `start + 1`, … (wrapped). An empty
+/// slot is preferred to one without a debt, wherever it is: whoever had that one is likely to come again, and would have to claim anew.
+#[inline]
+fn find<const N: usize>(group: &[AtomicU64; N], start: usize, tag: u64, now: Millis) -> Found {
+    match find_at_home(OneByOne, group, start, tag) {
+        Some((at, word)) => Found::Settled(at, word),
+        None => find_anywhere(group, start, tag, now),
+    }
 }
 
 /// [`find`] beyond the first line.
@@ -200,25 +201,62 @@ pub(super) fn take<const N: usize, R: ReadLine<LINE_WORDS>>(
     tag: u64,
     rate: &Rate,
     now: Millis,
+    counter: impl FnMut() -> u64,
+) -> Outcome {
+    // Apart from all else, so that what is nearly always the whole of it stays in registers.
+    find_at_home(reader, group, start, tag)
+        .and_then(|(at, word)| take_from(group, at, word, tag, rate, now))
+        .unwrap_or_else(
+            #[cold]
+            || take_anywhere(group, start, tag, rate, now, counter),
+        )
+}
+
+/// [`take`] from the settled cell of the key at `at`, which was `word`. `None`: it is no longer there.
+#[inline(always)]
+fn take_from<const N: usize>(
+    group: &[AtomicU64; N],
+    at: usize,
+    mut word: u64,
+    tag: u64,
+    rate: &Rate,
+    now: Millis,
+) -> Option<Outcome> {
+    let units = rate.now(now);
+    loop {
+        let after = match rate.conforms(debt(word, rate, units, now), now) {
+            Ok(after) => units.wrapping_add(after),
+            // Read-only: a hot key that is over its limit costs no write.
+            Err(wait) => return Some(Outcome::Limited(wait)),
+        };
+        // This cell is the only one of its key, and its own order of changes is all that counts. (Release: for `sweep`.)
+        let new = settled(tag, rate.class(), after);
+        match group[at].compare_exchange(word, new, Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => return Some(Outcome::Ok(after & TAT_MASK)),
+            Err(now) if same_tag(now, tag) && class(now) != CLAIMED => word = now,
+            Err(_) => return None,
+        }
+    }
+}
+
+/// [`take`] for a key whose cell is not where it is looked for first, or that has none.
+#[inline(never)]
+fn take_anywhere<const N: usize>(
+    group: &[AtomicU64; N],
+    start: usize,
+    tag: u64,
+    rate: &Rate,
+    now: Millis,
     mut counter: impl FnMut() -> u64,
 ) -> Outcome {
     let units = rate.now(now);
     for _ in 0..ATTEMPTS {
-        match find(reader, group, start, tag, now) {
-            Found::Settled(at, mut word) => loop {
-                let after = match rate.conforms(debt(word, rate, units, now), now) {
-                    Ok(after) => units.wrapping_add(after),
-                    // Read-only: a hot key that is over its limit costs no write.
-                    Err(wait) => return Outcome::Limited(wait),
-                };
-                // This cell is the only one of its key, and its own order of changes is all that counts. (Release: for `sweep`.)
-                let new = settled(tag, rate.class(), after);
-                match group[at].compare_exchange(word, new, Ordering::Release, Ordering::Relaxed) {
-                    Ok(_) => return Outcome::Ok(after & TAT_MASK),
-                    Err(now) if same_tag(now, tag) && class(now) != CLAIMED => word = now,
-                    Err(_) => break,
+        match find(group, start, tag, now) {
+            Found::Settled(at, word) => {
+                if let Some(outcome) = take_from(group, at, word, tag, rate, now) {
+                    return outcome;
                 }
-            },
+            }
             found @ (Found::Claimed(..) | Found::Free(..)) => {
                 // A key without a cell has its whole burst.
                 let after = match rate.conforms(0, now) {
@@ -250,7 +288,7 @@ pub(super) fn take<const N: usize, R: ReadLine<LINE_WORDS>>(
 /// Whether a request would conform, changing nothing: milliseconds to wait, 0 for none.
 #[inline]
 pub(super) fn peek<const N: usize>(group: &[AtomicU64; N], start: usize, tag: u64, rate: &Rate, now: Millis) -> u64 {
-    match find(OneByOne, group, start, tag, now) {
+    match find(group, start, tag, now) {
         Found::Settled(_, word) => rate.conforms(debt(word, rate, rate.now(now), now), now).err().unwrap_or(0),
         _ => 0,
     }
@@ -269,7 +307,7 @@ pub(super) fn give_back<const N: usize>(
     if !rate.returnable(gcra::debt(after, rate.now(now)), now) {
         return false;
     }
-    let Found::Settled(at, mut word) = find(OneByOne, group, start, tag, now) else { return false };
+    let Found::Settled(at, mut word) = find(group, start, tag, now) else { return false };
     let units = rate.now(now);
     while same_tag(word, tag) && class(word) != CLAIMED {
         let owed = debt(word, rate, units, now).saturating_sub(rate.interval());

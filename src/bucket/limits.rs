@@ -188,8 +188,9 @@ impl Limits {
 
     #[inline]
     fn group_at(&self, number: u64) -> Option<&[AtomicU64; SLOTS]> {
-        let groups = self.section.words().as_chunks().0.get(CONTROL / SLOTS..)?;
-        groups.get(usize::try_from(number).ok()?)
+        // The control words have some groups.
+        let number = usize::try_from(number).ok()?.checked_add(CONTROL / SLOTS)?;
+        self.section.words().as_chunks().0.get(number)
     }
 
     /// Asks for the memory that the other calls will look at.
@@ -289,19 +290,23 @@ impl Limits {
     #[inline]
     fn tend(&self, now: Millis) {
         let Some(swept) = self.section.words().get(SWEPT) else { return };
-        let age = now.since(self.birth);
-        // Acquire: see `cell::sweep`. (What has been swept is an age, so it is no negative number.)
-        if age.saturating_sub(swept.load(Ordering::Acquire).cast_signed()) > SWEEP_AFTER.cast_signed() {
-            self.sweep(now, age.max(0).cast_unsigned(), swept);
+        // Acquire: see `cell::sweep`. A clock so wrong that this wraps is told apart there.
+        let since = now.0.wrapping_sub(self.birth.0).wrapping_sub(swept.load(Ordering::Acquire).cast_signed());
+        if since > SWEEP_AFTER.cast_signed() {
+            self.sweep(now, swept);
         }
     }
 
     #[cold]
-    fn sweep(&self, now: Millis, age: u64, swept: &AtomicU64) {
+    fn sweep(&self, now: Millis, swept: &AtomicU64) {
+        let age = now.since(self.birth).max(0).cast_unsigned();
         let Some(cursor) = self.section.words().get(CURSOR) else { return };
         // Acquire: see `cell::sweep`.
         let last = swept.load(Ordering::Acquire);
         let since = age.saturating_sub(last);
+        if since <= SWEEP_AFTER {
+            return;
+        }
         if since > SWEEP_NOW {
             // Nobody takes from a table that is so long unswept without sweeping it: no cell has changed after `last` + SWEEP_NOW, and what
             // was owed then has been paid after the longest time of its class.

@@ -27,8 +27,8 @@ mod x86 {
     use super::{AesNi, CbcMac, ShortMac};
     use core::arch::x86_64::{
         __m128i, _mm_aesenc_si128, _mm_aesenclast_si128, _mm_aeskeygenassist_si128, _mm_cvtsi32_si128,
-        _mm_cvtsi128_si64, _mm_extract_epi64, _mm_loadu_si128, _mm_set_epi32, _mm_set_epi64x, _mm_setzero_si128,
-        _mm_shuffle_epi32, _mm_slli_si128, _mm_xor_si128,
+        _mm_cvtsi128_si64, _mm_extract_epi64, _mm_loadl_epi64, _mm_loadu_si128, _mm_set_epi32, _mm_set_epi64x,
+        _mm_setzero_si128, _mm_shuffle_epi32, _mm_slli_si128, _mm_unpacklo_epi64, _mm_xor_si128,
     };
 
     #[inline]
@@ -99,8 +99,12 @@ mod x86 {
     #[inline]
     #[target_feature(enable = "aes,sse2,sse4.1")]
     fn piece(bytes: &[u8]) -> __m128i {
-        if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
-            return _mm_set_epi64x(i64::from_le_bytes(*last), i64::from_le_bytes(*first));
+        if bytes.len() >= 8 {
+            // SAFETY: there are 8 bytes from the start, and 8 up to the end.
+            return unsafe {
+                let last = _mm_loadl_epi64(bytes.as_ptr().add(bytes.len() - 8).cast());
+                _mm_unpacklo_epi64(_mm_loadl_epi64(bytes.as_ptr().cast()), last)
+            };
         }
         if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
             return _mm_set_epi32(0, 0, i32::from_le_bytes(*last), i32::from_le_bytes(*first));
@@ -117,18 +121,17 @@ mod x86 {
         if part.len() < 16 {
             return if part.is_empty() { sum } else { _mm_xor_si128(sum, four_rounds(&keys[0], piece(part))) };
         }
-        let mut number = 0;
-        // The last block is counted from the end: the last whole one, or one that overlaps it.
+        // All blocks but the last, then that, counted from the end: the last whole one, or one that overlaps it.
         let last = part.len() - 16;
-        while number * 16 < last && number + 1 < keys.len() {
-            // SAFETY: there are 16 bytes from `last` on, and so from anything less.
-            let block = unsafe { _mm_loadu_si128(part.as_ptr().add(number * 16).cast()) };
-            sum = _mm_xor_si128(sum, four_rounds(&keys[number], block));
-            number += 1;
+        // SAFETY: there are 16 bytes from `last` on, and so from anything less.
+        let block = |at: usize| unsafe { _mm_loadu_si128(part.as_ptr().add(at.min(last)).cast()) };
+        for (number, keys) in keys.iter().enumerate() {
+            sum = _mm_xor_si128(sum, four_rounds(keys, block(number * 16)));
+            if number * 16 >= last {
+                break;
+            }
         }
-        // SAFETY: as above.
-        let block = unsafe { _mm_loadu_si128(part.as_ptr().add(last).cast()) };
-        _mm_xor_si128(sum, four_rounds(&keys[number], block))
+        sum
     }
 
     #[target_feature(enable = "aes,sse2,sse4.1")]

@@ -360,7 +360,18 @@ impl Store {
         }
     }
 
-    #[inline]
+    /// Whether the message is within the window, and not before the region's birth.
+    #[inline(always)]
+    fn in_time(&self, key: &NonceKey, now: Millis) -> bool {
+        let span = self.past.cast_unsigned() + self.future.cast_unsigned();
+        now.0
+            .checked_sub(key.timestamp.0)
+            .is_some_and(|age| age.wrapping_add(self.future).cast_unsigned() <= span && key.timestamp > self.born)
+    }
+
+    /// Why it is not [`Self::in_time`].
+    #[cold]
+    #[inline(never)]
     fn out_of_time(&self, key: &NonceKey, now: Millis) -> Option<Admit> {
         let age = now.since(key.timestamp);
         if age > self.past {
@@ -405,7 +416,9 @@ impl Store {
 
     #[inline(always)]
     fn admit_by<R: ReadLine<LINE>>(&self, key: &NonceKey, now: Millis, reader: R) -> Admit {
-        if let Some(refusal) = self.out_of_time(key, now) {
+        if !self.in_time(key, now)
+            && let Some(refusal) = self.out_of_time(key, now)
+        {
             return refusal;
         }
         self.tend(key.generation);
