@@ -180,14 +180,23 @@ mod vector {
         [a, b, c, d]
     }
 
-    /// [`load`] of a line that lies elsewhere than those of a region.
-    #[cold]
-    #[inline(never)]
+    /// [`load`] of a line that lies elsewhere than those of a region. (No call: those who look at lines have few registers to save then.)
+    #[inline]
     #[target_feature(enable = "avx")]
     fn load_one_by_one(line: &[AtomicU64; LINE_WORDS]) -> [__m128i; 4] {
         // SeqCst, as the other way is.
         let word = |at: usize| line[at].load(Ordering::SeqCst).cast_signed();
         std::array::from_fn(|pair| _mm_set_epi64x(word(2 * pair + 1), word(2 * pair)))
+    }
+
+    /// `vector`, made before any line is loaded that is loaded after this: the compiler would make it where it is needed, between the line's
+    /// arrival and what follows from it, where each instruction keeps the core from seeing what comes next.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn early(mut vector: __m256i) -> __m256i {
+        // SAFETY: no instructions.
+        unsafe { asm!("/* {0} */", inout(ymm_reg) vector, options(nomem, nostack, preserves_flags)) };
+        vector
     }
 
     /// The words of the four, from word `FROM` on. They are stored by halves of vectors, which lie within cache lines wherever the frame does.
@@ -224,24 +233,25 @@ mod vector {
     #[inline]
     #[target_feature(enable = "avx2,bmi1,bmi2")]
     fn look256<const FROM: usize>(line: &[AtomicU64; LINE_WORDS], question: &Question) -> Look<LINE_WORDS> {
-        let all = |half: u64| _mm256_set1_epi32((half as u32).cast_signed());
+        let all = |half: u64| early(_mm256_set1_epi32((half as u32).cast_signed()));
         let mask = |lanes: __m256i| _mm256_movemask_ps(_mm256_castsi256_ps(lanes)).cast_unsigned();
         let zero = _mm256_setzero_si256();
+        let (tag_low, tag_high) = (all(question.tag), all(question.tag >> 32));
+        let (bits_low, bits_high) = (all(question.tag_bits), all(question.tag_bits >> 32));
+        let (from, near_bits, span) = (all(question.from), all(question.near_bits), all(question.span));
         let [a, b, c, d] = load(line);
         // Words 0, 1, 4 and 5, and 2, 3, 6 and 7: picked from both at once, halves stand in order.
         let first = _mm256_castsi256_ps(_mm256_inserti128_si256::<1>(_mm256_castsi128_si256(a), c));
         let second = _mm256_castsi256_ps(_mm256_inserti128_si256::<1>(_mm256_castsi128_si256(b), d));
         let low = _mm256_castps_si256(_mm256_shuffle_ps::<0b10_00_10_00>(first, second));
         let high = _mm256_castps_si256(_mm256_shuffle_ps::<0b11_01_11_01>(first, second));
-        let differs = |half, shift: u32| {
-            let tag = all(question.tag >> shift);
-            _mm256_and_si256(_mm256_xor_si256(half, tag), all(question.tag_bits >> shift))
-        };
-        let tagged = _mm256_cmpeq_epi32(_mm256_or_si256(differs(low, 0), differs(high, 32)), zero);
+        let differs = |half, tag, bits| _mm256_and_si256(_mm256_xor_si256(half, tag), bits);
+        let differs = _mm256_or_si256(differs(low, tag_low, bits_low), differs(high, tag_high, bits_high));
+        let tagged = _mm256_cmpeq_epi32(differs, zero);
         // An offset has at most 31 bits, so it is not negative.
-        let offset = _mm256_and_si256(_mm256_sub_epi32(low, all(question.from)), all(question.near_bits));
+        let offset = _mm256_and_si256(_mm256_sub_epi32(low, from), near_bits);
         let empty = _mm256_cmpeq_epi32(_mm256_or_si256(low, high), zero);
-        let near = _mm256_andnot_si256(empty, _mm256_cmpgt_epi32(all(question.span), offset));
+        let near = _mm256_andnot_si256(empty, _mm256_cmpgt_epi32(span, offset));
         let wanted = 0xff << FROM;
         Look { words: words::<FROM>([a, b, c, d]), tagged: mask(tagged) & wanted, near: mask(near) & wanted }
     }
