@@ -160,17 +160,25 @@ impl<const N: usize, const LINE: usize, R: ReadLine<LINE>> Walk<'_, N, LINE, R> 
             span: 2 * LIFE.cast_unsigned() - 1,
             near_bits: GENERATION,
         };
-        let line = &self.page.as_chunks().0[(self.home + lines) & (N / LINE - 1)];
-        self.reader.look::<1>(line, &question, order)
+        self.reader.look::<1>(self.line_at(lines), &question, order)
+    }
+
+    #[inline(always)]
+    fn line_at(&self, lines: usize) -> &[AtomicU64; LINE] {
+        &self.page.as_chunks().0[(self.home + lines) & (N / LINE - 1)]
     }
 
     /// Message mode's usual case, in few instructions: the message goes into the first slot of its home line that is not taken. `None`: it is met
     /// there, the line is full, or somebody else came first; nothing is changed then.
     #[inline(always)]
     pub fn admit_at_home(self) -> Option<usize> {
+        if !self.reader.common(self.line_at(0)) {
+            return None;
+        }
         let Look { tagged, near, .. } = self.line(0, Ordering::Acquire);
         let end = (!near & !1).trailing_zeros().min(LINE as u32) as usize;
-        if end >= LINE || tagged & near & !(u32::MAX << end) != 0 {
+        // All before the end are near.
+        if end >= LINE || tagged & !(u32::MAX << end) != 0 {
             return None;
         }
         // Once more by itself, which is shorter than to keep all words. What counts is this value, and it must be free like any other: empty, or

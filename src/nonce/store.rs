@@ -363,9 +363,9 @@ impl Store {
     /// Asks once more for the memory that [`Self::peek`] and [`Self::admit`] will look at first: where much has come between.
     #[inline]
     pub fn prefetch(&self, key: &NonceKey) {
-        if let Some(page) = self.page(key.page) {
-            prefetch_to_write(&page[(key.home * LINE) & (PAGE - 1)]);
-        }
+        // A hint may be of any address, so that nothing is asked of the key's.
+        let word = (key.page as usize).wrapping_mul(PAGE).wrapping_add(CONTROL + key.home * LINE);
+        prefetch_to_write(self.section.words().as_ptr().wrapping_add(word));
     }
 
     /// Whether the message is within the window, and not before the region's birth.

@@ -58,6 +58,12 @@ pub(crate) trait ReadLine<const LINE: usize>: Copy {
     /// Reads the words from word `FROM` on, each by an atomic load with (at least) this order, in whatever order of words. The words before, and
     /// their bits, are zero.
     fn look<const FROM: usize>(self, line: &[AtomicU64; LINE], question: &Question, order: Ordering) -> Look<LINE>;
+
+    /// Whether the line lies as all lines of a region do: what asks nothing of others is short.
+    #[inline(always)]
+    fn common(self, _line: &[AtomicU64; LINE]) -> bool {
+        true
+    }
 }
 
 /// Word by word, with the loads of the language.
@@ -153,11 +159,16 @@ mod vector {
         }
     }
 
+    #[inline(always)]
+    fn aligned(line: &[AtomicU64; LINE_WORDS]) -> bool {
+        line.as_ptr().addr().is_multiple_of(16)
+    }
+
     /// The words of a line, two by two.
     #[inline]
     #[target_feature(enable = "avx")]
     fn load(line: &[AtomicU64; LINE_WORDS]) -> [__m128i; 4] {
-        if !line.as_ptr().addr().is_multiple_of(16) {
+        if !aligned(line) {
             return load_one_by_one(line);
         }
         let (a, b, c, d): (__m128i, __m128i, __m128i, __m128i);
@@ -180,7 +191,7 @@ mod vector {
         [a, b, c, d]
     }
 
-    /// [`load`] of a line that lies elsewhere than those of a region. (No call: those who look at lines have few registers to save then.)
+    /// [`load`] of a line that lies elsewhere than those of a region.
     #[inline]
     #[target_feature(enable = "avx")]
     fn load_one_by_one(line: &[AtomicU64; LINE_WORDS]) -> [__m128i; 4] {
@@ -237,7 +248,7 @@ mod vector {
         let mask = |lanes: __m256i| _mm256_movemask_ps(_mm256_castsi256_ps(lanes)).cast_unsigned();
         let zero = _mm256_setzero_si256();
         let (tag_low, tag_high) = (all(question.tag), all(question.tag >> 32));
-        let (bits_low, bits_high) = (all(question.tag_bits), all(question.tag_bits >> 32));
+        let bits = [question.tag_bits, question.tag_bits >> 32].map(|half| (half as u32, all(half)));
         let (from, near_bits, span) = (all(question.from), all(question.near_bits), all(question.span));
         let [a, b, c, d] = load(line);
         // Words 0, 1, 4 and 5, and 2, 3, 6 and 7: picked from both at once, halves stand in order.
@@ -245,8 +256,11 @@ mod vector {
         let second = _mm256_castsi256_ps(_mm256_inserti128_si256::<1>(_mm256_castsi128_si256(b), d));
         let low = _mm256_castps_si256(_mm256_shuffle_ps::<0b10_00_10_00>(first, second));
         let high = _mm256_castps_si256(_mm256_shuffle_ps::<0b11_01_11_01>(first, second));
-        let differs = |half, tag, bits| _mm256_and_si256(_mm256_xor_si256(half, tag), bits);
-        let differs = _mm256_or_si256(differs(low, tag_low, bits_low), differs(high, tag_high, bits_high));
+        let differs = |half, tag, (bits, all): (u32, __m256i)| {
+            let differs = _mm256_xor_si256(half, tag);
+            if bits == u32::MAX { differs } else { _mm256_and_si256(differs, all) }
+        };
+        let differs = _mm256_or_si256(differs(low, tag_low, bits[0]), differs(high, tag_high, bits[1]));
         let tagged = _mm256_cmpeq_epi32(differs, zero);
         // An offset has at most 31 bits, so it is not negative.
         let offset = _mm256_and_si256(_mm256_sub_epi32(low, from), near_bits);
@@ -268,6 +282,11 @@ mod vector {
                 ) -> Look<LINE_WORDS> {
                     // SAFETY: the features are there, by proof (`self`, kept by `Cpu`).
                     unsafe { $look::<FROM>(line, question) }
+                }
+
+                #[inline(always)]
+                fn common(self, line: &[AtomicU64; LINE_WORDS]) -> bool {
+                    aligned(line)
                 }
             }
         )*};

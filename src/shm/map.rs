@@ -211,11 +211,11 @@ pub(crate) fn prefetch<T>(word: &T) {
 /// [`prefetch`] of what will most likely be written. The intrinsic of that name asks for it only where all code is compiled for CPUs that have the
 /// instruction; 64-bit CPUs that lack it take it for none at all.
 #[inline(always)]
-pub(crate) fn prefetch_to_write<T>(word: &T) {
+pub(crate) fn prefetch_to_write<T>(word: *const T) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
-    // SAFETY: a prefetch of a valid reference's address; it cannot fault and changes no value.
+    // SAFETY: a prefetch, of whatever address, cannot fault and changes no value.
     unsafe {
-        std::arch::asm!("prefetchw [{}]", in(reg) std::ptr::from_ref(word), options(nostack, preserves_flags, readonly));
+        std::arch::asm!("prefetchw [{}]", in(reg) word, options(nostack, preserves_flags, readonly));
     }
     #[cfg(any(not(target_arch = "x86_64"), miri))]
     let _ = word;
