@@ -103,8 +103,8 @@ fn find_at_home<const N: usize, R: ReadLine<LINE_WORDS>>(
     let lines = group.as_chunks().0;
     if lines.is_empty() {
         // The small groups of the models: the same look.
-        let words = group.iter().map(|slot| slot.load(Ordering::Relaxed)).enumerate();
-        return words.filter(|(_, word)| same_tag(*word, tag) && class(*word) != CLAIMED).next();
+        let mut words = group.iter().map(|slot| slot.load(Ordering::Relaxed)).enumerate();
+        return words.find(|(_, word)| same_tag(*word, tag) && class(*word) != CLAIMED);
     }
     let line = (start / LINE_WORDS) & (lines.len() - 1);
     let question = Question { tag, tag_bits: TAG, from: 0, span: 0, near_bits: 0 };

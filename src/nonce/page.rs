@@ -189,8 +189,8 @@ impl<const N: usize, const LINE: usize, R: ReadLine<LINE>> Walk<'_, N, LINE, R> 
         if live & (word | word.wrapping_neg()).cast_signed() < 0 {
             return None;
         }
-        // Relaxed: the slot's own order decides.
-        self.page[at].compare_exchange(word, self.want, Ordering::Relaxed, Ordering::Relaxed).ok().map(|_| at)
+        // The slot's own order decides. (Release: for `sweep`.)
+        self.page[at].compare_exchange(word, self.want, Ordering::Release, Ordering::Relaxed).ok().map(|_| at)
     }
 
     /// Puts the message in unless it is there.
