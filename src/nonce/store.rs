@@ -598,7 +598,7 @@ impl LineWork for One<'_> {
 }
 
 /// [`Store::admit`] in message mode, as it usually goes: short enough that a core has begun with the next message before the line of this one has
-/// come (between a line's arrival and the next request for one may lie some 190 instructions; see the measurements in ROADMAP).
+/// come (between a line's arrival and the next request for one may lie some 200 instructions; see the measurements in ROADMAP).
 struct AtHome<'a>(&'a Store, &'a NonceKey, Millis);
 
 impl LineWork for AtHome<'_> {
