@@ -201,6 +201,12 @@ impl<const N: usize, const LINE: usize, R: ReadLine<LINE>> Walk<'_, N, LINE, R> 
         {
             return Claim::Won(at);
         }
+        self.admit_anywhere()
+    }
+
+    /// [`Self::admit`] where [`Self::admit_at_home`] has been tried, or is not to be.
+    #[inline(always)]
+    pub fn admit_anywhere(self) -> Claim {
         loop {
             let Some((lines, at, word)) = (match self.vacancy() {
                 Ok(vacancy) => vacancy,

@@ -432,8 +432,15 @@ impl Store {
         self.lines.enter(One(self, key, now))
     }
 
+    /// Admits by `way`, one of the walk's.
     #[inline(always)]
-    fn admit_by<R: ReadLine<LINE>>(&self, key: &NonceKey, now: Millis, reader: R) -> Admit {
+    fn admit_by<'a, R: ReadLine<LINE>>(
+        &'a self,
+        key: &NonceKey,
+        now: Millis,
+        reader: R,
+        way: impl Fn(Walk<'a, PAGE, LINE, R>) -> Claim,
+    ) -> Admit {
         if !self.in_time(key, now)
             && let Some(refusal) = self.out_of_time(key, now)
         {
@@ -442,8 +449,8 @@ impl Store {
         self.tend(key.generation);
         // Two copies of the walk, each without the other's questions.
         let claim = match key.mode {
-            Mode::Strict => self.walk(key, true, reader).map(Walk::admit),
-            Mode::Message => self.walk(key, false, reader).map(Walk::admit),
+            Mode::Strict => self.walk(key, true, reader).map(&way),
+            Mode::Message => self.walk(key, false, reader).map(&way),
         };
         match claim.unwrap_or(Claim::Full) {
             Claim::Won(at) => Admit::Ok(key.ticket(at)),
@@ -584,7 +591,7 @@ impl LineWork for Peek<'_> {
     }
 }
 
-/// [`Store::admit`], however lines are read.
+/// [`Store::admit`] but for [`AtHome`], however lines are read.
 struct One<'a>(&'a Store, &'a NonceKey, Millis);
 
 impl LineWork for One<'_> {
@@ -593,7 +600,7 @@ impl LineWork for One<'_> {
     #[inline(always)]
     fn run<R: ReadLine<LINE>>(self, reader: R) -> Admit {
         self.0.prefetch_more(self.1);
-        self.0.admit_by(self.1, self.2, reader)
+        self.0.admit_by(self.1, self.2, reader, Walk::admit_anywhere)
     }
 }
 
@@ -634,7 +641,7 @@ impl LineWork for Many<'_> {
             if let Some(key) = keys.get(index + AHEAD) {
                 store.prefetch_more(key);
             }
-            *out = store.admit_by(key, now, reader);
+            *out = store.admit_by(key, now, reader, Walk::admit);
         }
     }
 }
