@@ -82,6 +82,7 @@
 //! knows nothing of what a lost one admitted: it refuses timestamps up to its birth plus S + D (the *birth rule*), which is all that an earlier
 //! region on this machine's clock may have admitted.
 
+mod config;
 #[cfg(all(test, not(loom)))]
 mod exhaustive;
 #[cfg(all(test, loom))]
@@ -94,5 +95,6 @@ mod store;
 mod tests;
 mod word;
 
+pub use config::{NonceConfig, carry};
 pub use shares::{ShareKey, Shares, SharesConfig};
-pub use store::{Admit, Mode, NonceConfig, NonceKey, Occupancy, Store, Ticket, carry};
+pub use store::{Admit, Mode, NonceKey, Occupancy, Store, Ticket};

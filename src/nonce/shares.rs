@@ -15,8 +15,8 @@
 //! for that app at that moment. A process that is killed between the two leaves one nonce uncounted until its generation is over. Both
 //! are of no consequence for what the cap is for.
 
+use super::config::NonceConfig;
 use super::page::LIFE;
-use super::store::NonceConfig;
 use super::word;
 use crate::error::Error;
 use crate::hash::prf::{Kind, Prf};
