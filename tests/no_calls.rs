@@ -1,4 +1,4 @@
-//! Reads the machine code of the hash kernels as it is in this very test: no call in a hot loop.
+//! Reads the machine code of the hash kernels and of the shared tables as it is in this very test: no call in a hot loop, nor to what reads a line.
 //!
 //! A kernel is code inlined into a function that is compiled with the CPU features it needs. Where the compiler leaves a piece of it outside,
 //! that piece is compiled without them and is called for every vector: the answers stay right and the speed is gone by an order of
@@ -6,8 +6,13 @@
 
 use std::process::Command;
 
+use portcullis::bucket::{Limits, LimitsConfig, Rate, Take};
+use portcullis::hash::prf::Kind;
 use portcullis::hash::{Scratch, md5, sha256, sha512, sm3};
 use portcullis::lanes::Cpu;
+use portcullis::nonce::{Admit, Mode, NonceConfig, Store};
+use portcullis::shm::{Region, RegionSpec};
+use portcullis::time::Millis;
 
 /// Makes sure that every kernel is part of this binary.
 fn run_all() {
@@ -53,22 +58,26 @@ fn loops<'f, 't>(function: &'f [Instruction<'t>]) -> Vec<&'f [Instruction<'t>]> 
     all
 }
 
+/// This binary's machine code; `None`, and why, where it cannot be had.
+fn disassembly() -> Option<String> {
+    if !cfg!(target_arch = "x86_64") {
+        println!("skipped: no lanes on this architecture");
+        return None;
+    }
+    let binary = std::env::current_exe().unwrap();
+    match Command::new("objdump").args(["-d", "-C", "--no-show-raw-insn"]).arg(&binary).output() {
+        Ok(output) if output.status.success() => Some(String::from_utf8_lossy(&output.stdout).into_owned()),
+        other => {
+            println!("skipped: objdump is missing or failed ({other:?})");
+            None
+        }
+    }
+}
+
 #[test]
 fn no_call_in_a_hot_loop() {
     run_all();
-    if !cfg!(target_arch = "x86_64") {
-        println!("skipped: no lanes on this architecture");
-        return;
-    }
-    let binary = std::env::current_exe().unwrap();
-    let output = match Command::new("objdump").args(["-d", "-C", "--no-show-raw-insn"]).arg(&binary).output() {
-        Ok(output) if output.status.success() => output.stdout,
-        other => {
-            println!("skipped: objdump is missing or failed ({other:?})");
-            return;
-        }
-    };
-    let text = String::from_utf8_lossy(&output);
+    let Some(text) = disassembly() else { return };
 
     let mut hot = std::collections::BTreeMap::new();
     for function in text.split("\n\n") {
@@ -118,4 +127,66 @@ fn no_call_in_a_hot_loop() {
     assert!(hot.get("Avx512").is_some_and(|&n| n >= 4), "hot loops were not found: {hot:?}");
     assert!(hot.get("Avx2").is_some_and(|&n| n >= 4), "hot loops were not found: {hot:?}");
     assert!(hot.get("ShaNi").is_some_and(|&n| n >= 1), "hot loops were not found: {hot:?}");
+}
+
+/// Asks the shared tables everything that reads lines, in every way.
+fn ask_tables() {
+    let (now, kind) = (Millis(1_700_000_000_000), Kind::best(Cpu::detect()));
+    let nonces = NonceConfig { capacity: 1000, birth_rule: false, ..NonceConfig::default() };
+    let limits = LimitsConfig { keys: 1000 };
+    let region =
+        Region::open(&RegionSpec::new(None, now).with(nonces.section(kind)).with(limits.section(kind))).unwrap();
+    let store = Store::open(&region, &nonces).unwrap();
+    for mode in [Mode::Strict, Mode::Message] {
+        let key = |nonce: &[u8]| store.key(b"app", nonce, now, mode);
+        assert!(matches!(store.admit(&key(b"1"), now), Admit::Ok(_)));
+        assert!(store.peek(&key(b"1")));
+        let mut out = [Admit::Full; 2];
+        store.admit_batch(&[key(b"1"), key(b"2")], now, &mut out);
+        assert!(matches!(out, [Admit::Replayed, Admit::Ok(_)]));
+    }
+    let limits = Limits::open(&region, &limits).unwrap();
+    let (key, rate) = (limits.key(&[b"per-app", b"app"]), Rate::new(1, 1000, 2).unwrap());
+    assert_eq!(limits.peek(&key, &rate, now), 0);
+    assert!(matches!(limits.take(&key, &rate, now), Take::Ok(_)));
+    let mut out = [Take::Full; 2];
+    limits.take_batch(&[(key, rate), (key, rate)], now, &mut out);
+    assert!(matches!(out, [Take::Ok(_), Take::Limited { .. }]));
+}
+
+/// The answers stay right there too, and a nonce in strict mode takes 130 instructions more.
+#[test]
+fn lines_are_read_where_they_are_asked_for() {
+    ask_tables();
+    let Some(text) = disassembly() else { return };
+    let mut inside = std::collections::BTreeMap::new();
+    for function in text.split("\n\n") {
+        let mut lines = function.lines().skip_while(|line| !line.ends_with(">:"));
+        let Some(name) = lines.next() else { continue };
+        let instructions: Vec<Instruction<'_>> = lines.filter_map(parse).collect();
+        // Also a jump, which ends the caller.
+        let is_call =
+            |i: &Instruction<'_>| i.text.contains("<portcullis::shm::line::vector::") && !i.text.contains("+0x");
+        let calls = instructions.iter().find(|i| is_call(i));
+        // From a function that has the features (a test's build may leave it outside there, which costs little), and where a nonce's tag was met and
+        // is looked for anew, which is seldom.
+        let may = name.ends_with("::enter::go>:") || name.ends_with("::met>:");
+        assert!(calls.is_none() || may, "{name} {}", calls.unwrap().text);
+        // Four loads of a line in a row.
+        let is_load = |at: usize, i: &Instruction<'_>| {
+            let place = i.text.strip_prefix("vmovdqa").unwrap_or_default().trim();
+            let offset = place.split_once("(%").map(|(offset, _)| offset).filter(|_| place.contains(",%xmm"));
+            offset.is_some_and(|offset| [["", "0x0"], ["0x10"; 2], ["0x20"; 2], ["0x30"; 2]][at].contains(&offset))
+        };
+        let loads = instructions.windows(4).any(|four| four.iter().enumerate().all(|(at, load)| is_load(at, load)));
+        if (loads || calls.is_some()) && name.ends_with("::enter::go>:") {
+            let backend = ["Avx512", "Avx2"].into_iter().find(|backend| name.contains(&format!("cpu::{backend}::")));
+            *inside.entry(backend).or_insert(0) += 1;
+        }
+    }
+    println!("functions that read lines: {inside:?}");
+    // The nonces' usual way, their other ways, their batch and their look, and the limits' one by one, batch and look.
+    for backend in ["Avx512", "Avx2"] {
+        assert!(inside.get(&Some(backend)).is_some_and(|&n| n >= 5), "they were not found: {inside:?}");
+    }
 }

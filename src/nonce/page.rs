@@ -333,6 +333,7 @@ impl<const N: usize, const LINE: usize, R: ReadLine<LINE>> Walk<'_, N, LINE, R> 
     }
 
     /// Looks for the message, and in strict mode for its tag, changing nothing.
+    #[inline(always)]
     pub fn find(&self) -> Find {
         let reach = self.reach_word().load(Ordering::Relaxed);
         let Some(bound) = (if self.strict { reach_of(reach, self.generation) } else { Some(0) }) else {

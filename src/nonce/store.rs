@@ -295,15 +295,9 @@ impl Store {
         self.lines.enter(One(self, key, now))
     }
 
-    /// Admits by `way`, one of the walk's.
+    /// Admits; `home` says whether message mode's usual way is worth a try.
     #[inline(always)]
-    fn admit_by<'a, R: ReadLine<LINE>>(
-        &'a self,
-        key: &NonceKey,
-        now: Millis,
-        reader: R,
-        way: impl Fn(Walk<'a, PAGE, LINE, R>) -> Claim,
-    ) -> Admit {
+    fn admit_by<R: ReadLine<LINE>>(&self, key: &NonceKey, now: Millis, reader: R, home: bool) -> Admit {
         if !self.in_time(key, now)
             && let Some(refusal) = self.out_of_time(key, now)
         {
@@ -312,10 +306,10 @@ impl Store {
         self.tend(key.generation);
         // Two copies of the walk, each without the other's questions.
         let claim = match key.mode {
-            Mode::Strict => self.walk(key, true, reader).map(&way),
-            Mode::Message => self.walk(key, false, reader).map(&way),
+            Mode::Strict => self.claim(key, true, reader, home),
+            Mode::Message => self.claim(key, false, reader, home),
         };
-        match claim.unwrap_or(Claim::Full) {
+        match claim {
             Claim::Won(at) => Admit::Ok(key.ticket(at)),
             Claim::Present => Admit::Replayed,
             Claim::Stale => Admit::Stale,
@@ -326,6 +320,19 @@ impl Store {
                 }
                 Admit::Full
             }
+        }
+    }
+
+    /// Walks, as [`Self::walk`] and [`Self::admit_by`] say.
+    ///
+    /// No function is handed to `Option::map` and its like here: it is called where nothing is known of the reader's CPU features, and what reads
+    /// lines is no part of it then, but called (`tests/no_calls.rs` sees to it).
+    #[inline(always)]
+    fn claim<R: ReadLine<LINE>>(&self, key: &NonceKey, strict: bool, reader: R, home: bool) -> Claim {
+        match self.walk(key, strict, reader) {
+            Some(walk) if home => walk.admit(),
+            Some(walk) => walk.admit_anywhere(),
+            None => Claim::Full,
         }
     }
 
@@ -450,7 +457,10 @@ impl LineWork for Peek<'_> {
 
     #[inline(always)]
     fn run<R: ReadLine<LINE>>(self, reader: R) -> bool {
-        self.0.walk(self.1, self.1.mode == Mode::Strict, reader).is_some_and(|walk| walk.find() == Find::Present)
+        match self.0.walk(self.1, self.1.mode == Mode::Strict, reader) {
+            Some(walk) => walk.find() == Find::Present,
+            None => false,
+        }
     }
 }
 
@@ -463,7 +473,7 @@ impl LineWork for One<'_> {
     #[inline(always)]
     fn run<R: ReadLine<LINE>>(self, reader: R) -> Admit {
         self.0.prefetch_more(self.1);
-        self.0.admit_by(self.1, self.2, reader, Walk::admit_anywhere)
+        self.0.admit_by(self.1, self.2, reader, false)
     }
 }
 
@@ -504,7 +514,7 @@ impl LineWork for Many<'_> {
             if let Some(key) = keys.get(index + AHEAD) {
                 store.prefetch_more(key);
             }
-            *out = store.admit_by(key, now, reader, Walk::admit);
+            *out = store.admit_by(key, now, reader, true);
         }
     }
 }
