@@ -11,7 +11,7 @@
 //! of this slot shares for as long as anybody may still have it in hand: 20 bits of milliseconds, 14 of a counter.
 
 use super::gcra::{self, Rate, TAT_BITS, TAT_MASK};
-use crate::shm::{LINE_WORDS, OneByOne, Question, ReadLine};
+use crate::shm::ReadLine;
 use crate::sync::{AtomicU64, Ordering, publish_fence};
 use crate::time::Millis;
 
@@ -60,13 +60,11 @@ fn free(word: u64, now: Millis) -> bool {
 }
 
 /// The debt in `word`, settled, in the units of `rate`, in which `units` is `now`.
-#[inline(always)]
 fn debt(word: u64, rate: &Rate, units: u64, now: Millis) -> u64 {
     if class(word) == rate.class() { gcra::debt(word & TAT_MASK, units) } else { foreign_debt(word, rate, now) }
 }
 
 /// [`debt`] of a key whose limit had other units: it was changed.
-#[cold]
 fn foreign_debt(word: u64, rate: &Rate, now: Millis) -> u64 {
     let class = class(word);
     gcra::convert(gcra::debt(word & TAT_MASK, gcra::units(class, now)), class, rate.class())
@@ -91,48 +89,9 @@ enum Found {
     Nothing,
 }
 
-/// The settled cell of `tag` in its first line, if it is there, as it nearly always is: its place and its word.
-#[inline(always)]
-fn find_at_home<const N: usize, R: ReadLine<LINE_WORDS>>(
-    reader: R,
-    group: &[AtomicU64; N],
-    start: usize,
-    tag: u64,
-) -> Option<(usize, u64)> {
-    // Relaxed, in any order: the one settled cell of its tag is what it is; only its own order of changes counts from here.
-    let lines = group.as_chunks().0;
-    if lines.is_empty() {
-        // The small groups of the models: the same look.
-        let mut words = group.iter().map(|slot| slot.load(Ordering::Relaxed)).enumerate();
-        return words.find(|(_, word)| same_tag(*word, tag) && class(*word) != CLAIMED);
-    }
-    let line = (start / LINE_WORDS) & (lines.len() - 1);
-    let question = Question { tag, tag_bits: TAG, from: 0, span: 0, near_bits: 0 };
-    let look = reader.look::<0>(&lines[line], &question, Ordering::Relaxed);
-    let mut tagged = look.tagged;
-    while tagged != 0 {
-        let at = tagged.trailing_zeros() as usize & (LINE_WORDS - 1);
-        if class(look.words[at]) != CLAIMED {
-            return Some((line * LINE_WORDS + at, look.words[at]));
-        }
-        tagged &= tagged - 1;
-    }
-    None
-}
-
 /// Looks for the cell of `tag`: settled, else the lowest claim, else a free slot. Slots in the order `start`, `start + 1`, … (wrapped). An empty
 /// slot is preferred to one without a debt, wherever it is: whoever had that one is likely to come again, and would have to claim anew.
-#[inline]
 fn find<const N: usize>(group: &[AtomicU64; N], start: usize, tag: u64, now: Millis) -> Found {
-    match find_at_home(OneByOne, group, start, tag) {
-        Some((at, word)) => Found::Settled(at, word),
-        None => find_anywhere(group, start, tag, now),
-    }
-}
-
-/// [`find`] beyond the first line.
-#[inline(never)]
-fn find_anywhere<const N: usize>(group: &[AtomicU64; N], start: usize, tag: u64, now: Millis) -> Found {
     let mut claimed: Option<(usize, u64)> = None;
     let (mut empty, mut paid) = (None, None);
     for step in 0..N {
@@ -192,28 +151,52 @@ fn settle<const N: usize>(group: &[AtomicU64; N], at: usize, mine: u64, then: u6
 /// How often a walk is begun anew because others changed what it saw. Each time somebody else got further.
 const ATTEMPTS: usize = 1000;
 
-/// Takes one request of `rate` for the key `tag`, reading lines by `reader`. `counter` yields numbers that no other claim of this region gets within 2^14.
+/// The settled cell of `tag` in units of `class`, if it is in `line`, as it nearly always is: its slot, and what it holds beside its tag and its
+/// class.
 #[inline(always)]
-pub(super) fn take<const N: usize, R: ReadLine<LINE_WORDS>>(
+fn find_at_home<const LINE: usize, R: ReadLine<LINE>>(
     reader: R,
-    group: &[AtomicU64; N],
-    start: usize,
+    line: &[AtomicU64; LINE],
+    tag: u64,
+    class: u8,
+) -> Option<(&AtomicU64, u64)> {
+    // Relaxed, in any order: the one settled cell of its tag is what it is; only its own order of changes counts from here. Where there is no tag
+    // any slot is looked at, and has another.
+    let tagged = reader.tagged(line, tag, TAG, Ordering::Relaxed);
+    let slot = &line[tagged.trailing_zeros() as usize % LINE];
+    let tat = slot.load(Ordering::Relaxed) ^ settled(tag, class, 0);
+    if tat <= TAT_MASK { Some((slot, tat)) } else { None }
+}
+
+/// Takes one request of `rate` for the key `tag` where its cell is in `line`, its first one, as it nearly always is. `None`: it is not there, or is
+/// kept in other units; nothing is changed then.
+#[inline(always)]
+pub(super) fn take_at_home<const LINE: usize, R: ReadLine<LINE>>(
+    reader: R,
+    line: &[AtomicU64; LINE],
     tag: u64,
     rate: &Rate,
     now: Millis,
-    counter: impl FnMut() -> u64,
-) -> Outcome {
-    // Apart from all else, so that what is nearly always the whole of it stays in registers.
-    find_at_home(reader, group, start, tag)
-        .and_then(|(at, word)| take_from(group, at, word, tag, rate, now))
-        .unwrap_or_else(
-            #[cold]
-            || take_anywhere(group, start, tag, rate, now, counter),
-        )
+) -> Option<Outcome> {
+    let (slot, mut tat) = find_at_home(reader, line, tag, rate.class())?;
+    let base = settled(tag, rate.class(), 0);
+    let units = rate.now(now);
+    loop {
+        let after = match rate.conforms(gcra::debt(tat, units), now) {
+            Ok(after) => units.wrapping_add(after) & TAT_MASK,
+            // Read-only: a hot key that is over its limit costs no write.
+            Err(wait) => return Some(Outcome::Limited(wait)),
+        };
+        // This cell is the only one of its key, and its own order of changes is all that counts. (Release: for `sweep`.)
+        match slot.compare_exchange(base | tat, base | after, Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => return Some(Outcome::Ok(after)),
+            Err(now) if now ^ base <= TAT_MASK => tat = now ^ base,
+            Err(_) => return None,
+        }
+    }
 }
 
-/// [`take`] from the settled cell of the key at `at`, which was `word`. `None`: it is no longer there.
-#[inline(always)]
+/// [`take_at_home`] from the settled cell of the key at `at`, which was `word`, in whatever units. `None`: it is no longer there.
 fn take_from<const N: usize>(
     group: &[AtomicU64; N],
     at: usize,
@@ -226,10 +209,9 @@ fn take_from<const N: usize>(
     loop {
         let after = match rate.conforms(debt(word, rate, units, now), now) {
             Ok(after) => units.wrapping_add(after),
-            // Read-only: a hot key that is over its limit costs no write.
             Err(wait) => return Some(Outcome::Limited(wait)),
         };
-        // This cell is the only one of its key, and its own order of changes is all that counts. (Release: for `sweep`.)
+        // As above.
         let new = settled(tag, rate.class(), after);
         match group[at].compare_exchange(word, new, Ordering::Release, Ordering::Relaxed) {
             Ok(_) => return Some(Outcome::Ok(after & TAT_MASK)),
@@ -239,9 +221,11 @@ fn take_from<const N: usize>(
     }
 }
 
-/// [`take`] for a key whose cell is not where it is looked for first, or that has none.
+/// Takes one request of `rate` for the key `tag`, wherever its cell is, or where it has none. `counter` yields numbers that no other claim of this
+/// region gets within 2^14.
+#[cold]
 #[inline(never)]
-fn take_anywhere<const N: usize>(
+pub(super) fn take<const N: usize>(
     group: &[AtomicU64; N],
     start: usize,
     tag: u64,
@@ -285,8 +269,23 @@ fn take_anywhere<const N: usize>(
     Outcome::Full
 }
 
-/// Whether a request would conform, changing nothing: milliseconds to wait, 0 for none.
-#[inline]
+/// Whether a request would conform, where the cell of the key `tag` is in `line`, changing nothing: milliseconds to wait, 0 for none. `None`: it is
+/// not there, or is kept in other units.
+#[inline(always)]
+pub(super) fn peek_at_home<const LINE: usize, R: ReadLine<LINE>>(
+    reader: R,
+    line: &[AtomicU64; LINE],
+    tag: u64,
+    rate: &Rate,
+    now: Millis,
+) -> Option<u64> {
+    let (_, tat) = find_at_home(reader, line, tag, rate.class())?;
+    Some(rate.conforms(gcra::debt(tat, rate.now(now)), now).err().unwrap_or(0))
+}
+
+/// [`peek_at_home`], wherever the cell is.
+#[cold]
+#[inline(never)]
 pub(super) fn peek<const N: usize>(group: &[AtomicU64; N], start: usize, tag: u64, rate: &Rate, now: Millis) -> u64 {
     match find(group, start, tag, now) {
         Found::Settled(_, word) => rate.conforms(debt(word, rate, rate.now(now), now), now).err().unwrap_or(0),

@@ -30,7 +30,7 @@ use crate::time::Millis;
 pub(super) const TAT_BITS: u32 = 34;
 pub(super) const TAT_MASK: u64 = (1 << TAT_BITS) - 1;
 /// Binary logarithm of the units in a millisecond, by class.
-const SHIFTS: [u32; 3] = [0, 5, 14];
+const SHIFTS: [u8; 3] = [0, 5, 14];
 /// τ is at most this many units.
 const TAU_MAX: u128 = 1 << 31;
 /// The longest debt of each class, in milliseconds, rounded up.
@@ -45,6 +45,8 @@ pub struct Rate {
     per_ms: u64,
     burst: u64,
     class: u8,
+    /// Binary logarithm of the units in a millisecond.
+    shift: u8,
     /// T in units.
     interval: u64,
     /// τ in units.
@@ -77,12 +79,13 @@ impl Rate {
             return Err(RateError::Zero);
         }
         for class in (0..3u8).rev() {
-            let interval = (u128::from(per_ms) << SHIFTS[usize::from(class)]).div_ceil(u128::from(rate));
+            let interval = (u128::from(per_ms) << shift(class)).div_ceil(u128::from(rate));
             let tau = interval.saturating_mul(u128::from(burst));
             if tau <= TAU_MAX {
                 // Both fit: interval ≤ τ ≤ 2^35.
                 let (interval, tau) = (interval as u64, tau as u64);
-                return Ok(Self { rate, per_ms, burst, class, interval, tau, window: None });
+                let shift = shift(class);
+                return Ok(Self { rate, per_ms, burst, class, shift, interval, tau, window: None });
             }
         }
         Err(RateError::TooLong)
@@ -101,7 +104,7 @@ impl Rate {
             return Err(RateError::TooLong);
         }
         for class in (0..3u8).rev() {
-            let units = u128::from(window_ms) << SHIFTS[usize::from(class)];
+            let units = u128::from(window_ms) << shift(class);
             // A debt is at most the window and the count: 2 W units, within DEBT_MAX.
             if units <= TAU_MAX && u128::from(count) <= units {
                 let window = Some(offset_ms);
@@ -110,6 +113,7 @@ impl Rate {
                     per_ms: window_ms,
                     burst: count,
                     class,
+                    shift: shift(class),
                     interval: 1,
                     tau: count,
                     window,
@@ -123,7 +127,7 @@ impl Rate {
     fn left(&self, now: Millis, offset: i64) -> u64 {
         let length = self.per_ms.cast_signed();
         let gone = now.plus(offset).0.rem_euclid(length);
-        (length - gone).cast_unsigned() << SHIFTS[usize::from(self.class)]
+        (length - gone).cast_unsigned() << self.shift
     }
 
     /// The limit at `permille` thousandths: of the rate and of the burst, one request at least. `None` where nothing is left.
@@ -164,7 +168,7 @@ impl Rate {
     /// `now` in this rate's units.
     #[inline]
     pub(super) fn now(&self, now: Millis) -> u64 {
-        units(self.class, now)
+        units_of(self.shift, now)
     }
 
     /// The debt at `now` (in units) after one more request, where it conforms; otherwise the milliseconds after which it would.
@@ -178,8 +182,7 @@ impl Rate {
             return Ok(after);
         }
         // Rounded up to milliseconds: a shift, as the compiler cannot know that it divides by a power of two.
-        let shift = SHIFTS[usize::from(self.class)];
-        Err((after - self.tau + ((1 << shift) - 1)) >> shift)
+        Err((after - self.tau + ((1 << self.shift) - 1)) >> self.shift)
     }
 
     /// [`Self::conforms`] of a quota. Apart, so that the code of rates stays short.
@@ -188,7 +191,7 @@ impl Rate {
     fn conforms_in_window(&self, debt: u64, now: Millis, offset: i64) -> Result<u64, u64> {
         let left = self.left(now, offset);
         let used = debt.saturating_sub(left);
-        if used < self.tau { Ok(left + used + 1) } else { Err(left >> SHIFTS[usize::from(self.class)]) }
+        if used < self.tau { Ok(left + used + 1) } else { Err(left >> self.shift) }
     }
 
     /// Whether there is still something to give back of a request after which the debt was `debt` as of `now`.
@@ -208,7 +211,19 @@ impl Rate {
 /// `now` in the units of `class`, modulo 2^34.
 #[inline]
 pub(super) fn units(class: u8, now: Millis) -> u64 {
-    (now.0.cast_unsigned() << SHIFTS[usize::from(class.min(2))]) & TAT_MASK
+    units_of(shift(class), now)
+}
+
+/// [`units`], where a millisecond has 2^`shift` of them.
+#[inline(always)]
+fn units_of(shift: u8, now: Millis) -> u64 {
+    now.0.cast_unsigned().wrapping_shl(shift.into()) & TAT_MASK
+}
+
+/// Binary logarithm of the units in a millisecond.
+#[inline]
+fn shift(class: u8) -> u8 {
+    SHIFTS[usize::from(class.min(2))]
 }
 
 /// How far `tat` lies after `now`, both in one unit; 0 where it does not.
@@ -220,7 +235,7 @@ pub(super) fn debt(tat: u64, now: u64) -> u64 {
 
 /// `debt` of units of `from` in units of `to`, rounded up, at most the greatest debt.
 pub(super) fn convert(debt: u64, from: u8, to: u8) -> u64 {
-    let (from, to) = (SHIFTS[usize::from(from.min(2))], SHIFTS[usize::from(to.min(2))]);
+    let (from, to) = (shift(from), shift(to));
     let scaled = if to >= from { debt << (to - from) } else { debt.div_ceil(1 << (from - to)) };
     scaled.min(DEBT_MAX)
 }

@@ -9,10 +9,13 @@ use crate::shm::{
 };
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::Millis;
+use std::borrow::Borrow;
 
 const SECTION: &str = "limits";
 /// Slots in a group: 8 cache lines.
 const SLOTS: usize = 64;
+/// Lines of a group.
+const LINES: u64 = (SLOTS / LINE_WORDS) as u64;
 /// Keys for which a group is provided. A group of 64 slots with 28 keys on average overflows with a chance below 10^-8.
 const GROUP_KEYS: u64 = 28;
 const CONTROL: usize = PAGE_WORDS;
@@ -103,14 +106,14 @@ pub fn carry(old: &[AtomicU64], new: &[AtomicU64]) -> bool {
 /// A key's place, hashed once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LimitKey {
-    group: u64,
-    start: usize,
+    /// The line of the table that is looked at first.
+    line: u64,
     tag: u64,
 }
 
 impl LimitKey {
     /// A place for a key.
-    pub const NONE: Self = Self { group: 0, start: 0, tag: 0 };
+    pub const NONE: Self = Self { line: 0, tag: 0 };
 }
 
 /// What a request has taken, to give it back.
@@ -137,6 +140,17 @@ pub enum Take {
     },
     /// No cell is free for the key: refuse.
     Full,
+}
+
+impl From<Outcome> for Take {
+    #[inline(always)]
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Ok(after) => Self::Ok(Debit { after }),
+            Outcome::Limited(retry_after_ms) => Self::Limited { retry_after_ms },
+            Outcome::Full => Self::Full,
+        }
+    }
 }
 
 /// Why [`Limits::take_all`] took nothing.
@@ -174,16 +188,25 @@ impl Limits {
     #[inline]
     #[must_use]
     pub fn key(&self, parts: &[&[u8]]) -> LimitKey {
-        let (low, high) = self.prf.hash_in(3, parts);
+        let (low, high) = match parts {
+            [name, value] => self.prf.hash_two(3, name, value),
+            _ => self.prf.hash_in(3, parts),
+        };
         let group = ((u128::from(low) * u128::from(self.groups)) >> 64) as u64;
-        let key = LimitKey { group, start: (high as usize & (SLOTS / 8 - 1)) * 8, tag: cell::tag(high) };
+        let key = LimitKey { line: group * LINES + (high & (LINES - 1)), tag: cell::tag(high) };
         self.prefetch(&key);
         key
     }
 
-    #[inline]
-    fn group(&self, key: &LimitKey) -> Option<&[AtomicU64; SLOTS]> {
-        self.group_at(key.group)
+    /// The group of a key, and the slot of it that is looked at first.
+    fn group(&self, key: &LimitKey) -> Option<(&[AtomicU64; SLOTS], usize)> {
+        Some((self.group_at(key.line / LINES)?, (key.line % LINES) as usize * LINE_WORDS))
+    }
+
+    /// The line of a key that is looked at first.
+    #[inline(always)]
+    fn line(&self, key: &LimitKey) -> Option<&[AtomicU64; LINE_WORDS]> {
+        self.section.words().as_chunks().0.get((key.line as usize).wrapping_add(CONTROL / LINE_WORDS))
     }
 
     #[inline]
@@ -196,9 +219,9 @@ impl Limits {
     /// Asks for the memory that the other calls will look at.
     #[inline]
     pub fn prefetch(&self, key: &LimitKey) {
-        if let Some(group) = self.group(key) {
-            prefetch(&group[key.start & (SLOTS - 1)]);
-        }
+        // A hint may be of any address, so that nothing is asked of the key's.
+        let word = (key.line as usize).wrapping_mul(LINE_WORDS).wrapping_add(CONTROL);
+        prefetch(self.section.words().as_ptr().wrapping_add(word));
     }
 
     /// Takes one request for `key`.
@@ -208,34 +231,43 @@ impl Limits {
 
     #[inline(always)]
     fn take_by<R: ReadLine<LINE_WORDS>>(&self, key: &LimitKey, rate: &Rate, now: Millis, reader: R) -> Take {
-        let (Some(group), Some(claims)) = (self.group(key), self.section.words().get(CLAIMS)) else {
+        if let Some(line) = self.line(key)
+            && let Some(outcome) = cell::take_at_home(reader, line, key.tag, rate, now)
+        {
+            return outcome.into();
+        }
+        self.take_anywhere(key, rate, now)
+    }
+
+    /// [`Self::take`] for a key whose cell is not where it is looked for first, or that has none.
+    #[cold]
+    #[inline(never)]
+    fn take_anywhere(&self, key: &LimitKey, rate: &Rate, now: Millis) -> Take {
+        let (Some((group, start)), Some(claims)) = (self.group(key), self.section.words().get(CLAIMS)) else {
             return Take::Full;
         };
         // Relaxed: only uniqueness counts.
         let counter = || claims.fetch_add(1, Ordering::Relaxed);
-        match cell::take(reader, group, key.start, key.tag, rate, now, counter) {
-            Outcome::Ok(after) => Take::Ok(Debit { after }),
-            Outcome::Limited(retry_after_ms) => Take::Limited { retry_after_ms },
-            Outcome::Full => {
-                if let Some(full) = self.section.words().get(FULL) {
-                    // Relaxed: a counter to look at.
-                    full.fetch_add(1, Ordering::Relaxed);
-                }
-                Take::Full
-            }
+        let take = cell::take(group, start, key.tag, rate, now, counter).into();
+        if take == Take::Full
+            && let Some(full) = self.section.words().get(FULL)
+        {
+            // Relaxed: a counter to look at.
+            full.fetch_add(1, Ordering::Relaxed);
         }
+        take
     }
 
     /// How many milliseconds a request for `key` would have to wait; 0 if it conforms now. Changes nothing and promises nothing.
     #[must_use]
     pub fn peek(&self, key: &LimitKey, rate: &Rate, now: Millis) -> u64 {
-        self.group(key).map_or(0, |group| cell::peek(group, key.start, key.tag, rate, now))
+        self.lines.enter(Peek(self, key, rate, now))
     }
 
     /// Gives back what a request took under the same `key` and `rate`. Exact: as if it had never been taken, or, where its debt has been
     /// paid by time already, nothing (`false`).
     pub fn give_back(&self, key: &LimitKey, rate: &Rate, debit: Debit, now: Millis) -> bool {
-        self.group(key).is_some_and(|group| cell::give_back(group, key.start, key.tag, rate, debit.after, now))
+        self.group(key).is_some_and(|(group, start)| cell::give_back(group, start, key.tag, rate, debit.after, now))
     }
 
     /// Takes one request from every limit, or from none: a refusal gives back what the limits before it gave. All are looked at first, so
@@ -269,8 +301,8 @@ impl Limits {
         Ok(())
     }
 
-    /// [`Self::take`] for each pair in order, with the memory of the next ones under way.
-    pub fn take_batch(&self, requests: &[(LimitKey, Rate)], now: Millis, out: &mut [Take]) {
+    /// [`Self::take`] for each pair in order, with the memory of the next ones under way. Writes as many answers as both slices have room for.
+    pub fn take_batch<R: Borrow<Rate>>(&self, requests: &[(LimitKey, R)], now: Millis, out: &mut [Take]) {
         self.lines.enter(Many(self, requests, now, out));
     }
 
@@ -344,10 +376,31 @@ impl LineWork for One<'_> {
     }
 }
 
-/// [`Limits::take_batch`], however lines are read.
-struct Many<'a>(&'a Limits, &'a [(LimitKey, Rate)], Millis, &'a mut [Take]);
+/// [`Limits::peek`], however lines are read.
+struct Peek<'a>(&'a Limits, &'a LimitKey, &'a Rate, Millis);
 
-impl LineWork for Many<'_> {
+impl LineWork for Peek<'_> {
+    type Output = u64;
+
+    #[inline(always)]
+    fn run<R: ReadLine<LINE_WORDS>>(self, reader: R) -> u64 {
+        let Self(limits, key, rate, now) = self;
+        if let Some(line) = limits.line(key)
+            && let Some(wait) = cell::peek_at_home(reader, line, key.tag, rate, now)
+        {
+            return wait;
+        }
+        match limits.group(key) {
+            Some((group, start)) => cell::peek(group, start, key.tag, rate, now),
+            None => 0,
+        }
+    }
+}
+
+/// [`Limits::take_batch`], however lines are read.
+struct Many<'a, R>(&'a Limits, &'a [(LimitKey, R)], Millis, &'a mut [Take]);
+
+impl<B: Borrow<Rate>> LineWork for Many<'_, B> {
     type Output = ();
 
     #[inline(always)]
@@ -359,7 +412,7 @@ impl LineWork for Many<'_> {
                 limits.prefetch(key);
             }
             for ((key, rate), out) in requests.iter().zip(out) {
-                *out = limits.take_by(key, rate, now, reader);
+                *out = limits.take_by(key, rate.borrow(), now, reader);
             }
         }
     }

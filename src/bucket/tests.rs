@@ -2,7 +2,7 @@ use super::cell::{self, Outcome};
 use super::deny::Walk;
 use super::*;
 use crate::hash::prf::Kind;
-use crate::shm::{OneByOne, Region, RegionSpec};
+use crate::shm::{Region, RegionSpec};
 use crate::time::Millis;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -23,8 +23,7 @@ fn ok(take: Take) -> bool {
 fn a_key_without_a_debt_keeps_its_cell_while_others_are_empty() {
     let rate = Rate::new(1, 10, 1).unwrap();
     let group: [AtomicU64; 64] = std::array::from_fn(|_| AtomicU64::new(0));
-    let take =
-        |number: u64, now: Millis| cell::take(OneByOne, &group, 8, cell::tag(number << 40), &rate, now, || number);
+    let take = |number: u64, now: Millis| cell::take(&group, 8, cell::tag(number << 40), &rate, now, || number);
     // One after the other, each when the debt of all before it is paid: 64 keys find 64 cells.
     for number in 1..=64 {
         let now = NOW.plus(100 * i64::try_from(number).unwrap());

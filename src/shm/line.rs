@@ -59,6 +59,12 @@ pub(crate) trait ReadLine<const LINE: usize>: Copy {
     /// their bits, are zero.
     fn look<const FROM: usize>(self, line: &[AtomicU64; LINE], question: &Question, order: Ordering) -> Look<LINE>;
 
+    /// Which words agree with `tag` in `tag_bits`: a mask, read as [`Self::look`] reads.
+    #[inline(always)]
+    fn tagged(self, line: &[AtomicU64; LINE], tag: u64, tag_bits: u64, order: Ordering) -> u32 {
+        self.look::<0>(line, &Question { tag, tag_bits, from: 0, span: 0, near_bits: 0 }, order).tagged
+    }
+
     /// Whether the line lies as all lines of a region do: what asks nothing of others is short.
     #[inline(always)]
     fn common(self, _line: &[AtomicU64; LINE]) -> bool {
@@ -240,6 +246,48 @@ mod vector {
         Look { words: words::<FROM>([a, b, c, d]), tagged: tagged.into(), near: near.into() }
     }
 
+    #[inline]
+    #[target_feature(enable = "avx2,bmi1,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512cd")]
+    fn tagged512(line: &[AtomicU64; LINE_WORDS], tag: u64, tag_bits: u64) -> u32 {
+        let all = |word: u64| _mm512_set1_epi64(word.cast_signed());
+        let (tag, bits) = (all(tag), all(tag_bits));
+        let [a, b, c, d] = load(line);
+        let low = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(a), b);
+        let high = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(c), d);
+        let word = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high);
+        _mm512_testn_epi64_mask(_mm512_xor_si512(word, tag), bits).into()
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,bmi1,bmi2")]
+    fn tagged256(line: &[AtomicU64; LINE_WORDS], tag: u64, tag_bits: u64) -> u32 {
+        let all = |half: u64| early(_mm256_set1_epi32((half as u32).cast_signed()));
+        let zero = _mm256_setzero_si256();
+        // Which bits are asked for is known where this is used: mostly none of the lower halves'.
+        let question = |tag: u64, bits: u64| (bits as u32 != 0).then(|| (all(tag), all(bits)));
+        let (of_low, of_high) = (question(tag, tag_bits), question(tag >> 32, tag_bits >> 32));
+        let (low, high) = in_halves(load(line));
+        let mut differs = zero;
+        for (half, question) in [(low, of_low), (high, of_high)] {
+            if let Some((tag, bits)) = question {
+                differs = _mm256_or_si256(differs, _mm256_and_si256(_mm256_xor_si256(half, tag), bits));
+            }
+        }
+        _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(differs, zero))).cast_unsigned()
+    }
+
+    /// All words' lower halves, in order, and all upper halves.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn in_halves([a, b, c, d]: [__m128i; 4]) -> (__m256i, __m256i) {
+        // Words 0, 1, 4 and 5, and 2, 3, 6 and 7: picked from both at once, halves stand in order.
+        let first = _mm256_castsi256_ps(_mm256_inserti128_si256::<1>(_mm256_castsi128_si256(a), c));
+        let second = _mm256_castsi256_ps(_mm256_inserti128_si256::<1>(_mm256_castsi128_si256(b), d));
+        let low = _mm256_castps_si256(_mm256_shuffle_ps::<0b10_00_10_00>(first, second));
+        let high = _mm256_castps_si256(_mm256_shuffle_ps::<0b11_01_11_01>(first, second));
+        (low, high)
+    }
+
     /// All words' lower halves in one vector, and all upper halves in another, so that each question is asked once.
     #[inline]
     #[target_feature(enable = "avx2,bmi1,bmi2")]
@@ -250,12 +298,8 @@ mod vector {
         let (tag_low, tag_high) = (all(question.tag), all(question.tag >> 32));
         let bits = [question.tag_bits, question.tag_bits >> 32].map(|half| (half as u32, all(half)));
         let (from, near_bits, span) = (all(question.from), all(question.near_bits), all(question.span));
-        let [a, b, c, d] = load(line);
-        // Words 0, 1, 4 and 5, and 2, 3, 6 and 7: picked from both at once, halves stand in order.
-        let first = _mm256_castsi256_ps(_mm256_inserti128_si256::<1>(_mm256_castsi128_si256(a), c));
-        let second = _mm256_castsi256_ps(_mm256_inserti128_si256::<1>(_mm256_castsi128_si256(b), d));
-        let low = _mm256_castps_si256(_mm256_shuffle_ps::<0b10_00_10_00>(first, second));
-        let high = _mm256_castps_si256(_mm256_shuffle_ps::<0b11_01_11_01>(first, second));
+        let line = load(line);
+        let (low, high) = in_halves(line);
         let differs = |half, tag, (bits, all): (u32, __m256i)| {
             let differs = _mm256_xor_si256(half, tag);
             if bits == u32::MAX { differs } else { _mm256_and_si256(differs, all) }
@@ -267,11 +311,11 @@ mod vector {
         let empty = _mm256_cmpeq_epi32(_mm256_or_si256(low, high), zero);
         let near = _mm256_andnot_si256(empty, _mm256_cmpgt_epi32(span, offset));
         let wanted = 0xff << FROM;
-        Look { words: words::<FROM>([a, b, c, d]), tagged: mask(tagged) & wanted, near: mask(near) & wanted }
+        Look { words: words::<FROM>(line), tagged: mask(tagged) & wanted, near: mask(near) & wanted }
     }
 
     macro_rules! vectors {
-        ($($proof:ty, $look:ident;)*) => {$(
+        ($($proof:ty, $look:ident, $tagged:ident;)*) => {$(
             impl ReadLine<LINE_WORDS> for $proof {
                 #[inline(always)]
                 fn look<const FROM: usize>(
@@ -285,6 +329,12 @@ mod vector {
                 }
 
                 #[inline(always)]
+                fn tagged(self, line: &[AtomicU64; LINE_WORDS], tag: u64, tag_bits: u64, _: Ordering) -> u32 {
+                    // SAFETY: as above.
+                    unsafe { $tagged(line, tag, tag_bits) }
+                }
+
+                #[inline(always)]
                 fn common(self, line: &[AtomicU64; LINE_WORDS]) -> bool {
                     aligned(line)
                 }
@@ -293,8 +343,8 @@ mod vector {
     }
 
     vectors! {
-        Avx512, look512;
-        Avx2, look256;
+        Avx512, look512, tagged512;
+        Avx2, look256, tagged256;
     }
 }
 
@@ -305,6 +355,18 @@ mod tests {
     /// A line that lies at `words` words from the start of a cache line.
     #[repr(align(64))]
     struct Lines([AtomicU64; 16]);
+
+    /// The questions of [`Ask`], of which only tags are asked.
+    struct AskTags<'a>(&'a [AtomicU64; LINE_WORDS], &'a Question);
+
+    impl LineWork for AskTags<'_> {
+        type Output = u32;
+
+        #[inline(always)]
+        fn run<R: ReadLine<LINE_WORDS>>(self, reader: R) -> u32 {
+            reader.tagged(self.0, self.1.tag, self.1.tag_bits, Ordering::Relaxed)
+        }
+    }
 
     struct Ask<'a>(&'a [AtomicU64; LINE_WORDS], &'a Question, bool);
 
@@ -374,7 +436,15 @@ mod tests {
                         near += u32::from(is_near);
                     }
                     for cpu in Cpu::variants() {
-                        assert_eq!(LineReader::of(cpu).enter(ask()), expected, "{cpu:?} {question:x?}");
+                        let reader = LineReader::of(cpu);
+                        assert_eq!(reader.enter(ask()), expected, "{cpu:?} {question:x?}");
+                        if !second {
+                            assert_eq!(
+                                reader.enter(AskTags(line, &question)),
+                                expected.tagged,
+                                "{cpu:?} {question:x?}"
+                            );
+                        }
                     }
                 }
             }

@@ -197,12 +197,12 @@ pub(super) unsafe fn give_back_block(block: NonNull<c_void>) {
 /// Asks for the cache line that holds the start of `word`. A hint without an effect on any value. For reading: what is looked at by many and written
 /// by none (a key over its limit, a replayed nonce) stays in all their caches.
 #[inline(always)]
-pub(crate) fn prefetch<T>(word: &T) {
+pub(crate) fn prefetch<T>(word: *const T) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch of a valid reference's address; it cannot fault and changes nothing.
+    // SAFETY: a prefetch, of whatever address, cannot fault and changes no value.
     unsafe {
         use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(word).cast());
+        _mm_prefetch::<_MM_HINT_T0>(word.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = word;
