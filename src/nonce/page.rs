@@ -13,8 +13,8 @@
 //! How many lines past this home line entries of strict mode were put, the most for each block of 8 generations. Raised before an entry is put
 //! in, so that who looks for a tag need not walk further. It only rises, and blocks only pass out of it at the old end. 0: nothing yet.
 
-use super::word::{GENERATION, RELEASED, TAG, ahead, same_tag};
-use crate::shm::{Look, Question, ReadLine, prefetch};
+use super::word::{GENERATION, GENERATION_BITS, RELEASED, TAG, ahead, same_tag};
+use crate::shm::{Glance, Look, Question, ReadLine, prefetch};
 use crate::sync::{AtomicU64, Ordering, publish_fence};
 use std::ops::RangeInclusive;
 
@@ -153,14 +153,18 @@ impl<const N: usize, const LINE: usize, R: ReadLine<LINE>> Walk<'_, N, LINE, R> 
     /// neither the proof nor strict mode needs one (see the head of the room, which speaks of single slots and of one's own exchange).
     #[inline(always)]
     fn line(&self, lines: usize, order: Ordering) -> Look<LINE> {
-        let question = Question {
+        self.reader.look::<1>(self.line_at(lines), &self.question(), order)
+    }
+
+    #[inline(always)]
+    fn question(&self) -> Question {
+        Question {
             tag: self.want,
             tag_bits: TAG,
             from: self.generation.wrapping_sub(LIFE - 1).cast_unsigned(),
             span: 2 * LIFE.cast_unsigned() - 1,
             near_bits: GENERATION,
-        };
-        self.reader.look::<1>(self.line_at(lines), &question, order)
+        }
     }
 
     #[inline(always)]
@@ -168,25 +172,33 @@ impl<const N: usize, const LINE: usize, R: ReadLine<LINE>> Walk<'_, N, LINE, R> 
         &self.page.as_chunks().0[(self.home + lines) & (N / LINE - 1)]
     }
 
-    /// Message mode's usual case, in few instructions: the message goes into the first slot of its home line that is not taken. `None`: it is met
-    /// there, the line is full, or somebody else came first; nothing is changed then.
+    /// Message mode's usual case, in few instructions: the message goes into the first slot of its home line that is not taken. `None`: it may be
+    /// there, the line is full, somebody else came first, or it is no usual case; nothing is changed then.
     #[inline(always)]
     pub fn admit_at_home(self) -> Option<usize> {
-        if !self.reader.common(self.line_at(0)) {
+        let question = self.question();
+        // An empty slot is not asked for: it reads as one of generation 0, whose time is over, but for some minutes in a year or more.
+        let empty = 0u64.wrapping_sub(question.from) & GENERATION;
+        if !self.reader.common(self.line_at(0)) || empty < question.span {
             return None;
         }
-        let Look { tagged, near, .. } = self.line(0, Ordering::Acquire);
-        let end = (!near & !1).trailing_zeros().min(LINE as u32) as usize;
-        // All before the end are near.
-        if end >= LINE || tagged & !(u32::MAX << end) != 0 {
+        let Glance { alike, far } = self.reader.glance(self.line_at(0), &question, Ordering::Acquire);
+        let far = far & SLOTS;
+        if far == 0 {
+            return None;
+        }
+        // All before the end are near. One of them may be the message: half of its tag says so.
+        let end = far.trailing_zeros();
+        if alike & SLOTS & !(u32::MAX << end) != 0 {
             return None;
         }
         // Once more by itself, which is shorter than to keep all words. What counts is this value, and it must be free like any other: empty, or
-        // of a generation that is over. By sign bits, as one branch: nobody can foresee where a slot was never used.
-        let at = self.at(0, end);
+        // of a generation that is over, which is then less than `from`. (Serial arithmetic, as always; what is 2^19 generations away has long been
+        // swept.)
+        let at = self.at(0, end as usize);
         let word = self.page[at].load(Ordering::Relaxed);
-        let live = !(ahead(word, self.generation) + (LIFE - 1));
-        if live & (word | word.wrapping_neg()).cast_signed() < 0 {
+        let over = (word.wrapping_sub(question.from) >> (GENERATION_BITS - 1)) | u64::from(word == 0);
+        if over & 1 == 0 {
             return None;
         }
         // The slot's own order decides. (Release: for `sweep`.)

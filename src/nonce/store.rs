@@ -205,10 +205,10 @@ impl Store {
         // The low half chooses the page, the lowest bits of the high half the line, its upper 43 bits are the tag.
         let page = ((u128::from(low) * u128::from(self.geometry.pages)) >> 64) as u64;
         let home = high as usize & (PAGE / LINE - 1);
+        // Before all that can wait: see `AtHome`.
+        self.prefetch_line(page, home);
         let generation = self.geometry.period.of(timestamp);
-        let key = NonceKey { page, home, word: word::entry(high, generation), generation, timestamp, mode };
-        self.prefetch(&key);
-        key
+        NonceKey { page, home, word: word::entry(high, generation), generation, timestamp, mode }
     }
 
     #[inline]
@@ -226,8 +226,13 @@ impl Store {
     /// Asks once more for the memory that [`Self::peek`] and [`Self::admit`] will look at first: where much has come between.
     #[inline]
     pub fn prefetch(&self, key: &NonceKey) {
+        self.prefetch_line(key.page, key.home);
+    }
+
+    #[inline(always)]
+    fn prefetch_line(&self, page: u64, home: usize) {
         // A hint may be of any address, so that nothing is asked of the key's.
-        let word = (key.page as usize).wrapping_mul(PAGE).wrapping_add(CONTROL + key.home * LINE);
+        let word = (page as usize).wrapping_mul(PAGE).wrapping_add(CONTROL + home * LINE);
         prefetch_to_write(self.section.words().as_ptr().wrapping_add(word));
     }
 

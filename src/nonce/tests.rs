@@ -88,6 +88,25 @@ fn timestamps_outside_the_windows_and_before_birth_are_refused() {
 }
 
 #[test]
+fn where_generations_wrap_messages_are_admitted_once() {
+    // There an empty slot, which is all zeros, reads as one of a generation that is not over.
+    let config = NonceConfig { capacity: 1000, ..NonceConfig::default() };
+    let period = open(config, NOW).occupancy(NOW).period_ms.cast_signed();
+    let wrap = Millis((NOW.0 / period / (1 << 20) + 1) * (1 << 20) * period);
+    for step in -20..=20 {
+        let now = wrap.plus(step * period);
+        let store = open(config, now.plus(-3_600_000));
+        for mode in [Mode::Strict, Mode::Message] {
+            for nonce in 0..200u32 {
+                let key = store.key(b"a", &nonce.to_le_bytes(), now, mode);
+                assert!(admitted(store.admit(&key, now)).is_some(), "{step} {mode:?} {nonce}");
+                assert_eq!(store.admit(&key, now), Admit::Replayed, "{step} {mode:?} {nonce}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_nonce_that_is_given_back_is_taken_once_more() {
     let store = settled(1000);
     for mode in [Mode::Strict, Mode::Message] {

@@ -53,6 +53,15 @@ pub(crate) struct Look<const LINE: usize> {
     pub near: u32,
 }
 
+/// The answers of [`ReadLine::glance`]: bit i of a mask is word i.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Glance {
+    /// Which have the tag's upper half.
+    pub alike: u32,
+    /// Which are not near.
+    pub far: u32,
+}
+
 /// A way to read a line of `LINE` words.
 pub(crate) trait ReadLine<const LINE: usize>: Copy {
     /// Reads the words from word `FROM` on, each by an atomic load with (at least) this order, in whatever order of words. The words before, and
@@ -63,6 +72,19 @@ pub(crate) trait ReadLine<const LINE: usize>: Copy {
     #[inline(always)]
     fn tagged(self, line: &[AtomicU64; LINE], tag: u64, tag_bits: u64, order: Ordering) -> u32 {
         self.look::<0>(line, &Question { tag, tag_bits, from: 0, span: 0, near_bits: 0 }, order).tagged
+    }
+
+    /// [`Self::look`] in few instructions and two masks: *alike* are words whose upper half is the tag's, *far* those that are not `from` or up to
+    /// `span` - 1 greater (an empty word is as any other). Of the question's bits nothing else is asked.
+    #[inline(always)]
+    fn glance(self, line: &[AtomicU64; LINE], question: &Question, order: Ordering) -> Glance {
+        let mut glance = Glance { alike: 0, far: 0 };
+        for (at, word) in line.iter().enumerate() {
+            let word = word.load(order);
+            glance.alike |= u32::from((word ^ question.tag) >> 32 == 0) << at;
+            glance.far |= u32::from(word.wrapping_sub(question.from) & question.near_bits >= question.span) << at;
+        }
+        glance
     }
 
     /// Whether the line lies as all lines of a region do: what asks nothing of others is short.
@@ -251,11 +273,7 @@ mod vector {
     fn tagged512(line: &[AtomicU64; LINE_WORDS], tag: u64, tag_bits: u64) -> u32 {
         let all = |word: u64| _mm512_set1_epi64(word.cast_signed());
         let (tag, bits) = (all(tag), all(tag_bits));
-        let [a, b, c, d] = load(line);
-        let low = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(a), b);
-        let high = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(c), d);
-        let word = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high);
-        _mm512_testn_epi64_mask(_mm512_xor_si512(word, tag), bits).into()
+        _mm512_testn_epi64_mask(_mm512_xor_si512(in_one(load(line)), tag), bits).into()
     }
 
     #[inline]
@@ -274,6 +292,40 @@ mod vector {
             }
         }
         _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(differs, zero))).cast_unsigned()
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,bmi1,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512cd")]
+    fn glance512(line: &[AtomicU64; LINE_WORDS], question: &Question) -> Glance {
+        let all = |word: u64| _mm512_set1_epi64(word.cast_signed());
+        let (tag, upper) = (all(question.tag), all(u64::MAX << 32));
+        let (from, near_bits, span) = (all(question.from), all(question.near_bits), all(question.span));
+        let word = in_one(load(line));
+        let offset = _mm512_and_si512(_mm512_sub_epi64(word, from), near_bits);
+        let alike = _mm512_testn_epi64_mask(_mm512_xor_si512(word, tag), upper);
+        Glance { alike: alike.into(), far: _mm512_cmpge_epu64_mask(offset, span).into() }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,bmi1,bmi2")]
+    fn glance256(line: &[AtomicU64; LINE_WORDS], question: &Question) -> Glance {
+        let all = |half: u64| early(_mm256_set1_epi32((half as u32).cast_signed()));
+        let mask = |lanes: __m256i| _mm256_movemask_ps(_mm256_castsi256_ps(lanes)).cast_unsigned();
+        let tag = all(question.tag >> 32);
+        let (from, near_bits, last) = (all(question.from), all(question.near_bits), all(question.span.wrapping_sub(1)));
+        let (low, high) = in_halves(load(line));
+        // An offset has at most 31 bits, so it is not negative.
+        let offset = _mm256_and_si256(_mm256_sub_epi32(low, from), near_bits);
+        Glance { alike: mask(_mm256_cmpeq_epi32(high, tag)), far: mask(_mm256_cmpgt_epi32(offset, last)) }
+    }
+
+    /// All words in one vector.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn in_one([a, b, c, d]: [__m128i; 4]) -> __m512i {
+        let low = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(a), b);
+        let high = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(c), d);
+        _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high)
     }
 
     /// All words' lower halves, in order, and all upper halves.
@@ -315,7 +367,7 @@ mod vector {
     }
 
     macro_rules! vectors {
-        ($($proof:ty, $look:ident, $tagged:ident;)*) => {$(
+        ($($proof:ty, $look:ident, $tagged:ident, $glance:ident;)*) => {$(
             impl ReadLine<LINE_WORDS> for $proof {
                 #[inline(always)]
                 fn look<const FROM: usize>(
@@ -335,6 +387,12 @@ mod vector {
                 }
 
                 #[inline(always)]
+                fn glance(self, line: &[AtomicU64; LINE_WORDS], question: &Question, _: Ordering) -> Glance {
+                    // SAFETY: as above.
+                    unsafe { $glance(line, question) }
+                }
+
+                #[inline(always)]
                 fn common(self, line: &[AtomicU64; LINE_WORDS]) -> bool {
                     aligned(line)
                 }
@@ -343,8 +401,8 @@ mod vector {
     }
 
     vectors! {
-        Avx512, look512, tagged512;
-        Avx2, look256, tagged256;
+        Avx512, look512, tagged512, glance512;
+        Avx2, look256, tagged256, glance256;
     }
 }
 
@@ -356,15 +414,17 @@ mod tests {
     #[repr(align(64))]
     struct Lines([AtomicU64; 16]);
 
-    /// The questions of [`Ask`], of which only tags are asked.
-    struct AskTags<'a>(&'a [AtomicU64; LINE_WORDS], &'a Question);
+    /// The questions of [`Ask`] in less detail.
+    struct AskLess<'a>(&'a [AtomicU64; LINE_WORDS], &'a Question);
 
-    impl LineWork for AskTags<'_> {
-        type Output = u32;
+    impl LineWork for AskLess<'_> {
+        type Output = (u32, Glance);
 
         #[inline(always)]
-        fn run<R: ReadLine<LINE_WORDS>>(self, reader: R) -> u32 {
-            reader.tagged(self.0, self.1.tag, self.1.tag_bits, Ordering::Relaxed)
+        fn run<R: ReadLine<LINE_WORDS>>(self, reader: R) -> (u32, Glance) {
+            let Self(line, question) = self;
+            let tagged = reader.tagged(line, question.tag, question.tag_bits, Ordering::Relaxed);
+            (tagged, reader.glance(line, question, Ordering::Acquire))
         }
     }
 
@@ -421,6 +481,7 @@ mod tests {
                 for second in [false, true] {
                     let ask = || Ask(line, &question, second);
                     let expected = ask().run(OneByOne);
+                    let (_, less) = AskLess(line, &question).run(OneByOne);
                     for (number, word) in line.iter().enumerate().skip(usize::from(second)) {
                         let word = word.load(Ordering::Relaxed);
                         let is_tagged = word & question.tag_bits == question.tag & question.tag_bits;
@@ -432,6 +493,11 @@ mod tests {
                             (expected.tagged >> number & 1 == 1, expected.near >> number & 1 == 1),
                             (is_tagged, is_near)
                         );
+                        let is_alike = word >> 32 == question.tag >> 32;
+                        let is_far = (0..question.span).all(|more| {
+                            question.from.wrapping_add(more) & question.near_bits != word & question.near_bits
+                        });
+                        assert_eq!((less.alike >> number & 1 == 1, less.far >> number & 1 == 1), (is_alike, is_far));
                         tagged += u32::from(is_tagged);
                         near += u32::from(is_near);
                     }
@@ -439,11 +505,9 @@ mod tests {
                         let reader = LineReader::of(cpu);
                         assert_eq!(reader.enter(ask()), expected, "{cpu:?} {question:x?}");
                         if !second {
-                            assert_eq!(
-                                reader.enter(AskTags(line, &question)),
-                                expected.tagged,
-                                "{cpu:?} {question:x?}"
-                            );
+                            let (tagged, glance) = reader.enter(AskLess(line, &question));
+                            assert_eq!(tagged, expected.tagged, "{cpu:?} {question:x?}");
+                            assert_eq!(glance, less, "{cpu:?} {question:x?}");
                         }
                     }
                 }

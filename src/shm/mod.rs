@@ -38,7 +38,7 @@ pub use bus::survive_truncation;
 pub use header::{FoundSection, Resize, Shape};
 #[cfg(all(test, loom))]
 pub(crate) use line::OneByOne;
-pub(crate) use line::{LINE_WORDS, LineReader, LineWork, Look, Question, ReadLine};
+pub(crate) use line::{Glance, LINE_WORDS, LineReader, LineWork, Look, Question, ReadLine};
 pub(crate) use map::{prefetch, prefetch_to_write};
 pub use packed::Packed;
 pub use process::Process;
